@@ -1,0 +1,140 @@
+# sixlink: build, test, demo and install. `make help` lists the targets.
+#
+# Everything is built below $(BUILD); the source tree stays as it was checked out.
+
+BUILD    ?= build
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+SBINDIR  ?= $(PREFIX)/sbin
+DATADIR  ?= $(PREFIX)/share/sixlink
+MANDIR   ?= $(PREFIX)/share/man
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+CONFDIR  ?= $(SYSCONFDIR)/sixlink
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+
+VERSION  := 0.1.0
+PLATFORM ?= $(shell uname -s | tr 'A-Z' 'a-z')
+CXX      ?= g++
+CXXFLAGS ?= -O2 -g1
+SANITIZE ?=
+
+WARNINGS  := -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fPIE -D_GLIBCXX_ASSERTIONS
+ifeq ($(SANITIZE),)
+HARDENING += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+ifneq ($(filter x86_64 amd64,$(shell uname -m)),)
+HARDENING += -fcf-protection
+endif
+LIBRARIES := -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED -DSPDLOG_COMPILED_LIB -DSPDLOG_FMT_EXTERNAL
+DEFINES   := -DSIXLINK_VERSION='"$(VERSION)"' -DSIXLINK_DATADIR='"$(DATADIR)"' -DSIXLINK_CONFDIR='"$(CONFDIR)"'
+
+ALL_CXXFLAGS = -std=c++20 -I. $(WARNINGS) $(HARDENING) $(LIBRARIES) $(CXXFLAGS) $(SANITIZE) -pthread -MMD -MP
+ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SANITIZE) -pthread
+LIBS         = -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lcrypto
+
+CORE_SOURCES     := $(filter-out src/client/main.cc,$(sort $(wildcard src/*/*.cc))) $(sort $(wildcard platform/$(PLATFORM)/*.cc))
+REGISTRY_SOURCES := $(filter-out registry/main.cc,$(sort $(wildcard registry/*.cc registry/*/*.cc)))
+UNIT_TESTS       ?= $(sort $(wildcard tests/unit/*.cc tests/unit/*/*.cc))
+TEST_TOOLS       := $(patsubst tests/net/tools/%.cc,%,$(sort $(wildcard tests/net/tools/*.cc)))
+
+object = $(patsubst %.cc,$(BUILD)/obj/%.o,$(1))
+
+SHELL_SCRIPTS = $(shell git ls-files '*.sh' 2>/dev/null || find . -name '*.sh') .ci/run
+CXX_FILES     = $(shell git ls-files '*.cc' '*.h')
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.PHONY: all help deps demo check check-unit check-net check-template asan fuzz lint install uninstall clean tests
+
+all: $(BUILD)/sixlink $(BUILD)/sixlink-registry ## Build build/sixlink and build/sixlink-registry
+
+help: ## List the targets
+	@echo "sixlink $(VERSION). Targets:"
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@echo "Variables: BUILD PREFIX DESTDIR CONFDIR CXX CXXFLAGS LDFLAGS KEEP=1 (demo) ONLY=name (check-net)"
+
+deps: ## Install what is missing to build and test, with the system's package manager
+	@sh tools/deps.sh
+
+# The demo and the tests install what they need first, so that each is the only command a new user types.
+demo: deps ## Build, then show a tunnel from a client behind NAT to an IPv6-only server (KEEP=1 leaves it up)
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) KEEP=$(KEEP) bash tests/net/demo.sh
+
+check: deps ## Run all tests: unit, template and network namespaces
+	@$(MAKE) --no-print-directory all tests
+	@BUILD=$(BUILD) bash tools/check.sh unit template net
+
+check-unit: $(BUILD)/unit-tests ## Run the unit tests
+	@BUILD=$(BUILD) bash tools/check.sh unit
+
+check-template: ## Run the tests of the shell templates
+	@BUILD=$(BUILD) bash tools/check.sh template
+
+check-net: all tests ## Run the scenarios in network namespaces (ONLY=name runs one)
+	@BUILD=$(BUILD) ONLY=$(ONLY) bash tools/check.sh net
+
+asan: ## Build with AddressSanitizer and UBSan and run the unit tests and the fuzz corpus
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CXXFLAGS="-O1 -g1 -fno-omit-frame-pointer" \
+	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" check-unit
+
+fuzz: ## Run each fuzzer for FUZZ_SECONDS (30) under libFuzzer (needs clang)
+	@BUILD=$(BUILD) bash tools/fuzz.sh
+
+lint: ## Check scripts, formatting, C++ and man pages
+	@BUILD=$(BUILD) bash tools/lint.sh
+
+tests: $(BUILD)/unit-tests $(addprefix $(BUILD)/tools/,$(TEST_TOOLS))
+
+$(BUILD)/libsixlink.a: $(call object,$(CORE_SOURCES))
+$(BUILD)/libsixlink-registry.a: $(call object,$(REGISTRY_SOURCES))
+$(BUILD)/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/sixlink: $(BUILD)/obj/src/client/main.o $(BUILD)/libsixlink.a
+	$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/sixlink-registry: $(BUILD)/obj/registry/main.o $(BUILD)/libsixlink-registry.a $(BUILD)/libsixlink.a
+	$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/unit-tests: $(call object,$(UNIT_TESTS)) $(BUILD)/libsixlink-registry.a $(BUILD)/libsixlink.a
+	$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/tools/%: $(BUILD)/obj/tests/net/tools/%.o $(BUILD)/libsixlink-registry.a $(BUILD)/libsixlink.a
+	@mkdir -p $(@D)
+	$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# Paths and version are compiled into one file, so that changing them does not rebuild the rest.
+$(BUILD)/obj/src/client/build_info.o: ALL_CXXFLAGS += $(DEFINES)
+$(BUILD)/obj/src/client/build_info.o: $(BUILD)/build-info.stamp
+$(BUILD)/build-info.stamp: FORCE
+	@mkdir -p $(@D)
+	@echo '$(DEFINES)' | cmp -s - $@ || echo '$(DEFINES)' > $@
+FORCE:
+
+$(BUILD)/obj/%.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
+
+-include $(patsubst %.o,%.d,$(call object,$(CORE_SOURCES) $(REGISTRY_SOURCES) $(UNIT_TESTS) src/client/main.cc registry/main.cc) \
+           $(patsubst %,$(BUILD)/obj/tests/net/tools/%.d,$(TEST_TOOLS)))
+
+install: all ## Install to DESTDIR/PREFIX; an existing configuration is kept
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(DATADIR)/template $(DESTDIR)$(DATADIR)/conf $(DESTDIR)$(CONFDIR) \
+	  $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
+	install -m 755 $(BUILD)/sixlink $(BUILD)/sixlink-registry $(DESTDIR)$(SBINDIR)
+	install -m 755 template/*.sh $(DESTDIR)$(DATADIR)/template
+	install -m 644 conf/sixlink.conf conf/sixlink-registry.conf $(DESTDIR)$(DATADIR)/conf
+	test -e $(DESTDIR)$(CONFDIR)/sixlink.conf || install -m 600 conf/sixlink.conf $(DESTDIR)$(CONFDIR)/sixlink.conf
+	for page in man/*.[578]; do install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/; done
+
+uninstall: ## Remove what install put there; a configuration that was edited is kept
+	rm -f $(DESTDIR)$(SBINDIR)/sixlink $(DESTDIR)$(SBINDIR)/sixlink-registry
+	for file in template/*.sh conf/*.conf; do rm -f $(DESTDIR)$(DATADIR)/$$file; done
+	for page in man/*.[578]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	if cmp -s conf/sixlink.conf $(DESTDIR)$(CONFDIR)/sixlink.conf; then rm -f $(DESTDIR)$(CONFDIR)/sixlink.conf; fi
+	for dir in $(DATADIR)/template $(DATADIR)/conf $(DATADIR) $(CONFDIR); do \
+	  rmdir $(DESTDIR)$$dir 2>/dev/null || true; done
+
+clean: ## Remove everything that was built
+	rm -rf $(BUILD)
