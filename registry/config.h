@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What sixlink-registry.conf says, checked and immutable after load. man/sixlink-registry.conf.5 has each key's meaning.
+#pragma once
+
+#include <boost/asio/ip/address.hpp>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "registry/lease/lease_book.h"
+#include "src/client/config.h"
+#include "src/config/key_value.h"
+
+namespace sixlink::registry {
+
+struct ListenAddress {
+  boost::asio::ip::address address;
+  std::uint16_t port = net::kTspPort;
+};
+
+struct Config {
+  std::string path;
+  LeasePolicy leases;                          // prefix=, prefix_length_min/max=, anonymous_*=
+  std::vector<ListenAddress> listen;           // listen=; default 0.0.0.0 and [::]
+  std::optional<boost::asio::ip::address_v4> advertised_v4;  // server_v4=: the broker's IPv4 address as clients see it, when
+                                                             // it is behind NAT; default: the address a client spoke to
+  bool anonymous = true;                       // anonymous=yes|no
+  bool auth_plain = true;                      // auth_plain=
+  bool auth_digest_md5 = true;                 // auth_digest_md5=
+  bool mode_v6udpv4 = true;                    // tunnel_modes=v6udpv4 v6v4
+  bool mode_v6v4 = true;
+  bool proxy = false;                          // proxy=yes|no: a client may ask for a tunnel to another machine's address
+  std::string realm = "sixlink";               // realm=
+  std::string interface = "sixlink0";          // interface=
+  int mtu = 1280;                              // mtu=1280 to 1472
+  std::optional<net::AddressV6> dns_server;    // dns_server=; default: the broker's own inner address
+  std::chrono::seconds lifetime{604800};       // lifetime=, told to clients
+  std::chrono::seconds keepalive_interval_min{5};  // keepalive_interval_min=
+  int max_sessions = 4096;                     // max_sessions=: negotiations going on at once
+  int sessions_per_address = 256;              // sessions_per_address=
+  std::string template_name = "linux";         // template=
+  std::string run_dir = "/run/sixlink";
+  std::string state_dir = "/var/lib/sixlink";
+  client::LogConfig log;                       // the same log_* keys as sixlink.conf
+
+  std::string database_path() const;           // state_dir/registry.db
+  std::string instance_name() const;           // the file's name without its extension
+};
+
+struct LoadedConfig {
+  std::optional<Config> config;
+  std::vector<config::Problem> problems;
+  std::vector<config::Problem> warnings;
+};
+
+const std::vector<config::Key<Config>>& config_keys();
+LoadedConfig parse_config(const std::string& path, std::string_view text);
+LoadedConfig load_config(const std::string& path);
+
+}  // namespace sixlink::registry

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The syntax of the configuration files.
+#include "src/config/key_value.h"
+
+#include <cctype>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <memory>
+
+namespace sixlink::config {
+namespace {
+
+constexpr std::size_t kLongestLine = 4096;
+
+std::string_view trim(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+}
+
+}  // namespace
+
+std::string to_string(const std::string& file, const Problem& problem) {
+  std::string text = file;
+  if (problem.line > 0) text += ":" + std::to_string(problem.line);
+  text += ": ";
+  if (!problem.key.empty()) text += problem.key + ": ";
+  return text + problem.message;
+}
+
+ParsedFile parse_key_values(std::string_view text) {
+  ParsedFile result;
+  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
+  int number = 0;
+  while (!text.empty()) {
+    const auto newline = text.find('\n');
+    std::string_view line = text.substr(0, newline);
+    text = newline == std::string_view::npos ? std::string_view() : text.substr(newline + 1);
+    ++number;
+    if (line.size() > kLongestLine) {
+      result.problems.push_back({number, {}, "the line is longer than 4096 bytes"});
+      continue;
+    }
+    if (line.find('\0') != std::string_view::npos) {
+      result.problems.push_back({number, {}, "the line holds a NUL byte; is this a text file?"});
+      continue;
+    }
+    line = trim(line);
+    if (line.empty() || line.front() == '#') continue;
+    const auto equals = line.find('=');
+    const auto key = trim(line.substr(0, equals));
+    if (equals == std::string_view::npos || key.empty()) {
+      result.problems.push_back({number, {}, "expected name=value, found \"" + std::string(line) + "\""});
+      continue;
+    }
+    Entry entry{number, std::string(key), std::string(trim(line.substr(equals + 1)))};
+    for (char& c : entry.key) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    result.entries.push_back(std::move(entry));
+  }
+  return result;
+}
+
+bool parse_number(std::string_view text, long low, long high, long& out) {
+  long value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
+    return false;
+  }
+  out = value;
+  return true;
+}
+
+bool parse_yes_no(std::string_view text, bool& out) {
+  std::string lower(text);
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (lower != "yes" && lower != "no") return false;
+  out = lower == "yes";
+  return true;
+}
+
+boost::system::result<std::string> read_file(const std::string& path, std::size_t limit) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
+  if (!file) return boost::system::error_code(errno, boost::system::system_category());
+  std::string text;
+  char buffer[4096];
+  while (const auto count = std::fread(buffer, 1, sizeof buffer, file.get())) {
+    text.append(buffer, count);
+    if (text.size() > limit) return boost::system::errc::make_error_code(boost::system::errc::file_too_large);
+  }
+  if (std::ferror(file.get())) return boost::system::error_code(errno ? errno : EIO, boost::system::system_category());
+  return text;
+}
+
+}  // namespace sixlink::config
