@@ -9,8 +9,9 @@
 #include <vector>
 
 #include "registry/lease/lease_book.h"
-#include "src/client/config.h"
 #include "src/config/key_value.h"
+#include "src/log/log_config.h"
+#include "src/net/server_address.h"
 
 namespace sixlink::registry {
 
@@ -42,7 +43,7 @@ struct Config {
   std::string template_name = "linux";         // template=
   std::string run_dir = "/run/sixlink";
   std::string state_dir = "/var/lib/sixlink";
-  client::LogConfig log;                       // the same log_* keys as sixlink.conf
+  log::LogConfig log;                          // the same log_* keys as sixlink.conf
 
   std::string database_path() const;           // state_dir/registry.db
   std::string instance_name() const;           // the file's name without its extension

@@ -3,13 +3,13 @@
 // each key's meaning.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "src/config/key_value.h"
+#include "src/log/log_config.h"
 #include "src/net/prefix.h"
 #include "src/net/server_address.h"
 #include "src/pki/secret.h"
@@ -22,19 +22,6 @@ enum class HostType { kHost, kRouter };
 enum class TunnelMode { kV6V4, kV6UdpV4, kV6AnyV4, kV4V6, kDsLite };
 // kBackup: a default route with a worse metric than any native one. kYes: a better one. kNo: none.
 enum class DefaultRoute { kBackup, kYes, kNo };
-
-struct LogConfig {
-  // gogoc's levels: 0 off, 1 main events, 2 details, 3 everything.
-  int console = 0;
-  int stderr_level = 1;
-  int file = 0;
-  int syslog = 0;
-  std::string filename = "/var/log/sixlink.log";
-  bool rotation = true;
-  int rotation_kib = 32;
-  bool rotation_delete = false;
-  std::string syslog_facility = "USER";
-};
 
 struct Config {
   std::string path;  // the file this came from, as given
@@ -63,7 +50,7 @@ struct Config {
   std::string broker_list;
   std::string last_server;
   bool always_use_same_server = false;
-  LogConfig log;
+  log::LogConfig log;
 
   // sixlink's own keys.
   DefaultRoute default_route = DefaultRoute::kBackup;
