@@ -23,19 +23,24 @@ enum class TunnelMode { kV6V4, kV6UdpV4, kV6AnyV4, kV4V6, kDsLite };
 // kBackup: a default route with a worse metric than any native one. kYes: a better one. kNo: none.
 enum class DefaultRoute { kBackup, kYes, kNo };
 
+struct Options;
+
 struct Config {
   std::string path;  // the file this came from, as given
   std::string user_id;
   pki::Secret password;
   std::vector<net::ServerAddress> servers;  // at least one, tried in order
+  // Without the key: kAny when there is a user, as in gogoc, else kAnonymous.
   AuthMethod auth_method = AuthMethod::kAnonymous;
   HostType host_type = HostType::kHost;
   int prefix_length = 64;
   std::string home_interface;            // if_prefix
   std::vector<std::string> dns_servers;  // for reverse delegation
-  std::string home_dir;                  // gogoc_dir; TSP_HOME_DIR
+  // gogoc_dir, made absolute; without the key the installation's data directory. TSP_HOME_DIR, and the first place
+  // to look for template/NAME.sh: the data directory is the second.
+  std::string home_dir;
   bool auto_retry_connect = true;
-  std::chrono::seconds retry_delay{30};
+  std::chrono::seconds retry_delay{30};  // at least 1: gogoc's 0 would hammer the broker
   std::chrono::seconds retry_delay_max{300};
   bool keepalive = true;
   std::chrono::seconds keepalive_interval{30};
@@ -43,12 +48,12 @@ struct Config {
   std::string interface_v6v4 = "sit1";
   std::string interface_v6udpv4 = "tun";
   std::string interface_v4v6 = "sit0";
-  std::string client_v4 = "auto";
+  std::string client_v4 = "auto";  // or a valid IPv4 address to bind to
   std::string client_v6 = "auto";
   std::string template_name = "linux";
   bool proxy_client = false;
-  std::string broker_list;
-  std::string last_server;
+  std::string broker_list = "tsp-broker-list.txt";
+  std::string last_server = "tsp-last-server.txt";
   bool always_use_same_server = false;
   log::LogConfig log;
 
@@ -75,5 +80,11 @@ LoadedConfig parse_config(const std::string& path, std::string_view text);
 // Reads the file; a file that cannot be read is a problem; one that holds a password and is readable by group or
 // others is a warning.
 LoadedConfig load_config(const std::string& path);
+
+// Lets -i, -u, -s and -r, which parse_options() checked, override the file. A delay above retry_delay_max raises that.
+void apply_options(const Options& options, Config& config);
+
+// 1 to 15 of [A-Za-z0-9_.:-], not beginning with "-", nor "." or "..": safe as a word of a command and as a file name.
+bool is_interface_name(std::string_view text);
 
 }  // namespace sixlink::client

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The table of sixlink.conf's keys: gogoc.conf's names, values and defaults, then our own.
+#include <boost/asio/ip/address_v4.hpp>
+#include <boost/asio/ip/address_v6.hpp>
+#include <cctype>
+#include <initializer_list>
+#include <utility>
+
+#include "src/client/config.h"
+
+namespace sixlink::client {
+namespace {
+
+using Key = config::Key<Config>;
+using Setter = std::function<bool(Config&, const std::string&)>;
+
+// gogoc's bounds.
+constexpr std::size_t kLongestUserId = 253;
+constexpr long kLongestRetryDelay = 3600;
+// Ours: a day, and a number of servers nobody reaches who did not paste the wrong file.
+constexpr long kLongestKeepaliveInterval = 86400;
+constexpr std::size_t kMostServers = 64;
+
+constexpr std::string_view kYesNo = "yes or no";
+constexpr std::string_view kInterface =
+    "an interface name: 1 to 15 letters, digits or \"_.:-\", not beginning with \"-\"";
+constexpr std::string_view kPath = "a file's path";
+constexpr std::string_view kDirectory = "a directory's path";
+constexpr std::string_view kRetryDelay = "0 to 3600 (seconds)";
+
+bool has_control_character(std::string_view text) {
+  for (const char c : text) {
+    if (std::iscntrl(static_cast<unsigned char>(c))) return true;
+  }
+  return false;
+}
+
+std::string to_lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+Setter yes_no(bool Config::*member) {
+  return [member](Config& config, const std::string& value) {
+    return config::parse_yes_no(value, config.*member);
+  };
+}
+
+Setter seconds(std::chrono::seconds Config::*member, long high) {
+  return [member, high](Config& config, const std::string& value) {
+    long number = 0;
+    if (!config::parse_number(value, 0, high, number)) return false;
+    config.*member = std::chrono::seconds(number);
+    return true;
+  };
+}
+
+template <typename Enum>
+Setter word(Enum Config::*member, std::initializer_list<std::pair<const char*, Enum>> words) {
+  return [member, words = std::vector<std::pair<std::string, Enum>>(words.begin(), words.end())](
+             Config& config, const std::string& value) {
+    const auto lower = to_lower(value);
+    for (const auto& [name, meaning] : words) {
+      if (lower != name) continue;
+      config.*member = meaning;
+      return true;
+    }
+    return false;
+  };
+}
+
+Setter interface(std::string Config::*member, bool may_be_empty = false) {
+  return [member, may_be_empty](Config& config, const std::string& value) {
+    if (!is_interface_name(value) && !(may_be_empty && value.empty())) return false;
+    config.*member = value;
+    return true;
+  };
+}
+
+// `may_be_empty`: for gogoc_dir, whose default is the installation's directory.
+Setter path(std::string Config::*member, bool may_be_empty = false) {
+  return [member, may_be_empty](Config& config, const std::string& value) {
+    if ((value.empty() && !may_be_empty) || has_control_character(value)) return false;
+    config.*member = value;
+    return true;
+  };
+}
+
+bool set_user_id(Config& config, const std::string& value) {
+  if (value.size() > kLongestUserId || has_control_character(value)) return false;
+  config.user_id = value;
+  return true;
+}
+
+bool set_password(Config& config, const std::string& value) {
+  config.password = pki::Secret(value);
+  return true;
+}
+
+bool set_servers(Config& config, const std::string& value) {
+  constexpr const char* kSeparators = " \t,";
+  std::vector<net::ServerAddress> servers;
+  for (std::size_t at = value.find_first_not_of(kSeparators); at != std::string::npos;) {
+    const auto end = value.find_first_of(kSeparators, at);
+    auto server = net::ServerAddress::parse(std::string_view(value).substr(at, end - at));
+    if (!server || servers.size() == kMostServers) return false;
+    servers.push_back(std::move(*server));
+    at = value.find_first_not_of(kSeparators, end);
+  }
+  config.servers = std::move(servers);
+  return true;
+}
+
+bool set_prefix_length(Config& config, const std::string& value) {
+  long length = 0;
+  if (!config::parse_number(value, 0, 128, length)) return false;
+  config.prefix_length = static_cast<int>(length);
+  return true;
+}
+
+bool set_dns_servers(Config& config, const std::string& value) {
+  std::vector<std::string> servers;
+  std::string_view rest = value;
+  while (!rest.empty()) {
+    const auto colon = rest.find(':');
+    const auto name = rest.substr(0, colon);
+    rest = colon == std::string_view::npos ? std::string_view() : rest.substr(colon + 1);
+    if (name.empty()) continue;
+    boost::system::error_code not_an_address;
+    boost::asio::ip::make_address_v4(name, not_an_address);
+    if (not_an_address && !net::is_host_name(name)) return false;
+    servers.emplace_back(name);
+  }
+  config.dns_servers = std::move(servers);
+  return true;
+}
+
+bool set_client_v4(Config& config, const std::string& value) {
+  if (to_lower(value) == "auto") {
+    config.client_v4 = "auto";
+    return true;
+  }
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address_v4(value, error);
+  if (error || address.is_unspecified() || address.is_multicast()) return false;
+  config.client_v4 = address.to_string();
+  return true;
+}
+
+bool set_client_v6(Config& config, const std::string& value) {
+  if (to_lower(value) == "auto") {
+    config.client_v6 = "auto";
+    return true;
+  }
+  const auto address = net::parse_v6(value);
+  if (!address || address->is_unspecified() || address->is_multicast()) return false;
+  config.client_v6 = address->to_string();
+  return true;
+}
+
+bool set_template(Config& config, const std::string& value) {
+  if (value.empty() || value.size() > 64) return false;
+  for (const char c : value) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') return false;
+  }
+  config.template_name = value;
+  return true;
+}
+
+std::vector<Key> make_keys() {
+  using enum AuthMethod;
+  using enum HostType;
+  using enum TunnelMode;
+  std::vector<Key> keys = {
+      {"server",
+       "names or addresses of brokers, each with an optional :port, separated by blanks or commas "
+       "(broker.example.net 192.0.2.1:3653 [2001:db8::1])",
+       "", set_servers},
+      {"userid", "up to 253 characters", "", set_user_id},
+      {"passwd", "the rest of the line", "", set_password},
+      {"auth_method", "anonymous, any, passdss-3des-1, digest-md5 or plain", "anonymous",
+       word(&Config::auth_method, {{"anonymous", kAnonymous},
+                                   {"any", kAny},
+                                   {"passdss-3des-1", kPassDss3Des1},
+                                   {"digest-md5", kDigestMd5},
+                                   {"plain", AuthMethod::kPlain}})},
+      {"host_type", "host or router", "host",
+       word(&Config::host_type, {{"host", kHost}, {"router", kRouter}})},
+      {"prefixlen", "0 to 128", "64", set_prefix_length},
+      {"if_prefix", kInterface, "", interface(&Config::home_interface, true)},
+      {"dns_server", "names of DNS servers, separated by colons", "", set_dns_servers},
+      {"gogoc_dir", kDirectory, "", path(&Config::home_dir, true)},
+      {"auto_retry_connect", kYesNo, "yes", yes_no(&Config::auto_retry_connect)},
+      {"retry_delay", kRetryDelay, "30", seconds(&Config::retry_delay, kLongestRetryDelay)},
+      {"retry_delay_max", kRetryDelay, "300", seconds(&Config::retry_delay_max, kLongestRetryDelay)},
+      {"keepalive", kYesNo, "yes", yes_no(&Config::keepalive)},
+      {"keepalive_interval", "0 to 86400 (seconds)", "30",
+       seconds(&Config::keepalive_interval, kLongestKeepaliveInterval)},
+      {"tunnel_mode", "v6anyv4, v6udpv4, v6v4, v4v6 or dslite", "v6anyv4",
+       word(&Config::tunnel_mode, {{"v6anyv4", kV6AnyV4},
+                                   {"v6udpv4", kV6UdpV4},
+                                   {"v6v4", kV6V4},
+                                   {"v4v6", kV4V6},
+                                   {"dslite", kDsLite}})},
+      {"if_tunnel_v6v4", kInterface, "sit1", interface(&Config::interface_v6v4)},
+      {"if_tunnel_v6udpv4", kInterface, "tun", interface(&Config::interface_v6udpv4)},
+      {"if_tunnel_v4v6", kInterface, "sit0", interface(&Config::interface_v4v6)},
+      {"client_v4", "auto or an IPv4 address of this machine", "auto", set_client_v4},
+      {"client_v6", "auto or an IPv6 address of this machine", "auto", set_client_v6},
+      {"template", "a name of letters, digits, \"_\" and \"-\": template/NAME.sh", "linux", set_template},
+      {"proxy_client", kYesNo, "no", yes_no(&Config::proxy_client)},
+      {"broker_list", kPath, "tsp-broker-list.txt", path(&Config::broker_list)},
+      {"last_server", kPath, "tsp-last-server.txt", path(&Config::last_server)},
+      {"always_use_same_server", kYesNo, "no", yes_no(&Config::always_use_same_server)},
+  };
+  log::append_log_keys(keys, &Config::log, "/var/log/sixlink.log");
+  keys.push_back(
+      {"default_route", "backup, yes or no", "backup",
+       word(&Config::default_route,
+            {{"backup", DefaultRoute::kBackup}, {"yes", DefaultRoute::kYes}, {"no", DefaultRoute::kNo}})});
+  keys.push_back({"run_dir", kDirectory, "/run/sixlink", path(&Config::run_dir)});
+  keys.push_back({"state_dir", kDirectory, "/var/lib/sixlink", path(&Config::state_dir)});
+  return keys;
+}
+
+}  // namespace
+
+const std::vector<Key>& config_keys() {
+  static const std::vector<Key> keys = make_keys();
+  return keys;
+}
+
+bool is_interface_name(std::string_view text) {
+  constexpr std::size_t kLongest = 15;  // IFNAMSIZ less the NUL
+  if (text.empty() || text.size() > kLongest || text.front() == '-' || text == "." || text == "..") {
+    return false;
+  }
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!plain && std::string_view("_.:-").find(c) == std::string_view::npos) return false;
+  }
+  return true;
+}
+
+}  // namespace sixlink::client
