@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The command line of sixlink-registry: the server, init and the user commands.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sixlink::registry {
+
+enum class Command { kRun, kInit, kUserAdd, kUserPasswd, kUserDel, kUserList, kHelp, kVersion };
+
+// Exit codes of every command; sixlink has the same meaning for these.
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailure = 1;
+inline constexpr int kExitBadConfiguration = 3;  // also a bad command line
+
+struct Options {
+  Command command = Command::kRun;
+  std::string config_file;                // never empty: the default path unless given
+  bool is_default_config = true;          // config_file was not given
+  bool foreground = false;                // -n
+  std::string prefix;                     // init
+  std::optional<std::string> state_dir;   // init
+  std::optional<std::string> run_dir;     // init
+  std::vector<std::string> listen;        // init; empty: the default
+  bool force = false;                     // init
+  std::string user_name;                  // user add, passwd, del
+  std::optional<std::string> password_file;  // user add, passwd
+};
+
+// One row of the table that drives parsing, --help and the test that the man page has every option.
+struct OptionSpec {
+  char short_name;  // 0: none
+  std::string_view long_name;
+  std::string_view argument;  // "FILE"; empty: none
+  std::string_view help;
+  std::uint32_t commands;  // bit 1 << Command: where it is allowed
+};
+struct CommandSpec {
+  Command command;
+  std::string_view words;     // "user add"; empty: running the server
+  std::string_view argument;  // "NAME"; empty: none
+  std::string_view help;
+};
+const std::vector<OptionSpec>& option_specs();
+const std::vector<CommandSpec>& command_specs();
+
+struct ParsedOptions {
+  std::optional<Options> options;
+  std::string error;  // when options is empty: what is wrong and what to do, one line without a newline
+};
+
+// `arguments` without the program's name; `default_config` is the path that stands for a missing -f. Long options take "--x v" and
+// "--x=v", flags may be joined, an argument may follow directly ("-fFILE"), options may stand before or after the command.
+// "-h" and "--help" win over every mistake.
+ParsedOptions parse_options(const std::vector<std::string>& arguments, std::string_view default_config);
+
+std::string usage_text(std::string_view default_config);
+
+}  // namespace sixlink::registry
