@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The client's side of one TSP session (RFC 5572 section 4.4), from VERSION to accept. A machine without I/O: the caller
+// carries messages over RUDP or TCP and gives whole replies.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/pki/secret.h"
+#include "src/tsp/message.h"
+#include "src/tsp/tunnel_xml.h"
+
+namespace sixlink::tsp {
+
+enum class Transport { kRudp, kTcp };
+enum class ClientAuth { kAnonymous, kAny, kPlain, kDigestMd5, kPassDss3Des1 };
+
+enum class FailureKind {
+  kNoAnswer,          // nothing came back in time
+  kSocket,            // the transport failed: refused, unreachable, closed
+  kVersion,           // 302 to this version
+  kBusy,              // 530, 521, 301: later it may work
+  kStatus,            // any other status
+  kRedirect,          // `brokers` says where to
+  kModeNotOffered,    // 303, or the capabilities lack the mode
+  kAuthentication,    // 300, or the server could not prove that it knows the password
+  kNoCommonMethod,    // no authentication method that both sides have
+  kBadReply,          // not TSP, or a reply out of place
+  kBadParameters,     // the tunnel's parameters cannot be used
+};
+
+struct Failure {
+  FailureKind kind = FailureKind::kBadReply;
+  int status = 0;       // TSP's, 0 when there is none
+  std::string message;  // a sentence for the user
+  BrokerList brokers;   // kRedirect
+};
+
+struct ClientProfile {
+  Transport transport = Transport::kRudp;
+  std::string_view version = kVersions[0];
+  ClientAuth auth = ClientAuth::kAnonymous;
+  std::string user;
+  const pki::Secret* password = nullptr;  // outlives the session; needed unless anonymous
+  std::string server_text;                // the broker as the configuration has it; digest-uri is "tsp/" + this
+  std::string cnonce;                     // decimal digits, unpredictable
+  CreateRequest request;
+};
+
+//  start -> kVersion --CAPABILITY--> kAuthenticate (PLAIN, DIGEST-MD5: two or three replies) --200--> kCreate --info--> kAccept -> done
+//  each --status, redirect, nonsense--> failed
+class ClientSession {
+ public:
+  struct Output {
+    std::vector<std::string> sends;     // messages to send, in order. RUDP: one at most; "" asks for the next part of a reply
+    std::optional<TunnelInfo> tunnel;   // done; over TCP the accept in `sends` is to be sent first
+    std::optional<Failure> failure;     // done
+    bool is_done() const { return tunnel || failure; }
+  };
+
+  explicit ClientSession(ClientProfile profile) : profile_(std::move(profile)) {}
+
+  Output start();
+  // One whole reply (RUDP: a datagram's text, empty for a bare header; TCP: what Framer gave).
+  Output input(std::string_view reply);
+
+  // The broker offers a stronger method than the PLAIN that the user insists on; the caller warns.
+  bool sent_plain_despite_stronger() const { return plain_despite_stronger_; }
+  // "DIGEST-MD5"; empty before it was chosen.
+  std::string_view method() const { return method_; }
+
+ private:
+  enum class State { kVersion, kAnonymous, kPlainFirst, kPlain, kDigestChallenge, kDigestRspauth, kDigestEnd, kCreate, kAccept, kDone };
+
+  Output on_capabilities(std::string_view reply);
+  Output authenticate(std::string_view method, State next);
+  Output on_authenticated(std::string_view reply);
+  Output on_challenge(std::string_view reply);
+  Output on_rspauth(std::string_view reply);
+  Output create();
+  Output on_info(std::string_view reply);
+  Output fail(FailureKind kind, std::string message, int status = 0);
+  // The failure that a status line other than 200 means.
+  Output fail_with(const StatusLine& status);
+
+  ClientProfile profile_;
+  State state_ = State::kVersion;
+  std::string partial_;  // a reply whose Content-length promised more than came (RUDP)
+  std::string expected_rspauth_;
+  std::string_view method_;
+  std::optional<TunnelInfo> tunnel_;
+  bool plain_despite_stronger_ = false;
+};
+
+}  // namespace sixlink::tsp

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The broker's side of one TSP session.
+#include "src/tsp/server_session.h"
+
+#include <algorithm>
+#include <array>
+
+#include "src/tsp/status.h"
+
+namespace sixlink::tsp {
+namespace {
+
+// A session may try this often before it is closed: typing errors yes, guessing no.
+constexpr unsigned kMostFailedLogins = 3;
+
+bool is_supported(std::string_view version) {
+  return std::find(std::begin(kVersions), std::end(kVersions), version) != std::end(kVersions);
+}
+
+std::string version_reply(const ServerPolicy& policy, std::string_view version) {
+  return is_supported(version) ? policy.capabilities.to_string() : status_line(kVersionNotSupported);
+}
+
+}  // namespace
+
+std::optional<std::string> stateless_reply(const ServerPolicy& policy, std::string_view message) {
+  if (const auto version = parse_version(message)) return version_reply(policy, *version);
+  while (!message.empty() && (message.back() == '\0' || message.back() == '\n' || message.back() == '\r')) message.remove_suffix(1);
+  if (message == "ECHO REQUEST") return status_line(kSuccess);
+  return std::nullopt;
+}
+
+ServerSession::Output ServerSession::invalid(std::string_view why) {
+  Output output;
+  output.reply = status_line(kInvalidRequest);
+  output.rejection = why;
+  return output;
+}
+
+ServerSession::Output ServerSession::login_failed(std::string_view why) {
+  Output output;
+  output.reply = status_line(kAuthenticationFailed);
+  output.rejection = why;
+  output.is_closing = ++failed_logins_ >= kMostFailedLogins;
+  state_ = State::kReady;
+  pending_user_.clear();
+  return output;
+}
+
+ServerSession::Output ServerSession::input(std::string_view message) {
+  if (state_ == State::kPlain) return on_plain(message);
+  if (state_ == State::kDigestEnd && message.empty()) {
+    Output output;
+    output.reply = status_line(kSuccess);
+    user_ = pending_user_;
+    state_ = State::kAuthenticated;
+    return output;
+  }
+  if (const auto version = parse_version(message)) return on_version(*version);
+  if (const auto mechanism = parse_authenticate(message)) return on_authenticate(*mechanism);
+  if (state_ == State::kDigestResponse) return on_digest_response(message);
+  const Content content = parse_content(message);
+  if (content.state == Content::State::kComplete) return on_xml(message, content);
+  if (content.state != Content::State::kNone) return invalid("Content-length does not fit the message");
+  // An empty message asks for a part of a reply that is not there.
+  if (message.empty()) return {};
+  return invalid("unknown command");
+}
+
+ServerSession::Output ServerSession::on_version(std::string_view version) {
+  if (state_ > State::kReady) return invalid("VERSION in the middle of a session");
+  Output output;
+  output.reply = version_reply(policy_, version);
+  if (is_supported(version)) {
+    version_ = version;
+    state_ = State::kReady;
+  } else {
+    output.rejection = "TSP version not supported";
+  }
+  return output;
+}
+
+ServerSession::Output ServerSession::on_authenticate(const std::string& mechanism) {
+  if (state_ >= State::kAuthenticated) return invalid("AUTHENTICATE after a login");
+  if (!policy_.capabilities.offers_auth(mechanism)) return login_failed("authentication method not offered");
+  Output output;
+  if (mechanism == "ANONYMOUS") {
+    output.reply = status_line(kSuccess);
+    user_.clear();
+    state_ = State::kAuthenticated;
+  } else if (mechanism == "PLAIN") {
+    state_ = State::kPlain;  // the bare header; nothing over TCP
+  } else if (mechanism == "DIGEST-MD5") {
+    output.reply = base64_encode(DigestChallenge{policy_.realm, nonce_}.to_string()) + "\r\n";
+    state_ = State::kDigestResponse;
+  } else {
+    return login_failed("authentication method not implemented");
+  }
+  return output;
+}
+
+ServerSession::Output ServerSession::on_plain(std::string_view message) {
+  const auto credentials = parse_plain(message);
+  if (!credentials) return login_failed("malformed PLAIN credentials");
+  const auto known = credentials_.find(credentials->user);
+  Md5 given = digest_ha1(credentials->user, policy_.realm, credentials->password);
+  // The same work for an unknown user, so that time does not tell who exists.
+  const Md5 expected = known.value_or(Md5{});
+  const bool matches = CRYPTO_memcmp(given.data(), expected.data(), given.size()) == 0 && known.has_value();
+  OPENSSL_cleanse(given.data(), given.size());
+  if (!matches) return login_failed("wrong user or password");
+  Output output;
+  output.reply = status_line(kSuccess);
+  user_ = credentials->user;
+  state_ = State::kAuthenticated;
+  return output;
+}
+
+ServerSession::Output ServerSession::on_digest_response(std::string_view message) {
+  const auto text = base64_decode(message);
+  const auto fields = text ? DigestResponse::parse(*text) : std::nullopt;
+  if (!fields) return login_failed("malformed DIGEST-MD5 response");
+  // The nonce is this session's, so a response that was overheard elsewhere is worth nothing; nc has but one valid value.
+  if (fields->nonce != nonce_ || fields->nonce_count != "00000001" || fields->realm != policy_.realm || !fields->digest_uri.starts_with("tsp/")) {
+    return login_failed("DIGEST-MD5 response to another challenge");
+  }
+  const auto known = credentials_.find(fields->user);
+  const Md5 ha1 = known.value_or(Md5{});
+  const bool matches = pki::equal_constant_time(digest_response_value(ha1, *fields), fields->response) && known.has_value();
+  if (!matches) return login_failed("wrong user or password");
+  Output output;
+  output.reply = base64_encode("rspauth=" + digest_rspauth_value(ha1, *fields)) + "\r\n";
+  // One response a challenge.
+  nonce_ += "x";
+  if (transport_ == Transport::kTcp) {
+    output.delayed_reply = status_line(kSuccess);
+    user_ = fields->user;
+    state_ = State::kAuthenticated;
+  } else {
+    pending_user_ = fields->user;
+    state_ = State::kDigestEnd;
+  }
+  return output;
+}
+
+ServerSession::Output ServerSession::on_xml(std::string_view, const Content& content) {
+  const auto refuse = [this](int status, std::string_view why) {
+    auto output = refused(status);
+    output.rejection = why;
+    return output;
+  };
+  if (!is_authenticated()) return refuse(kAuthenticationFailed, "request before a login");
+  const auto action = parse_action(content.body);
+  if (!action) return refuse(action.error().status, "malformed XML");
+  if (*action == Action::kAccept) {
+    if (state_ != State::kGranted && state_ != State::kAccepted) return refuse(kInvalidRequest, "accept of nothing");
+    state_ = State::kAccepted;
+    Output output;
+    output.is_accepted = true;
+    output.is_closing = transport_ == Transport::kTcp;
+    return output;
+  }
+  if (*action != Action::kCreate) return refuse(kInvalidRequest, "action not served");
+  if (state_ == State::kGranting) return refuse(kRequestInProgress, "create while one is in progress");
+  if (state_ != State::kAuthenticated) return refuse(kInvalidRequest, "second create in a session");
+  auto request = parse_create(content.body);
+  if (!request) return refuse(request.error().status, "create with bad values");
+  state_ = State::kGranting;
+  Output output;
+  output.create = *std::move(request);
+  return output;
+}
+
+ServerSession::Output ServerSession::granted(const TunnelInfo& tunnel) {
+  // 1.0.1 ends here: it has no accept.
+  state_ = version_ == "1.0.1" ? State::kAccepted : State::kGranted;
+  Output output;
+  output.reply = with_content_length(status_line(kSuccess) + tunnel.to_xml());
+  output.is_accepted = state_ == State::kAccepted;
+  output.is_closing = output.is_accepted && transport_ == Transport::kTcp;
+  return output;
+}
+
+ServerSession::Output ServerSession::refused(int status) {
+  if (state_ == State::kGranting) state_ = State::kAuthenticated;
+  Output output;
+  output.reply = with_content_length(status_line(status));
+  return output;
+}
+
+}  // namespace sixlink::tsp

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The broker's side of one TSP session (RFC 5572 section 4.4). A machine without I/O: whole messages in, replies out; granting a
+// tunnel is the caller's, because it must be durable before the reply and may be shared by many sessions.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "src/tsp/client_session.h"
+#include "src/tsp/digest_md5.h"
+#include "src/tsp/message.h"
+#include "src/tsp/tunnel_xml.h"
+
+namespace sixlink::tsp {
+
+// Who may log in. Looked up while a session runs; a failing store is "nobody".
+class Credentials {
+ public:
+  virtual ~Credentials() = default;
+  // H({user, realm, password}); nullopt: no such user.
+  virtual std::optional<Md5> find(std::string_view user) = 0;
+};
+
+struct ServerPolicy {
+  Capabilities capabilities;  // what is offered is what is accepted
+  std::string realm;          // no quote or backslash
+};
+
+//  kVersion --VERSION--> kReady --AUTHENTICATE--> kPlain | kDigest.. --200--> kAuthenticated --create--> kGranting --granted()--> kGranted --accept--> kAccepted
+//  kReady also takes AUTHENTICATE first: the reply to VERSION needs no memory of the client.
+class ServerSession {
+ public:
+  struct Output {
+    // RUDP: always to be sent, "" as the bare header. TCP: to be sent when not empty.
+    std::string reply;
+    // TCP: to be sent as a segment of its own at least 200 ms after `reply`.
+    std::string delayed_reply;
+    // To be granted or refused, then granted() or refused() gives the reply; `reply` is not to be sent now.
+    std::optional<CreateRequest> create;
+    bool is_accepted = false;  // the client took the tunnel
+    bool is_closing = false;   // nothing more is expected: close after the replies
+    std::string_view rejection; // for counting and logging: why the message was refused; empty when it was not
+  };
+
+  // `policy` and `credentials` outlive the session; `nonce` is unpredictable, printable, without quotes.
+  ServerSession(const ServerPolicy& policy, Credentials& credentials, Transport transport, std::string nonce)
+      : policy_(policy), credentials_(credentials), transport_(transport), nonce_(std::move(nonce)) {}
+
+  Output input(std::string_view message);
+  // The lease is durable.
+  Output granted(const TunnelInfo& tunnel);
+  Output refused(int status);
+
+  // Empty: anonymous.
+  const std::string& user() const { return user_; }
+  bool is_authenticated() const { return state_ >= State::kAuthenticated; }
+  bool is_accepted() const { return state_ == State::kAccepted; }
+  // For Framer::expect_plain().
+  bool expects_plain() const { return state_ == State::kPlain; }
+
+ private:
+  enum class State { kVersion, kReady, kPlain, kDigestResponse, kDigestEnd, kAuthenticated, kGranting, kGranted, kAccepted };
+
+  Output on_version(std::string_view version);
+  Output on_authenticate(const std::string& mechanism);
+  Output on_plain(std::string_view message);
+  Output on_digest_response(std::string_view message);
+  Output on_xml(std::string_view message, const Content& content);
+  Output invalid(std::string_view why);
+  Output login_failed(std::string_view why);
+
+  const ServerPolicy& policy_;
+  Credentials& credentials_;
+  Transport transport_;
+  std::string nonce_;
+  State state_ = State::kVersion;
+  std::string version_ = std::string(kVersions[0]);
+  std::string user_;
+  std::string pending_user_;
+  unsigned failed_logins_ = 0;
+};
+
+// The reply to VERSION depends on nothing but the policy, so that a flood of them needs no memory. nullopt: not VERSION or ECHO REQUEST.
+std::optional<std::string> stateless_reply(const ServerPolicy& policy, std::string_view message);
+
+}  // namespace sixlink::tsp

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The <tunnel> element of TSP.
+#include "src/tsp/tunnel_xml.h"
+
+#include <tinyxml2.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include "src/tsp/message.h"
+#include "src/tsp/status.h"
+
+namespace sixlink::tsp {
+namespace {
+
+using tinyxml2::XMLElement;
+
+constexpr std::array<std::pair<Mode, std::string_view>, 4> kModes{
+    {{Mode::kV6V4, "v6v4"}, {Mode::kV6UdpV4, "v6udpv4"}, {Mode::kV6AnyV4, "v6anyv4"}, {Mode::kV4V6, "v4v6"}}};
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return result;
+}
+
+std::string_view trim(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
+XmlProblem problem(std::string message, int status = kInvalidRequest) { return {status, std::move(message)}; }
+
+bool is_named(const XMLElement& element, std::string_view name) { return lower(element.Name()) == name; }
+
+const XMLElement* next_named(const XMLElement* element, std::string_view name) {
+  while (element && !is_named(*element, name)) element = element->NextSiblingElement();
+  return element;
+}
+
+const XMLElement* child(const XMLElement* parent, std::string_view name) {
+  return parent ? next_named(parent->FirstChildElement(), name) : nullptr;
+}
+
+std::string_view attribute(const XMLElement& element, std::string_view name) {
+  for (const auto* a = element.FirstAttribute(); a; a = a->Next()) {
+    if (lower(a->Name()) == name) return trim(a->Value());
+  }
+  return {};
+}
+
+std::string_view text_of(const XMLElement& element) {
+  const char* text = element.GetText();
+  return text ? trim(text) : std::string_view();
+}
+
+std::optional<long> number(std::string_view text, long low, long high) {
+  long value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || value < low || value > high) return std::nullopt;
+  return value;
+}
+
+// The first <address type="..."> child of that type.
+const XMLElement* address_element(const XMLElement* parent, std::string_view type) {
+  for (const auto* e = child(parent, "address"); e; e = next_named(e->NextSiblingElement(), "address")) {
+    if (lower(attribute(*e, "type")) == type) return e;
+  }
+  return nullptr;
+}
+
+std::optional<boost::asio::ip::address_v4> parse_v4(std::string_view text) {
+  if (text.size() > 15) return std::nullopt;
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address_v4(std::string(text), error);
+  if (error) return std::nullopt;
+  return address;
+}
+
+bool is_outer_unicast(const boost::asio::ip::address_v4& address) {
+  return !address.is_unspecified() && !address.is_multicast() && address != boost::asio::ip::address_v4::broadcast();
+}
+
+// Loads the document and finds its <tunnel>.
+class Document {
+ public:
+  explicit Document(std::string_view xml) {
+    while (!xml.empty() && xml.back() == '\0') xml.remove_suffix(1);
+    if (xml.size() > kLongestContent) {
+      error_ = "the XML is longer than " + std::to_string(kLongestContent) + " bytes";
+    } else if (xml.find('\0') != std::string_view::npos) {
+      error_ = "the XML holds a NUL byte";
+    } else if (document_.Parse(xml.data(), xml.size()) != tinyxml2::XML_SUCCESS) {
+      error_ = std::string("the XML is not well formed: ") + printable(document_.ErrorStr());
+    } else if (const auto* root = document_.RootElement(); !root || !is_named(*root, "tunnel")) {
+      error_ = "the XML holds no <tunnel>";
+    }
+  }
+  const XMLElement* tunnel() const { return error_.empty() ? document_.RootElement() : nullptr; }
+  const std::string& error() const { return error_; }
+
+ private:
+  // Entities beyond XML's five are not expanded by tinyxml2 and nesting is bounded there, so the size bounds the memory.
+  tinyxml2::XMLDocument document_;
+  std::string error_;
+};
+
+std::optional<Action> action_of(const XMLElement& tunnel) {
+  const auto name = lower(attribute(tunnel, "action"));
+  if (name == "create") return Action::kCreate;
+  if (name == "info") return Action::kInfo;
+  if (name == "accept") return Action::kAccept;
+  if (name == "delete") return Action::kDelete;
+  return std::nullopt;
+}
+
+// A tunnel's two ends inside <server> and <client>: one IPv4, one IPv6.
+XmlResult<std::pair<boost::asio::ip::address_v4, net::AddressV6>> ends_of(const XMLElement* parent, std::string_view name) {
+  const auto where = "<" + std::string(name) + ">";
+  if (!parent) return problem("the reply has no " + where);
+  const auto* v4_element = address_element(parent, "ipv4");
+  const auto* v6_element = address_element(parent, "ipv6");
+  if (!v4_element || !v6_element) return problem(where + " lacks an address of type " + (v4_element ? "ipv6" : "ipv4"));
+  const auto v4 = parse_v4(text_of(*v4_element));
+  if (!v4 || !is_outer_unicast(*v4)) {
+    return problem("the IPv4 address in " + where + " is not usable: \"" + printable(text_of(*v4_element)) + "\"", kInvalidIpv4);
+  }
+  const auto v6 = net::parse_v6(text_of(*v6_element));
+  if (!v6 || !net::is_inner_unicast(*v6)) {
+    return problem("the IPv6 address in " + where + " is not usable: \"" + printable(text_of(*v6_element)) + "\"", kInvalidIpv6);
+  }
+  return std::pair(*v4, *v6);
+}
+
+XmlResult<std::optional<net::Prefix>> delegated_prefix(const XMLElement* router) {
+  const auto* element = child(router, "prefix");
+  if (!element) return std::optional<net::Prefix>();
+  auto text = text_of(*element);
+  auto length = number(attribute(*element, "length"), 1, 127);
+  if (const auto slash = text.find('/'); slash != std::string_view::npos) {
+    if (!length) length = number(text.substr(slash + 1), 1, 127);
+    text = text.substr(0, slash);
+  }
+  const auto address = net::parse_v6(text);
+  if (!length) return problem("<prefix> has no usable length", kPrefixLengthMissing);
+  if (!address || !net::is_inner_unicast(*address)) {
+    return problem("<prefix> is no usable prefix: \"" + printable(text) + "\"", kInvalidIpv6);
+  }
+  // Some brokers leave host bits set.
+  return std::optional(net::Prefix{net::mask(*address, static_cast<int>(*length)), static_cast<int>(*length)});
+}
+
+}  // namespace
+
+std::string_view to_string(Mode mode) {
+  return std::find_if(kModes.begin(), kModes.end(), [mode](const auto& row) { return row.first == mode; })->second;
+}
+
+std::optional<Mode> parse_mode(std::string_view text) {
+  const auto name = lower(trim(text));
+  for (const auto& [mode, mode_name] : kModes) {
+    if (mode_name == name) return mode;
+  }
+  return std::nullopt;
+}
+
+std::string_view capability_name(Mode mode) {
+  switch (mode) {
+    case Mode::kV6V4: return "V6V4";
+    case Mode::kV6UdpV4: return "V6UDPV4";
+    case Mode::kV6AnyV4: return "V6ANYV4";
+    case Mode::kV4V6: return "V4V6";
+  }
+  return "";
+}
+
+std::string CreateRequest::to_xml() const {
+  const bool is_v4 = client_address.is_v4();
+  std::string xml = "<tunnel action=\"create\" type=\"" + std::string(to_string(mode)) + "\" proxy=\"" + (is_proxy ? "yes" : "no") +
+                    "\">\r\n <client>\r\n  <address type=\"" + (is_v4 ? "ipv4" : "ipv6") + "\">" + client_address.to_string() + "</address>\r\n";
+  if (keepalive_interval) {
+    xml += "  <keepalive interval=\"" + std::to_string(keepalive_interval->count()) + "\">\r\n    <address type=\"" +
+           (mode == Mode::kV4V6 ? "ipv4\">127.0.0.1" : "ipv6\">::") + "</address>\r\n  </keepalive>\r\n";
+  }
+  if (is_router) {
+    xml += routing_protocol.empty() ? "  <router>\r\n" : "  <router protocol=\"" + routing_protocol + "\">\r\n";
+    if (prefix_length) xml += "   <prefix length=\"" + std::to_string(*prefix_length) + "\"/>\r\n";
+    if (!dns_servers.empty()) {
+      xml += "   <dns_server>\r\n";
+      for (const auto& name : dns_servers) xml += "     <address type=\"dn\">" + name + "</address>\r\n";
+      xml += "   </dns_server>\r\n";
+    }
+    xml += "  </router>\r\n";
+  }
+  return xml + " </client>\r\n</tunnel>\r\n";
+}
+
+std::string TunnelInfo::to_xml() const {
+  // Deployed clients scan for exact strings: no declaration, no single quotes, the order below, a prefix in full.
+  std::string xml = "<tunnel action=\"info\" type=\"" + std::string(to_string(mode)) + "\" lifetime=\"" + std::to_string(lifetime.count()) + "\"";
+  if (mtu) xml += " mtu=\"" + std::to_string(*mtu) + "\"";
+  xml += ">\r\n  <server>\r\n    <address type=\"ipv4\">" + server_v4.to_string() + "</address>\r\n    <address type=\"ipv6\">" +
+         server_v6.to_string() + "</address>\r\n  </server>\r\n  <client>\r\n    <address type=\"ipv4\">" + client_v4.to_string() +
+         "</address>\r\n    <address type=\"ipv6\">" + client_v6.to_string() + "</address>\r\n";
+  if (!client_name.empty()) xml += "    <address type=\"dn\">" + client_name + "</address>\r\n";
+  if (!dns_servers.empty()) {
+    xml += "    <dns_server>\r\n";
+    for (const auto& address : dns_servers) xml += "      <address type=\"ipv6\">" + address.to_string() + "</address>\r\n";
+    xml += "    </dns_server>\r\n";
+  }
+  if (prefix) {
+    xml += "    <router>\r\n      <prefix length=\"" + std::to_string(prefix->length) + "\">" + net::expanded_text(prefix->address) +
+           "</prefix>\r\n    </router>\r\n";
+  }
+  if (keepalive_interval) {
+    xml += "    <keepalive interval=\"" + std::to_string(keepalive_interval->count()) + "\">\r\n      <address type=\"ipv6\">" +
+           keepalive_address.to_string() + "</address>\r\n    </keepalive>\r\n";
+  }
+  return xml + "  </client>\r\n</tunnel>\r\n";
+}
+
+XmlResult<Action> parse_action(std::string_view xml) {
+  const Document document(xml);
+  if (!document.tunnel()) return problem(document.error());
+  const auto action = action_of(*document.tunnel());
+  if (!action) return problem("<tunnel> has no known action: \"" + printable(attribute(*document.tunnel(), "action")) + "\"");
+  return *action;
+}
+
+XmlResult<CreateRequest> parse_create(std::string_view xml) {
+  const Document document(xml);
+  const auto* tunnel = document.tunnel();
+  if (!tunnel) return problem(document.error());
+  if (action_of(*tunnel) != Action::kCreate) return problem("<tunnel> is no create");
+  CreateRequest request;
+  const auto mode = parse_mode(attribute(*tunnel, "type"));
+  if (!mode) return problem("unknown tunnel type \"" + printable(attribute(*tunnel, "type")) + "\"", kModeNotSupported);
+  request.mode = *mode;
+  request.is_proxy = lower(attribute(*tunnel, "proxy")) == "yes";
+  const auto* client = child(tunnel, "client");
+  if (!client) return problem("the request has no <client>");
+  const bool wants_v6 = *mode == Mode::kV4V6;
+  const auto* address = address_element(client, wants_v6 ? "ipv6" : "ipv4");
+  if (address && !wants_v6) {
+    const auto v4 = parse_v4(text_of(*address));
+    if (!v4 || !is_outer_unicast(*v4)) return problem("the client's IPv4 address is not usable", kInvalidIpv4);
+    request.client_address = *v4;
+  } else if (address) {
+    const auto v6 = net::parse_v6(text_of(*address));
+    if (!v6 || v6->is_unspecified() || v6->is_multicast()) return problem("the client's IPv6 address is not usable", kInvalidIpv6);
+    request.client_address = *v6;
+  } else {
+    return problem("<client> lacks its address", wants_v6 ? kInvalidIpv6 : kInvalidIpv4);
+  }
+  if (const auto* keepalive = child(client, "keepalive")) {
+    const auto interval = number(attribute(*keepalive, "interval"), 0, 86400);
+    if (!interval) return problem("<keepalive> has no usable interval");
+    // Deployed clients ask for 0 when they leave the choice to the broker.
+    request.keepalive_interval = std::chrono::seconds(*interval);
+  }
+  if (const auto* router = child(client, "router")) {
+    request.is_router = true;
+    request.routing_protocol = printable(attribute(*router, "protocol"), 32);
+    if (const auto* prefix = child(router, "prefix")) {
+      const auto length = number(attribute(*prefix, "length"), 0, 128);
+      if (!length) return problem("<prefix> has no usable length", kPrefixLengthMissing);
+      request.prefix_length = static_cast<int>(*length);
+    }
+    for (const auto* e = child(child(router, "dns_server"), "address"); e && request.dns_servers.size() < 8;
+         e = next_named(e->NextSiblingElement(), "address")) {
+      const auto name = text_of(*e);
+      if (!net::is_host_name(name) && !net::parse_v6(name)) return problem("<dns_server> holds no usable name", kDnsDelegationError);
+      request.dns_servers.emplace_back(name);
+    }
+  }
+  return request;
+}
+
+XmlResult<TunnelInfo> parse_info(std::string_view xml) {
+  const Document document(xml);
+  const auto* tunnel = document.tunnel();
+  if (!tunnel) return problem(document.error());
+  if (action_of(*tunnel) != Action::kInfo) return problem("the reply is no tunnel information");
+  TunnelInfo info;
+  const auto mode = parse_mode(attribute(*tunnel, "type"));
+  if (!mode || *mode == Mode::kV6AnyV4) return problem("the reply's tunnel type is unknown: \"" + printable(attribute(*tunnel, "type")) + "\"");
+  info.mode = *mode;
+  if (*mode == Mode::kV4V6) return problem("a v4v6 tunnel was not asked for");
+  if (const auto text = attribute(*tunnel, "lifetime"); !text.empty()) {
+    const auto lifetime = number(text, 0, 1L << 32);
+    if (!lifetime) return problem("the reply's lifetime is no number of seconds");
+    info.lifetime = std::chrono::seconds(*lifetime);
+  }
+  if (const auto text = attribute(*tunnel, "mtu"); !text.empty()) {
+    // RFC 8200 section 5: IPv6 needs 1280.
+    const auto mtu = number(text, 1280, 65535);
+    if (!mtu) return problem("the reply's MTU is not within 1280 to 65535: \"" + printable(text) + "\"");
+    info.mtu = static_cast<int>(*mtu);
+  }
+  const auto server = ends_of(child(tunnel, "server"), "server");
+  if (!server) return server.error();
+  const auto* client = child(tunnel, "client");
+  const auto own = ends_of(client, "client");
+  if (!own) return own.error();
+  std::tie(info.server_v4, info.server_v6) = *server;
+  std::tie(info.client_v4, info.client_v6) = *own;
+  if (info.server_v6 == info.client_v6) return problem("the tunnel's two ends have the same IPv6 address", kInvalidIpv6);
+  if (const auto* name = address_element(client, "dn"); name && net::is_host_name(text_of(*name))) info.client_name = text_of(*name);
+  for (const auto* e = child(child(client, "dns_server"), "address"); e && info.dns_servers.size() < 8;
+       e = next_named(e->NextSiblingElement(), "address")) {
+    if (lower(attribute(*e, "type")) != "ipv6") continue;
+    const auto address = net::parse_v6(text_of(*e));
+    if (!address || !net::is_inner_unicast(*address)) return problem("<dns_server> holds no usable IPv6 address", kInvalidIpv6);
+    info.dns_servers.push_back(*address);
+  }
+  const auto prefix = delegated_prefix(child(client, "router"));
+  if (!prefix) return prefix.error();
+  info.prefix = *prefix;
+  if (const auto* keepalive = child(client, "keepalive")) {
+    const auto interval = number(attribute(*keepalive, "interval"), 1, 86400);
+    const auto* element = address_element(keepalive, "ipv6");
+    const auto address = element ? net::parse_v6(text_of(*element)) : std::nullopt;
+    if (!interval || !address || !net::is_inner_unicast(*address)) return problem("<keepalive> lacks a usable interval or address");
+    info.keepalive_interval = std::chrono::seconds(*interval);
+    info.keepalive_address = *address;
+  }
+  return info;
+}
+
+XmlResult<BrokerList> parse_redirect(std::string_view xml) {
+  const Document document(xml);
+  const auto* tunnel = document.tunnel();
+  if (!tunnel) return problem(document.error());
+  BrokerList brokers;
+  for (const auto* e = child(child(tunnel, "broker"), "address"); e; e = next_named(e->NextSiblingElement(), "address")) {
+    if (brokers.size() == kMostBrokers) return problem("the redirection lists more than 50 brokers");
+    auto text = std::string(text_of(*e));
+    const auto server = net::ServerAddress::parse(text);
+    if (!server) return problem("the redirection names no usable broker: \"" + printable(text) + "\"");
+    brokers.push_back(*server);
+  }
+  if (brokers.empty()) return problem("the redirection names no broker");
+  return brokers;
+}
+
+std::string redirect_xml(const BrokerList& brokers) {
+  std::string xml = "<tunnel action=\"info\">\r\n  <broker>\r\n";
+  for (const auto& broker : brokers) {
+    const char* type = !broker.is_literal() ? "dn" : broker.host.find(':') != std::string::npos ? "ipv6" : "ipv4";
+    xml += "    <address type=\"" + std::string(type) + "\">" + broker.text + "</address>\r\n";
+  }
+  return xml + "  </broker>\r\n</tunnel>\r\n";
+}
+
+}  // namespace sixlink::tsp

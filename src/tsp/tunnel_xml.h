@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The <tunnel> element of TSP (RFC 5572 section 5): what a client asks for and what a broker grants. Parsing accepts any
+// well-formed XML within bounds and validates every value; printing writes exactly what deployed peers can read.
+#pragma once
+
+#include <boost/asio/ip/address.hpp>
+#include <boost/system/result.hpp>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/net/prefix.h"
+#include "src/net/server_address.h"
+
+namespace sixlink::tsp {
+
+enum class Mode { kV6V4, kV6UdpV4, kV6AnyV4, kV4V6 };
+std::string_view to_string(Mode mode);                       // "v6udpv4"
+std::optional<Mode> parse_mode(std::string_view text);       // any case
+std::string_view capability_name(Mode mode);                 // "V6UDPV4"
+
+// What a client asks for: action="create".
+struct CreateRequest {
+  Mode mode = Mode::kV6AnyV4;
+  bool is_proxy = false;
+  boost::asio::ip::address client_address;                // before NAT: the socket's own
+  std::optional<std::chrono::seconds> keepalive_interval; // absent: no keepalive
+  bool is_router = false;
+  std::optional<int> prefix_length;
+  std::vector<std::string> dns_servers;
+  std::string routing_protocol;
+
+  std::string to_xml() const;  // with CRLF line ends, as deployed clients write it
+};
+
+// What a broker grants: action="info".
+struct TunnelInfo {
+  Mode mode = Mode::kV6UdpV4;  // never kV6AnyV4
+  std::chrono::seconds lifetime{0};
+  std::optional<int> mtu;  // absent: 1280
+  boost::asio::ip::address_v4 server_v4;
+  net::AddressV6 server_v6;
+  boost::asio::ip::address_v4 client_v4;
+  net::AddressV6 client_v6;
+  std::string client_name;  // <address type="dn">; may be empty
+  std::vector<net::AddressV6> dns_servers;
+  std::optional<net::Prefix> prefix;
+  std::optional<std::chrono::seconds> keepalive_interval;
+  net::AddressV6 keepalive_address;
+
+  std::string to_xml() const;
+};
+
+// Where a redirection sends the client.
+using BrokerList = std::vector<net::ServerAddress>;
+
+enum class Action { kCreate, kInfo, kAccept, kDelete };
+
+// Why a text was refused, in words that name the element.
+struct XmlProblem {
+  int status = 500;  // what a broker answers: 500, 501, 502, 518, 520
+  std::string message;
+};
+template <typename T>
+using XmlResult = boost::system::result<T, XmlProblem>;
+
+// The action of a client's message; XmlProblem for anything else.
+XmlResult<Action> parse_action(std::string_view xml);
+XmlResult<CreateRequest> parse_create(std::string_view xml);
+XmlResult<TunnelInfo> parse_info(std::string_view xml);
+// At most 50 brokers.
+XmlResult<BrokerList> parse_redirect(std::string_view xml);
+std::string redirect_xml(const BrokerList& brokers);
+
+inline constexpr std::string_view kAcceptXml = "<tunnel action=\"accept\"></tunnel>\r\n";
+inline constexpr std::size_t kMostBrokers = 50;
+
+}  // namespace sixlink::tsp
+
+namespace boost::system {
+// result<T, XmlProblem>::value() without a check is our bug.
+[[noreturn]] inline void throw_exception_from_error(const sixlink::tsp::XmlProblem& problem, const boost::source_location&) {
+  throw std::runtime_error("unchecked XML result: " + problem.message);
+}
+}  // namespace boost::system
