@@ -14,9 +14,10 @@
 namespace sixlink::log {
 
 // gogoc's level 1 is spdlog's info (so warn and err too), 2 is debug, 3 is trace.
-// Makes the logger for `program` (the syslog identity and the line's prefix). A sink that cannot be opened (log directory gone, disk
-// full) does not fail: it is left out, `problem` says which and why, and the others work. A file sink that fails later keeps trying.
-// The console sink writes to stdout, and like the stderr sink it stops after detach_terminal().
+// Makes the logger for `program` (the syslog identity and the line's prefix). Never fails: a log file that cannot be opened (disk
+// full, read-only) is tried again with the lines that come, and `problem` says what is wrong with it now. Lines hold no control
+// characters whatever the message holds. The console sink writes to stdout, and like the stderr sink it stops after
+// detach_terminal(). The process ignores SIGPIPE: a reader of the log that went away is no reason to end.
 std::shared_ptr<spdlog::logger> make_logger(const std::string& program, const LogConfig& config, std::string& problem);
 
 // After the process went into the background: nothing more is written to stdout and stderr.
