@@ -1,0 +1,231 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Runs tests and counts: bash tools/check.sh {unit|template|net}...
+#
+# Every test program says `PASS name`, `FAIL name: reason` or `SKIP name: reason` on a line of its stdout, as often
+# as it has tests; all else that it prints is for people. The last line here is `N passed, N failed, N skipped`;
+# above it stand the skipped tests and then the failed ones, each with its reason. Exit status 1 if any failed or
+# nothing ran. BUILD is the build directory; ONLY=name runs one scenario of the network tests. What each program
+# printed is kept in $BUILD/test-logs/<name>.log and shown if it failed.
+#
+# The template and network tests need root: in network namespaces only. Without root they run as the root of a user
+# namespace of their own, where the system allows one.
+
+set -u
+export LC_ALL=C
+cd "$(dirname "$0")/.." || exit 1
+
+BUILD=$(realpath -m "${BUILD:-build}")
+export BUILD
+export PATH=$PATH:/usr/sbin:/sbin
+logs=$BUILD/test-logs
+results=$logs/results
+time_limit=${TIME_LIMIT:-300}
+running=
+
+stop() {
+  trap - INT TERM
+  if [ -n "$running" ]; then
+    kill -TERM "$running" 2>/dev/null
+    wait "$running"
+  fi
+  echo "stopped" >&2
+  exit 130
+}
+trap stop INT TERM
+
+# Adds to the results: PASS|FAIL|SKIP, suite/program, the rest of the line.
+result() {
+  printf '%s [%s] %s\n' "$1" "$2" "$3" | tee -a "$results"
+}
+
+# ---- unit tests ---------------------------------------------------------------------------------------------------
+
+# One line a test case from doctest's XML, and the whole of a failed case for people.
+parse_doctest() {
+  awk '
+    function text(s) {
+      gsub(/&lt;/, "<", s); gsub(/&gt;/, ">", s); gsub(/&quot;/, "\"", s); gsub(/&apos;/, "\047", s)
+      gsub(/&#x0A;/, " ", s); gsub(/&amp;/, "\\&", s)
+      return s
+    }
+    function attribute(line, name) {
+      if (!match(line, " " name "=\"[^\"]*\"")) return ""
+      return text(substr(line, RSTART + length(name) + 3, RLENGTH - length(name) - 4))
+    }
+    /^ *<TestCase / {
+      name = attribute($0, "name"); open = 1; body = ""; ok = 0; where = attribute($0, "filename") ":" attribute($0, "line")
+      if ($0 ~ /skipped="true"/) { print "SKIP " name ": marked to be skipped in " where; open = 0; next }
+    }
+    open { body = body text($0) "\n" }
+    open && /test_case_success="true"/ { ok = 1 }
+    open && /^ *<\/TestCase>/ {
+      open = 0
+      if (ok) print "PASS " name
+      else { printf "%s", body > details; print "FAIL " name ": see above; the test is at " where }
+    }
+    END { if (open) { printf "%s", body > details; print "FAIL " name ": the program ended inside this test, at " where } }
+  ' details="$1"
+}
+
+run_unit() {
+  local program=$BUILD/unit-tests log=$logs/unit.log xml=$logs/unit.xml status=0 line passed
+  if [ ! -x "$program" ]; then
+    result FAIL unit "unit-tests: $program is missing: run make check-unit"
+    return
+  fi
+  rm -f "$xml" "$logs/unit.details"
+  timeout -k 10 "$time_limit" "$program" --reporters=xml --no-skipped-summary=false --out="$xml" >"$log" 2>&1 </dev/null &
+  running=$!
+  wait "$running" || status=$?
+  running=
+  touch "$xml" "$logs/unit.details"
+  parse_doctest "$logs/unit.details" <"$xml" >"$logs/unit.results"
+  passed=$(grep -c '^PASS ' "$logs/unit.results")
+  if [ "$status" -ne 0 ] || grep -q '^FAIL ' "$logs/unit.results"; then
+    cat "$log" "$logs/unit.details"
+  fi
+  sed -n 's/^PASS /PASS [unit] /p' "$logs/unit.results" >>"$results"
+  echo "unit: $passed test cases passed"
+  while read -r line; do
+    result "${line%% *}" unit "${line#* }"
+  done < <(grep -v '^PASS ' "$logs/unit.results")
+  if [ "$status" -eq 124 ]; then
+    result FAIL unit "unit-tests: not done after $time_limit s"
+  elif [ "$status" -ne 0 ] && ! grep -q '^FAIL ' "$logs/unit.results"; then
+    result FAIL unit "unit-tests: ended with status $status: see above"
+  elif [ "$status" -eq 0 ] && [ ! -s "$logs/unit.results" ]; then
+    result FAIL unit "unit-tests: has no test"
+  fi
+}
+
+# ---- test scripts -------------------------------------------------------------------------------------------------
+
+run_script() { # suite script
+  local suite=$1 script=$2 name log status=0 start=$SECONDS line lines
+  name=$(basename "$script" .sh)
+  log=$logs/$name.log
+  echo "$suite/$name ..."
+  timeout -k 30 "$time_limit" bash "$script" >"$log" 2>&1 </dev/null &
+  running=$!
+  wait "$running" || status=$?
+  running=
+  lines=$(grep -E '^(PASS|FAIL|SKIP) ' "$log")
+  if [ "$status" -ne 0 ] || [ -z "$lines" ] || grep -q '^FAIL ' <<<"$lines"; then
+    echo "---- output of $script:"
+    cat "$log"
+    echo "---- end of the output of $script"
+  fi
+  while read -r line; do
+    if [ -n "$line" ]; then result "${line%% *}" "$suite/$name" "${line#* }"; fi
+  done <<<"$lines"
+  if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+    result FAIL "$suite/$name" "$name: not done after $time_limit s"
+  elif [ "$status" -ne 0 ] && ! grep -q '^FAIL ' <<<"$lines"; then
+    result FAIL "$suite/$name" "$name: ended with status $status"
+  elif [ -z "$lines" ]; then
+    result FAIL "$suite/$name" "$name: ended without a result"
+  fi
+  echo "$suite/$name: $((SECONDS - start)) s"
+}
+
+run_template() {
+  local script
+  for script in tests/template/*_test.sh; do
+    [ -e "$script" ] || continue
+    run_script template "$script"
+  done
+}
+
+run_net() {
+  local script found=
+  for script in tests/net/scenarios/*.sh; do
+    [ -e "$script" ] || continue
+    if [ -n "${ONLY:-}" ] && [ "$(basename "$script" .sh)" != "$ONLY" ]; then continue; fi
+    found=yes
+    run_script net "$script"
+  done
+  if [ -n "${ONLY:-}" ] && [ -z "$found" ]; then
+    result FAIL net "$ONLY: there is no tests/net/scenarios/$ONLY.sh; there are: $(ls tests/net/scenarios)"
+  fi
+}
+
+# ---- root ---------------------------------------------------------------------------------------------------------
+
+# Why the suites that need root cannot run here; empty if they can.
+why_not_namespaces() {
+  local inside=
+  if [ "$(id -u)" -ne 0 ]; then inside="unshare -Urnm"; else inside="unshare -nm"; fi
+  if ! command -v unshare >/dev/null; then
+    echo "unshare (util-linux) is not installed: run make deps"
+  elif ! $inside true 2>/dev/null; then
+    if [ "$(id -u)" -eq 0 ]; then
+      echo "this root may not make network namespaces (a container?): run it with CAP_SYS_ADMIN and CAP_NET_ADMIN"
+    else
+      echo "needs root, and this system allows no user namespaces: run it with sudo"
+    fi
+  elif ! $inside sh -c 'ip tuntap add mode tun dev probe0' 2>/dev/null; then
+    echo "/dev/net/tun cannot be used by $(id -un): run it as root, on a kernel with tun"
+  fi
+}
+
+# Runs the suites as the root of a new user namespace, with a /run of their own for ip netns.
+run_in_user_namespace() {
+  # shellcheck disable=SC2016  # for the inner shell
+  SIXLINK_CHECK_INSIDE=1 unshare -Urnm --propagation private bash -c '
+    mount -t tmpfs tmpfs /run && mkdir -p /run/netns && ip link set lo up && exec bash tools/check.sh "$@"' \
+    check "$@" &
+  running=$!
+  wait "$running"
+  running=
+}
+
+# ---- main ---------------------------------------------------------------------------------------------------------
+
+for suite in "$@"; do
+  case $suite in
+    unit | template | net) ;;
+    *)
+      echo "usage: bash tools/check.sh {unit|template|net}..." >&2
+      exit 2
+      ;;
+  esac
+done
+
+mkdir -p "$logs" || exit 1
+if [ -n "${SIXLINK_CHECK_INSIDE:-}" ]; then
+  for suite in "$@"; do "run_$suite"; done
+  exit 0
+fi
+
+: >"$results"
+need_root=()
+for suite in "$@"; do
+  if [ "$suite" = unit ]; then run_unit; else need_root+=("$suite"); fi
+done
+if [ "${#need_root[@]}" -gt 0 ]; then
+  reason=$(why_not_namespaces)
+  if [ -n "$reason" ]; then
+    for suite in "${need_root[@]}"; do result SKIP "$suite" "all of $suite: $reason"; done
+  elif [ "$(id -u)" -eq 0 ]; then
+    for suite in "${need_root[@]}"; do "run_$suite"; done
+  else
+    run_in_user_namespace "${need_root[@]}"
+  fi
+fi
+
+passed=$(grep -c '^PASS ' "$results")
+failed=$(grep -c '^FAIL ' "$results")
+skipped=$(grep -c '^SKIP ' "$results")
+echo
+if [ "$skipped" -gt 0 ]; then
+  echo "Skipped:"
+  grep '^SKIP ' "$results"
+fi
+if [ "$failed" -gt 0 ]; then
+  echo "Failed (what they printed is above and in $logs):"
+  grep '^FAIL ' "$results"
+fi
+if [ "$((passed + failed))" -eq 0 ]; then echo "No test ran."; fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$((passed + failed))" -gt 0 ]
