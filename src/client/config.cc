@@ -79,7 +79,11 @@ std::string relative_to(const std::string& directory, const std::string& path) {
 // One load: keeps where each key stood.
 class Loader {
  public:
-  explicit Loader(LoadedConfig& result) : result_(result) {}
+  explicit Loader(LoadedConfig& result) : result_(result) {
+    // The one default that LogConfig cannot know: each program has its own.
+    const Key* key = find_key("log_filename");
+    key->set(config_, std::string(key->default_value));
+  }
 
   void take(const config::Entry& entry) {
     std::string name = entry.key;

@@ -19,6 +19,13 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
 }
 
+// The first word only: a mistyped line may hold a password.
+std::string expected_message(std::string_view line) {
+  const auto word = line.substr(0, line.find_first_of(" \t"));
+  return "expected name=value, found \"" + std::string(word) + (word.size() < line.size() ? " ..." : "") +
+         "\"";
+}
+
 }  // namespace
 
 std::string to_string(const std::string& file, const Problem& problem) {
@@ -51,7 +58,7 @@ ParsedFile parse_key_values(std::string_view text) {
     const auto equals = line.find('=');
     const auto key = trim(line.substr(0, equals));
     if (equals == std::string_view::npos || key.empty()) {
-      result.problems.push_back({number, {}, "expected name=value, found \"" + std::string(line) + "\""});
+      result.problems.push_back({number, {}, expected_message(line)});
       continue;
     }
     Entry entry{number, std::string(key), std::string(trim(line.substr(equals + 1)))};
@@ -64,7 +71,8 @@ ParsedFile parse_key_values(std::string_view text) {
 bool parse_number(std::string_view text, long low, long high, long& out) {
   long value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || value < low ||
+      value > high) {
     return false;
   }
   out = value;
@@ -88,7 +96,8 @@ boost::system::result<std::string> read_file(const std::string& path, std::size_
     text.append(buffer, count);
     if (text.size() > limit) return boost::system::errc::make_error_code(boost::system::errc::file_too_large);
   }
-  if (std::ferror(file.get())) return boost::system::error_code(errno ? errno : EIO, boost::system::system_category());
+  if (std::ferror(file.get()))
+    return boost::system::error_code(errno ? errno : EIO, boost::system::system_category());
   return text;
 }
 

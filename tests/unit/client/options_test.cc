@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "src/client/options.h"
+
+#include <doctest/doctest.h>
+
+#include "src/client/build_info.h"
+#include "src/client/config.h"
+
+using namespace sixlink::client;
+
+namespace {
+
+Options parsed(const std::vector<std::string>& arguments) {
+  auto result = parse_options(arguments);
+  CAPTURE(result.error);
+  REQUIRE(result.options);
+  CHECK(result.error.empty());
+  return *result.options;
+}
+
+std::string refused(const std::vector<std::string>& arguments) {
+  const auto result = parse_options(arguments);
+  CHECK_FALSE(result.options);
+  CHECK(result.error.ends_with("see \"sixlink --help\""));
+  CHECK(result.error.find('\n') == std::string::npos);
+  return result.error;
+}
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("options: without any, run with the default configuration") {
+  const auto options = parsed({});
+  CHECK(options.command == Command::kRun);
+  CHECK(options.config_file.empty());
+  CHECK_FALSE(options.foreground);
+  CHECK_FALSE(options.boot);
+  CHECK_FALSE(options.assume_yes);
+  CHECK_FALSE(options.retry_delay);
+}
+
+TEST_CASE("options: gogoc's command lines mean what they did") {
+  const auto options = parsed(
+      {"-y", "-n", "-b", "-f", "/etc/gogoc/gogoc.conf", "-i", "eth1", "-u", "tun7", "-s", "sit7", "-r", "5"});
+  CHECK(options.assume_yes);
+  CHECK(options.foreground);
+  CHECK(options.boot);
+  CHECK(options.config_file == "/etc/gogoc/gogoc.conf");
+  CHECK(options.if_prefix == "eth1");
+  CHECK(options.if_v6udpv4 == "tun7");
+  CHECK(options.if_or_source == "sit7");
+  CHECK(options.retry_delay == 5);
+  for (const auto help : {"-h", "-?", "--help"}) CHECK(parsed({help}).command == Command::kHelp);
+}
+
+TEST_CASE("options: long forms, joined flags and joined arguments") {
+  const auto options = parsed({"--yes", "--foreground", "--boot", "--config=a.conf", "--if-prefix", "eth1",
+                               "--if-udp=tun7", "--source", "192.0.2.7", "--retry-delay=0"});
+  CHECK(options.assume_yes);
+  CHECK(options.foreground);
+  CHECK(options.boot);
+  CHECK(options.config_file == "a.conf");
+  CHECK(options.if_prefix == "eth1");
+  CHECK(options.if_v6udpv4 == "tun7");
+  CHECK(options.if_or_source == "192.0.2.7");
+  CHECK(options.retry_delay == 0);
+  const auto joined = parsed({"-nbfa.conf", "-r3600"});
+  CHECK(joined.foreground);
+  CHECK(joined.boot);
+  CHECK(joined.config_file == "a.conf");
+  CHECK(joined.retry_delay == 3600);
+}
+
+TEST_CASE("options: commands, with their options before or after") {
+  for (const auto& arguments : {std::vector<std::string>{"status", "--json", "-f", "x"},
+                                {"-f", "x", "--json", "status"},
+                                {"--json", "status", "-fx"}}) {
+    const auto options = parsed(arguments);
+    CHECK(options.command == Command::kStatus);
+    CHECK(options.json);
+    CHECK(options.config_file == "x");
+  }
+  CHECK(parsed({"stop"}).command == Command::kStop);
+  CHECK(parsed({"--", "stop"}).command == Command::kStop);
+  CHECK(parsed({"--version"}).command == Command::kVersion);
+}
+
+TEST_CASE("options: --help and --version win over what follows, not over what was wrong before") {
+  CHECK(parsed({"-h", "--nonsense"}).command == Command::kHelp);
+  CHECK(parsed({"-nh", "nonsense"}).command == Command::kHelp);
+  CHECK(parsed({"--version", "-q"}).command == Command::kVersion);
+  CHECK(contains(refused({"-q", "-h"}), "unknown option -q"));
+}
+
+TEST_CASE("options: a mistake is named") {
+  CHECK(contains(refused({"-q"}), "unknown option -q"));
+  CHECK(contains(refused({"-nq"}), "unknown option -q"));
+  CHECK(contains(refused({"--colour"}), "unknown option --colour"));
+  CHECK(contains(refused({"--foregroun"}), "unknown option --foregroun"));
+  CHECK(contains(refused({"--yes=1"}), "--yes takes no argument"));
+  CHECK(contains(refused({"-f"}), "-f needs an argument: FILE"));
+  CHECK(contains(refused({"--config"}), "--config needs an argument: FILE"));
+  CHECK(contains(refused({"--config="}), "--config: needs the name"));
+  CHECK(contains(refused({"start"}), "unknown command \"start\""));
+  CHECK(contains(refused({""}), "unknown command \"\""));
+  CHECK(contains(refused({"status", "stop"}), "unexpected argument \"stop\""));
+  CHECK(contains(refused({"--json"}), "--json goes with the command status"));
+  CHECK(contains(refused({"stop", "--json"}), "--json goes with the command status"));
+  CHECK(contains(refused({"status", "-n"}), "-n does not go with a command"));
+  CHECK(contains(refused({"-r", "7", "stop"}), "-r does not go with a command"));
+  for (const auto value : {"", "x", "-1", "3601", "5s", "1.5"}) {
+    CAPTURE(value);
+    CHECK(contains(refused({"-r", value}),
+                   "option -r: \"" + std::string(value) + "\" is not allowed: give 0 to 3600 seconds"));
+  }
+}
+
+TEST_CASE("options: interface names that would hurt a script or a path are refused") {
+  for (const auto value : {"", "eth0;reboot", "a b", "../x", "-x", "sixteen-letters-", "$(id)", "."}) {
+    CAPTURE(value);
+    CHECK(contains(refused({"-i", value}), "no interface name"));
+    CHECK(contains(refused({"-u", value}), "no interface name"));
+    CHECK(contains(refused({"-s", value}), "no interface name"));
+  }
+  CHECK(contains(refused({"-s", "2001:db8::1"}), "IPv6"));
+  CHECK(contains(refused({"-s", "0.0.0.0"}), "no address"));
+  CHECK(contains(refused({"-s", "224.0.0.1"}), "no address"));
+}
+
+TEST_CASE("options: override the configuration") {
+  auto load = [] {
+    return std::move(*parse_config("x.conf", "server=a.example\nretry_delay_max=60").config);
+  };
+  auto config = load();
+  apply_options(parsed({}), config);
+  CHECK(config.interface_v6udpv4 == "tun");
+  CHECK(config.retry_delay.count() == 30);
+  apply_options(parsed({"-i", "eth1", "-u", "tun7", "-s", "sit7", "-r", "90"}), config);
+  CHECK(config.home_interface == "eth1");
+  CHECK(config.interface_v6udpv4 == "tun7");
+  CHECK(config.interface_v6v4 == "sit7");
+  CHECK(config.client_v4 == "auto");
+  CHECK(config.retry_delay.count() == 90);
+  CHECK(config.retry_delay_max.count() == 90);
+  config = load();
+  apply_options(parsed({"-s", "192.0.2.7", "-r", "0"}), config);
+  CHECK(config.client_v4 == "192.0.2.7");
+  CHECK(config.interface_v6v4 == "sit1");
+  CHECK(config.retry_delay.count() == 1);
+}
+
+TEST_CASE("options: the help has every option and command, each once") {
+  const auto text = usage_text();
+  for (const auto& spec : option_specs()) {
+    CAPTURE(spec.long_name);
+    const std::string start =
+        spec.short_name != 0 ? std::string("  -") + spec.short_name + ", --" : "      --";
+    CHECK(contains(text, start + std::string(spec.long_name)));
+    CHECK(contains(text, spec.help));
+  }
+  for (const auto& spec : command_specs()) CHECK(contains(text, "\n  " + std::string(spec.name) + " "));
+  CHECK(contains(text, config_dir()));
+}
