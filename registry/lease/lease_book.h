@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who holds which inner address and which delegated prefix. The book is the truth while the registry runs; every change is written
-// to the store in one transaction a batch, and the caller tells a client of its lease only after commit() (group commit: many
-// sessions share one write to disk).
+// Who holds which inner address and which delegated prefix. The book is the truth while the registry runs;
+// every change is written to the store in one transaction a batch, and the caller tells a client of its lease
+// only after commit() (group commit: many sessions share one write to disk).
 #pragma once
 
 #include <boost/system/result.hpp>
@@ -18,24 +18,28 @@
 namespace sixlink::registry {
 
 enum class LeaseError {
-  kNoAddressLeft = 1,     // TSP 301
-  kNoPrefixLeft,          // TSP 507
-  kPrefixLength,          // TSP 518: length not served here
-  kPrefixNotForAnonymous, // TSP 522
-  kTooManyForAddress,     // the quota of anonymous leases for one outer address
-  kStore,                 // the store failed; the batch was rolled back
+  kNoAddressLeft = 1,      // TSP 301
+  kNoPrefixLeft,           // TSP 507
+  kPrefixLength,           // TSP 518: length not served here
+  kPrefixNotForAnonymous,  // TSP 522
+  kTooManyForAddress,      // the quota of anonymous leases for one outer address
+  kStore,                  // the store failed and the batch was rolled back; store_error() has the reason
+  kUserDeleted,            // no such user in the store (deleted after the login); the batch goes on
 };
 const boost::system::error_category& lease_category();
 boost::system::error_code make_error_code(LeaseError error);
 
 struct LeasePolicy {
-  net::Prefix prefix;              // the registry's; its first /64 holds the tunnels' inner addresses (::1 is the broker's own),
-                                   // the rest is delegated. A /64 delegates nothing.
-  int shortest_delegation = 48;    // a user may ask for this length at the shortest ...
+  net::Prefix prefix;  // the registry's; its first /64 holds the tunnels' inner addresses (::1 is the
+                       // broker's own), the rest is delegated. A /64 delegates nothing.
+  int shortest_delegation = 56;  // a user may ask for this length at the shortest ...
   int longest_delegation = 64;
-  bool anonymous_prefix = false;   // anonymous clients may have a prefix
+  bool anonymous_prefix = false;           // anonymous clients may have a prefix
   WallSeconds anonymous_lifetime = 86400;  // without a packet this long, an anonymous lease ends
   int anonymous_per_address = 256;         // anonymous leases held from one outer address
+  // Interface identifiers given to clients: 2 to this. A million are more than one registry serves, and low
+  // ones let the tunnel server look clients up in an array.
+  std::uint32_t last_identifier = 1u << 20;
 };
 
 struct LeaseRequest {
@@ -48,35 +52,44 @@ struct LeaseRequest {
 
 class LeaseBook {
  public:
-  // Loads the store's leases. One outside the policy's prefix, or that overlaps another, is left in the store, not served, and
-  // counted by skipped(). `store` outlives the book.
+  // Loads the store's leases. One outside the policy's prefix, that overlaps another, or whose row is corrupt
+  // is left in the store, not served, and counted by skipped(). `store` outlives the book; its begin(),
+  // commit() and rollback() are the book's.
   static boost::system::result<LeaseBook> load(Store& store, const LeasePolicy& policy);
 
   // The broker's own inner address: prefix::1.
   net::AddressV6 broker_address() const;
 
-  // A user's lease is found again with the same address and prefix, and takes the new outer endpoint; a user who asks for another
-  // prefix length gets another prefix and keeps the address; one who asks none keeps what is held. Begins the batch's
-  // transaction when there is none. Nothing is durable before commit(). On an error nothing of this call remains.
+  // A user's lease is found again with the same address and prefix, and takes the new outer endpoint; a user
+  // who asks for another prefix length gets another prefix and keeps the address; one who asks none keeps
+  // what is held. Begins the batch's transaction when there is none. Nothing is durable before commit(). On
+  // an error nothing of this call remains.
   [[nodiscard]] boost::system::result<Lease> acquire(const LeaseRequest& request, WallSeconds now);
   // Ends a lease (TSP delete, expiry, user deleted). Part of the batch too. false: no such lease.
   [[nodiscard]] boost::system::result<bool> release(std::int64_t id);
 
-  // Makes the batch durable. On failure the store and the book are both as they were before the batch. No batch: success.
+  // Makes the batch durable. On failure the store and the book are both as they were before the batch. No
+  // batch: success.
   [[nodiscard]] boost::system::error_code commit();
   // Takes the batch back.
   void rollback();
   bool has_uncommitted() const;
 
+  // Why the last call that returned kStore did.
+  const boost::system::error_code& store_error() const { return store_error_; }
+
   // In memory only; written by save_activity().
   void touch(std::int64_t id, WallSeconds now);
-  // Writes changed last_seen times and commits.
+  // Writes changed last_seen times and commits, together with an open batch; when it fails that is rolled
+  // back, and the times are written the next time.
   [[nodiscard]] boost::system::error_code save_activity();
   // Ids of anonymous leases whose time is over, at most `limit`. The caller releases them.
   std::vector<std::int64_t> expired(WallSeconds now, std::size_t limit) const;
-  // Ids of leases whose user is no longer in the store (deleted from the command line).
+  // Ids of leases that are no longer in the store: their user was deleted from the command line. The caller
+  // releases them.
   [[nodiscard]] boost::system::result<std::vector<std::int64_t>> orphaned();
 
+  // Pointers are valid until the lease changes.
   const Lease* find(std::int64_t id) const;
   const Lease* find_user(const std::string& user) const;
   std::vector<Lease> all() const;
@@ -84,7 +97,49 @@ class LeaseBook {
   std::size_t skipped() const;
 
  private:
-  // (implementation's choice)
+  struct Change {
+    std::int64_t id;
+    std::optional<Lease> before;
+  };
+
+  LeaseBook(Store& store, const LeasePolicy& policy);
+
+  bool can_serve(const Lease& lease) const;
+  // The interface identifier below the tunnels' /64, when it is one that is given to clients.
+  std::optional<std::uint32_t> identifier(const net::AddressV6& address) const;
+  std::optional<std::uint32_t> free_identifier() const;
+  net::AddressV6 address_of(std::uint32_t identifier) const;
+  // A free block of `length`, or one that is free when `held` is given back. Changes nothing.
+  std::optional<net::Prefix> choose_prefix(const std::optional<net::Prefix>& held, int length);
+  boost::system::error_code check_prefix_length(const LeaseRequest& request) const;
+  boost::system::result<Lease> draft(const LeaseRequest& request, WallSeconds now);
+
+  boost::system::error_code ensure_batch();
+  boost::system::error_code fail(const boost::system::error_code& reason);
+  // Makes `after` what the book says of `id`, in memory and all indexes.
+  void replace(std::int64_t id, std::optional<Lease> after);
+  void add_to_indexes(const Lease& lease);
+  void remove_from_indexes(const Lease& lease);
+  void undo();
+
+  Store* store_;
+  LeasePolicy policy_;
+  net::Prefix tunnels_;  // the /64 of the inner addresses
+  PrefixPool pool_;
+  std::map<std::int64_t, Lease> leases_;
+  std::unordered_map<std::string, std::int64_t> by_user_;
+  std::map<boost::asio::ip::address, int> anonymous_;  // leases held from each outer address
+  std::vector<bool> used_;                             // by interface identifier
+  std::size_t used_count_ = 0;
+  std::uint32_t cursor_;      // where the search for a free identifier starts
+  std::int64_t next_id_ = 1;  // never goes back, so that an id always means one lease
+  std::size_t skipped_ = 0;
+
+  bool in_batch_ = false;
+  std::vector<Change> changes_;  // of the batch, in order
+  std::uint32_t cursor_before_ = 0;
+  std::unordered_map<std::int64_t, WallSeconds> activity_;  // touched, not yet written
+  boost::system::error_code store_error_;
 };
 
 }  // namespace sixlink::registry

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The registry's durable state: users and leases, in SQLite. One process serves; the command line's user commands open the same
-// file at the same time (WAL, busy timeout).
+// The registry's durable state: users and leases, in SQLite. One process serves; the command line's user
+// commands open the same file at the same time (WAL, busy timeout).
 #pragma once
 
 #include <sqlite3.h>
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/system/result.hpp>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -44,20 +45,38 @@ struct Lease {
   friend bool operator==(const Lease&, const Lease&) = default;
 };
 
-// Every failure is an error_code of store_category() (SQLite's own result codes and texts).
+struct LoadedLeases {
+  std::vector<Lease> leases;    // by ascending id
+  std::size_t corrupt = 0;      // rows left out because they make no sense
+  std::int64_t highest_id = 0;  // of all rows, also those
+};
+
+// SQLite's own result codes and texts, and these two.
+enum StoreError : int {
+  kStoreNewer = -1,    // written by a newer sixlink-registry
+  kStoreForeign = -2,  // a database, but not the registry's
+};
+// Every failure is an error_code of store_category(), or the system's when the file cannot be opened.
 const boost::system::error_category& store_category();
 
 class Store {
  public:
-  // Creates the file (0600) and its tables when missing, upgrades older ones; ":memory:" for tests. A file of a newer version or
-  // that is no database is refused.
-  static boost::system::result<Store> open(const std::string& path);
+  // Another process's transaction is waited for so long before a call fails with SQLITE_BUSY. The server
+  // waits in its event loop, and a user command's transaction takes milliseconds.
+  static constexpr std::chrono::milliseconds kBusyTimeout{2000};
+
+  // Creates the file (0600) and its tables when missing, upgrades older ones; ":memory:" for tests. A file of
+  // a newer version or that is no database is refused. An existing file that others may read is made 0600.
+  static boost::system::result<Store> open(const std::string& path,
+                                           std::chrono::milliseconds busy_timeout = kBusyTimeout);
 
   Store(Store&&) noexcept = default;
   Store& operator=(Store&&) noexcept = default;
   ~Store() = default;
 
-  // One transaction at a time. Statements outside one commit by themselves. commit() returns after the data is on disk.
+  // One transaction at a time. Statements outside one commit by themselves. commit() returns after the data
+  // is on disk. begin() takes the write lock at once, so that what is read inside stays true. A commit() that
+  // fails has rolled back.
   [[nodiscard]] boost::system::error_code begin();
   [[nodiscard]] boost::system::error_code commit();
   void rollback();
@@ -71,9 +90,12 @@ class Store {
   // Also deletes the user's lease.
   [[nodiscard]] boost::system::result<bool> delete_user(const std::string& name);
 
-  [[nodiscard]] boost::system::result<std::vector<Lease>> load_leases();
-  // Inserts or replaces by id.
+  [[nodiscard]] boost::system::result<LoadedLeases> load_leases();
+  // Inserts or replaces by id. SQLITE_CONSTRAINT_FOREIGNKEY: no such user; the transaction is still usable.
   [[nodiscard]] boost::system::error_code put_lease(const Lease& lease);
+  // A lease that is no longer there stays away.
+  [[nodiscard]] boost::system::error_code put_last_seen(std::int64_t id, WallSeconds last_seen);
+  [[nodiscard]] boost::system::result<std::vector<std::int64_t>> lease_ids();
   [[nodiscard]] boost::system::error_code delete_lease(std::int64_t id);
 
  private:
@@ -83,11 +105,24 @@ class Store {
   struct FinalizeStatement {
     void operator()(sqlite3_stmt* statement) const;
   };
+  // Resets what it looks at: an unfinished SELECT holds a read lock, and bound values would outlive their
+  // call.
+  struct ResetStatement {
+    void operator()(sqlite3_stmt* statement) const;
+  };
   using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
+  using Use = std::unique_ptr<sqlite3_stmt, ResetStatement>;
 
   explicit Store(sqlite3* database) : database_(database) {}
-  // Prepared once, reset before it is handed out.
-  boost::system::result<sqlite3_stmt*> statement(const char* sql);
+  boost::system::error_code configure(std::chrono::milliseconds busy_timeout);
+  boost::system::error_code upgrade();
+  boost::system::error_code execute(const char* sql);
+  boost::system::result<std::int64_t> query_number(const char* sql);
+  // Prepared once for each literal `sql`.
+  boost::system::result<Use> statement(const char* sql);
+  // Runs a statement without result rows.
+  boost::system::error_code run(sqlite3_stmt* statement);
+  boost::system::result<bool> run_changes(sqlite3_stmt* statement);
 
   std::unique_ptr<sqlite3, CloseDatabase> database_;
   std::map<const char*, Statement> statements_;  // goes before database_
