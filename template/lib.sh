@@ -128,7 +128,7 @@ check_prefix() { # name value
     *) prefix_address=$2:: ;;
   esac
   case $2 in
-    '' | :[!:]* | :) lib_refuse_value "$1" "$2" "the leading groups of an IPv6 prefix" ;;
+    '' | :[!:]* | : | *.*) lib_refuse_value "$1" "$2" "the leading groups of an IPv6 prefix" ;;
   esac
   is_ipv6 "$prefix_address" || lib_refuse_value "$1" "$2" "the leading groups of an IPv6 prefix"
 }
