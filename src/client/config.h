@@ -84,7 +84,7 @@ LoadedConfig load_config(const std::string& path);
 // Lets -i, -u, -s and -r, which parse_options() checked, override the file. A delay above retry_delay_max raises that.
 void apply_options(const Options& options, Config& config);
 
-// 1 to 15 of [A-Za-z0-9_.:-], not beginning with "-", nor "." or "..": safe as a word of a command and as a file name.
+// 1 to 15 of [A-Za-z0-9_.:-], not beginning with "-", nor ".", "..", "all" or "default": safe as a word of a command and as a file name.
 bool is_interface_name(std::string_view text);
 
 }  // namespace sixlink::client

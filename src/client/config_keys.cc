@@ -232,7 +232,9 @@ const std::vector<Key>& config_keys() {
 
 bool is_interface_name(std::string_view text) {
   constexpr std::size_t kLongest = 15;  // IFNAMSIZ less the NUL
-  if (text.empty() || text.size() > kLongest || text.front() == '-' || text == "." || text == "..") {
+  // "all" and "default" stand for every interface in /proc/sys/net.
+  if (text.empty() || text.size() > kLongest || text.front() == '-' || text == "." || text == ".." ||
+      text == "all" || text == "default") {
     return false;
   }
   for (const char c : text) {
