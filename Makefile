@@ -33,7 +33,7 @@ ALL_CXXFLAGS = -std=c++20 -I. $(WARNINGS) $(HARDENING) $(LIBRARIES) $(CXXFLAGS) 
 ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SANITIZE) -pthread
 LIBS         = -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lcrypto
 
-CORE_SOURCES     := $(filter-out src/client/main.cc,$(sort $(wildcard src/*/*.cc))) $(sort $(wildcard platform/$(PLATFORM)/*.cc))
+CORE_SOURCES     := $(filter-out src/client/main.cc,$(sort $(wildcard src/*/*.cc))) $(sort $(wildcard platform/posix/*.cc platform/$(PLATFORM)/*.cc))
 REGISTRY_SOURCES := $(filter-out registry/main.cc,$(sort $(wildcard registry/*.cc registry/*/*.cc)))
 UNIT_TESTS       ?= $(sort $(wildcard tests/unit/*.cc tests/unit/*/*.cc))
 TEST_TOOLS       := $(patsubst tests/net/tools/%.cc,%,$(sort $(wildcard tests/net/tools/*.cc)))

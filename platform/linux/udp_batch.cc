@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Many datagrams a system call: recvmmsg(2), sendmmsg(2), IP_PKTINFO (ip(7)), IPV6_PKTINFO (RFC 3542).
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "platform/platform.h"
+
+namespace sixlink::platform {
+namespace {
+
+using boost::asio::ip::address_v4;
+using boost::asio::ip::address_v6;
+
+constexpr std::size_t kControlSize = CMSG_SPACE(sizeof(in6_pktinfo));
+
+boost::system::error_code to_error(int number) { return {number, boost::system::system_category()}; }
+
+// CMSG_DATA has no alignment promise, so structures are copied.
+template <typename T>
+T read_control(const cmsghdr* control) {
+  T value;
+  std::memcpy(&value, CMSG_DATA(control), sizeof value);
+  return value;
+}
+
+boost::asio::ip::address local_address(msghdr& message) {
+  for (cmsghdr* control = CMSG_FIRSTHDR(&message); control; control = CMSG_NXTHDR(&message, control)) {
+    if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
+      return address_v4(ntohl(read_control<in_pktinfo>(control).ipi_addr.s_addr));
+    }
+    if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) {
+      address_v6::bytes_type bytes;
+      const auto info = read_control<in6_pktinfo>(control);
+      std::memcpy(bytes.data(), &info.ipi6_addr, bytes.size());
+      return address_v6(bytes);
+    }
+  }
+  return {};
+}
+
+template <typename T>
+void write_control(msghdr& message, void* buffer, int level, int type, const T& value) {
+  message.msg_control = buffer;
+  message.msg_controllen = CMSG_SPACE(sizeof value);
+  cmsghdr* control = CMSG_FIRSTHDR(&message);
+  control->cmsg_level = level;
+  control->cmsg_type = type;
+  control->cmsg_len = CMSG_LEN(sizeof value);
+  std::memcpy(CMSG_DATA(control), &value, sizeof value);
+}
+
+void set_source(msghdr& message, void* buffer, const boost::asio::ip::address& source) {
+  if (source.is_v4()) {
+    in_pktinfo info{};
+    info.ipi_spec_dst.s_addr = htonl(source.to_v4().to_uint());
+    write_control(message, buffer, IPPROTO_IP, IP_PKTINFO, info);
+  } else {
+    in6_pktinfo info{};
+    std::memcpy(&info.ipi6_addr, source.to_v6().to_bytes().data(), sizeof info.ipi6_addr);
+    write_control(message, buffer, IPPROTO_IPV6, IPV6_PKTINFO, info);
+  }
+}
+
+struct alignas(cmsghdr) Control {
+  std::array<char, kControlSize> bytes;
+};
+
+}  // namespace
+
+DatagramBatch::DatagramBatch() : storage_(new std::uint8_t[kCapacity * kBufferSize]), datagrams_(kCapacity) {
+  for (std::size_t i = 0; i < kCapacity; ++i) datagrams_[i].data = storage_.get() + i * kBufferSize;
+}
+
+boost::system::error_code receive_batch(int fd, DatagramBatch& batch) {
+  std::array<mmsghdr, DatagramBatch::kCapacity> messages{};
+  std::array<iovec, DatagramBatch::kCapacity> vectors;
+  std::array<Control, DatagramBatch::kCapacity> controls;
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    auto& datagram = batch[i];
+    const auto buffer = batch.buffer(i);
+    datagram.data = buffer.data();
+    vectors[i] = {buffer.data(), buffer.size()};
+    auto& header = messages[i].msg_hdr;
+    header.msg_iov = &vectors[i];
+    header.msg_iovlen = 1;
+    header.msg_name = datagram.peer.data();
+    header.msg_namelen = static_cast<socklen_t>(datagram.peer.capacity());
+    header.msg_control = controls[i].bytes.data();
+    header.msg_controllen = controls[i].bytes.size();
+  }
+  batch.count = 0;
+  int received = 0;
+  do {
+    received = ::recvmmsg(fd, messages.data(), static_cast<unsigned>(messages.size()), MSG_DONTWAIT, nullptr);
+  } while (received < 0 && errno == EINTR);
+  if (received < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? boost::system::error_code() : to_error(errno);
+  batch.count = static_cast<std::size_t>(received);
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    auto& datagram = batch[i];
+    auto& header = messages[i].msg_hdr;
+    datagram.size = messages[i].msg_len;
+    datagram.is_truncated = (header.msg_flags & MSG_TRUNC) != 0;
+    // A connected socket still reports the peer; a stream-like one reports none.
+    if (header.msg_namelen > 0) datagram.peer.resize(header.msg_namelen);
+    datagram.local = local_address(header);
+  }
+  return {};
+}
+
+std::size_t send_batch(int fd, DatagramBatch& batch, bool connected, boost::system::error_code& error) {
+  std::array<mmsghdr, DatagramBatch::kCapacity> messages{};
+  std::array<iovec, DatagramBatch::kCapacity> vectors;
+  std::array<Control, DatagramBatch::kCapacity> controls;
+  error = {};
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    auto& datagram = batch[i];
+    vectors[i] = {datagram.data, datagram.size};
+    auto& header = messages[i].msg_hdr;
+    header.msg_iov = &vectors[i];
+    header.msg_iovlen = 1;
+    if (!connected) {
+      header.msg_name = datagram.peer.data();
+      header.msg_namelen = static_cast<socklen_t>(datagram.peer.size());
+      if (!datagram.local.is_unspecified()) set_source(header, controls[i].bytes.data(), datagram.local);
+    }
+  }
+  std::size_t sent = 0;
+  std::size_t done = 0;
+  while (done < batch.count) {
+    const int count = ::sendmmsg(fd, messages.data() + done, static_cast<unsigned>(batch.count - done), MSG_DONTWAIT);
+    if (count > 0) {
+      sent += static_cast<std::size_t>(count);
+      done += static_cast<std::size_t>(count);
+      continue;
+    }
+    if (count < 0 && errno == EINTR) continue;
+    if (!error) error = to_error(errno);
+    // With a full queue the rest would fail as well; other reasons concern this datagram only.
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) break;
+    ++done;
+  }
+  return sent;
+}
+
+boost::system::error_code enable_packet_info(int fd, bool is_v6) {
+  const int on = 1;
+  const int result = is_v6 ? ::setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on)
+                           : ::setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+  return result == 0 ? boost::system::error_code() : to_error(errno);
+}
+
+boost::system::result<int> open_protocol41(const address_v4& local) {
+  const int fd = ::socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_IPV6);
+  if (fd < 0) return to_error(errno);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(local.to_uint());
+  sockaddr_storage storage{};
+  std::memcpy(&storage, &address, sizeof address);
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&storage), sizeof address) != 0 || enable_packet_info(fd, false)) {
+    const auto error = to_error(errno);
+    ::close(fd);
+    return error;
+  }
+  return fd;
+}
+
+void random_bytes(std::span<std::uint8_t> out) {
+  while (!out.empty()) {
+    const auto size = ::getrandom(out.data(), out.size(), 0);
+    if (size > 0) out = out.subspan(static_cast<std::size_t>(size));
+  }
+}
+
+std::string program_directory() {
+  std::array<char, 4096> path{};
+  const auto size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
+  if (size <= 0) return {};
+  const std::string text(path.data(), static_cast<std::size_t>(size));
+  return text.substr(0, text.rfind('/'));
+}
+
+}  // namespace sixlink::platform

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Moves packets between a TUN interface and a connected UDP socket.
+#include "src/datapath/plain_tunnel.h"
+
+#include <boost/asio/error.hpp>
+#include <cstring>
+
+namespace sixlink::datapath {
+namespace {
+
+boost::system::error_code system_error(int number) { return {number, boost::system::system_category()}; }
+
+// Full batches one after the other before the loop gets its turn again: throughput against the other direction's delay.
+constexpr int kBatchesPerWakeup = 4;
+
+}  // namespace
+
+PlainTunnel::PlainTunnel(std::unique_ptr<platform::TunDevice> tun, boost::asio::ip::udp::socket socket, const InnerFilter& filter, int mtu, Events events)
+    : tun_(std::move(tun)),
+      socket_(std::move(socket)),
+      interface_(socket_.get_executor(), tun_->fd()),
+      filter_(filter),
+      mtu_(static_cast<std::size_t>(mtu)),
+      events_(std::move(events)) {
+  boost::system::error_code ignored;
+  // A TUN hands over packets faster than they leave; without room the kernel drops bursts.
+  socket_.set_option(boost::asio::socket_base::receive_buffer_size(4 << 20), ignored);
+  socket_.set_option(boost::asio::socket_base::send_buffer_size(4 << 20), ignored);
+  wait_for_socket();
+  wait_for_interface();
+}
+
+PlainTunnel::~PlainTunnel() {
+  *is_alive_ = false;
+  interface_.release();
+}
+
+void PlainTunnel::wait_for_socket() {
+  socket_.async_wait(boost::asio::socket_base::wait_read, [this, alive = is_alive_](const boost::system::error_code& error) {
+    if (!*alive || error == boost::asio::error::operation_aborted) return;
+    read_socket();
+    if (*alive) wait_for_socket();
+  });
+}
+
+void PlainTunnel::wait_for_interface() {
+  interface_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this, alive = is_alive_](const boost::system::error_code& error) {
+    if (!*alive || error == boost::asio::error::operation_aborted) return;
+    if (read_interface() && *alive) wait_for_interface();
+  });
+}
+
+void PlainTunnel::read_socket() {
+  const auto alive = is_alive_;
+  for (int round = 0; round < kBatchesPerWakeup; ++round) {
+    if (const auto error = platform::receive_batch(socket_.native_handle(), incoming_)) {
+      events_.on_socket_error(error);
+      return;
+    }
+    for (std::size_t i = 0; i < incoming_.count; ++i) {
+      const auto& datagram = incoming_[i];
+      const std::span<const std::uint8_t> packet(datagram.data, datagram.size);
+      if (datagram.is_truncated) {
+        counters_.drop(Drop::kTooBig);
+        continue;
+      }
+      if (!packet.empty() && packet[0] >> 4 == 0xF) {
+        counters_.drop(Drop::kControl);  // a late copy of a negotiation reply
+        continue;
+      }
+      std::optional<net::Ipv6Header> header;
+      if (const auto drop = filter_.check_incoming(packet, header)) {
+        counters_.drop(*drop);
+        continue;
+      }
+      ++counters_.packets_in;
+      counters_.bytes_in += packet.size();
+      if (events_.on_packet(*header, packet)) continue;
+      if (const int result = tun_->write(packet); result < 0) {
+        counters_.drop(Drop::kSendFailed);
+        // EIO: the interface is down, EBADFD: it was deleted. EINVAL concerns this packet only.
+        if (result != -EINVAL) {
+          events_.on_interface_error(system_error(-result));
+          return;
+        }
+      }
+      if (!*alive) return;
+    }
+    if (incoming_.count < platform::DatagramBatch::kCapacity) return;
+  }
+}
+
+bool PlainTunnel::read_interface() {
+  for (int round = 0; round < kBatchesPerWakeup; ++round) {
+    outgoing_.count = 0;
+    std::size_t bytes = 0;
+    bool is_empty = false;
+    while (outgoing_.count < platform::DatagramBatch::kCapacity) {
+      const auto buffer = outgoing_.buffer(outgoing_.count);
+      const auto size = tun_->read(buffer);
+      if (size == 0) {
+        is_empty = true;
+        break;
+      }
+      if (size < 0) {
+        flush(bytes);
+        events_.on_interface_error(system_error(static_cast<int>(-size)));
+        return false;
+      }
+      const auto packet = buffer.first(static_cast<std::size_t>(size));
+      if (packet.size() > mtu_) {
+        counters_.drop(Drop::kTooBig);
+      } else if (const auto drop = filter_.check_outgoing(packet)) {
+        counters_.drop(*drop);
+      } else {
+        auto& datagram = outgoing_[outgoing_.count++];
+        datagram.data = packet.data();
+        datagram.size = packet.size();
+        bytes += packet.size();
+      }
+    }
+    flush(bytes);
+    if (is_empty) return true;
+  }
+  return true;
+}
+
+void PlainTunnel::flush(std::size_t bytes) {
+  if (outgoing_.count == 0) return;
+  boost::system::error_code error;
+  const auto sent = platform::send_batch(socket_.native_handle(), outgoing_, true, error);
+  counters_.packets_out += sent;
+  counters_.bytes_out += sent == outgoing_.count ? bytes : bytes * sent / outgoing_.count;
+  for (std::size_t i = sent; i < outgoing_.count; ++i) counters_.drop(Drop::kSendFailed);
+  if (error && error != boost::asio::error::would_block && error != boost::asio::error::no_buffer_space) events_.on_socket_error(error);
+}
+
+void PlainTunnel::send(std::span<const std::uint8_t> packet) {
+  boost::system::error_code error;
+  socket_.send(boost::asio::buffer(packet.data(), packet.size()), 0, error);
+  if (error) {
+    counters_.drop(Drop::kSendFailed);
+    if (error != boost::asio::error::would_block && error != boost::asio::error::no_buffer_space) events_.on_socket_error(error);
+    return;
+  }
+  ++counters_.packets_out;
+  counters_.bytes_out += packet.size();
+}
+
+}  // namespace sixlink::datapath

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Moves packets between a TUN interface and a connected UDP socket, one inner packet a datagram (v6udpv4). Batches on the socket
+// side; runs on the io_context's thread.
+#pragma once
+
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <functional>
+#include <memory>
+
+#include "platform/platform.h"
+#include "src/datapath/inner_filter.h"
+
+namespace sixlink::datapath {
+
+class PlainTunnel {
+ public:
+  struct Events {
+    // A packet from the broker to this end. True: it was for the caller (a keepalive reply) and does not go to the interface.
+    std::function<bool(const net::Ipv6Header&, std::span<const std::uint8_t>)> on_packet;
+    // The outer socket reported an error (port unreachable, network down). The tunnel goes on.
+    std::function<void(const boost::system::error_code&)> on_socket_error;
+    // The interface is gone or broken: the tunnel has ended.
+    std::function<void(const boost::system::error_code&)> on_interface_error;
+  };
+
+  // Starts at once. `mtu`: larger inner packets are dropped (the interface has this MTU, so the kernel sends none).
+  PlainTunnel(std::unique_ptr<platform::TunDevice> tun, boost::asio::ip::udp::socket socket, const InnerFilter& filter, int mtu, Events events);
+  PlainTunnel(const PlainTunnel&) = delete;
+  PlainTunnel& operator=(const PlainTunnel&) = delete;
+  // Closes socket and interface; no event comes afterwards.
+  ~PlainTunnel();
+
+  // An inner packet of this process itself (keepalive).
+  void send(std::span<const std::uint8_t> packet);
+
+  const Counters& counters() const { return counters_; }
+  const std::string& interface_name() const { return tun_->name(); }
+
+ private:
+  void wait_for_socket();
+  void wait_for_interface();
+  void read_socket();
+  bool read_interface();
+  void flush(std::size_t bytes);
+
+  std::unique_ptr<platform::TunDevice> tun_;
+  boost::asio::ip::udp::socket socket_;
+  boost::asio::posix::stream_descriptor interface_;  // watches tun_'s descriptor, does not own it
+  InnerFilter filter_;
+  std::size_t mtu_;
+  Events events_;
+  Counters counters_;
+  platform::DatagramBatch incoming_;
+  platform::DatagramBatch outgoing_;
+  std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  // for completions that are under way when this ends
+};
+
+}  // namespace sixlink::datapath

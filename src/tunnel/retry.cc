@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How long to wait between attempts.
+#include "src/tunnel/retry.h"
+
+#include <algorithm>
+
+namespace sixlink::tunnel {
+
+std::chrono::milliseconds RetrySchedule::next() {
+  std::uniform_int_distribution<std::int64_t> jitter(current_.count() * 3 / 4, current_.count() * 5 / 4);
+  const std::chrono::milliseconds wait(jitter(random_));
+  current_ = std::min(2 * current_, std::max(longest_, delay_));
+  return wait;
+}
+
+}  // namespace sixlink::tunnel

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Runs a template.
+#include "src/tunnel/script.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "platform/platform.h"
+#include "src/tsp/status.h"
+
+namespace sixlink::tunnel {
+namespace {
+
+namespace asio = boost::asio;
+using asio::experimental::awaitable_operators::operator||;
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kKeptOutput = 8192;
+
+std::string error_text(int number) { return std::strerror(number); }
+
+// What a script's last words were: the line that names a failed command, else the last line.
+std::string last_words(const std::string& output) {
+  std::string chosen;
+  bool is_ours = false;
+  std::size_t at = 0;
+  while (at < output.size()) {
+    auto end = output.find('\n', at);
+    if (end == std::string::npos) end = output.size();
+    const auto line = output.substr(at, end - at);
+    at = end + 1;
+    const bool ours = line.starts_with("sixlink: ");
+    if (line.empty() || (is_ours && !ours)) continue;
+    chosen = ours && is_ours ? chosen + "; " + line.substr(9) : ours ? line.substr(9) : line;
+    is_ours = ours;
+  }
+  return tsp::printable(chosen, 500);
+}
+
+// Between fork and exec only async-signal-safe calls: another thread may hold any lock.
+[[noreturn]] void become_script(int output, char* const* arguments, char* const* environment) {
+  ::setpgid(0, 0);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD, SIGUSR1}) ::signal(signal, SIG_DFL);
+  const int null = ::open("/dev/null", O_RDONLY);
+  ::dup2(null, 0);
+  ::dup2(output, 1);
+  ::dup2(output, 2);
+  for (int fd = 3; fd < 4096; ++fd) ::close(fd);
+  ::execve("/bin/sh", arguments, environment);
+  ::_exit(127);
+}
+
+// The child and the reading end of its output.
+struct Child {
+  pid_t pid = -1;
+  int output = -1;
+};
+
+boost::system::result<Child> spawn(const std::string& path, const Environment& environment) {
+  std::string shell = "sh";
+  std::string script = path;
+  char* arguments[] = {shell.data(), script.data(), nullptr};
+  const char* path_variable = std::getenv("PATH");
+  Environment all = environment;
+  all.push_back("PATH=" + std::string(path_variable ? path_variable : "/usr/bin:/bin") + ":/usr/local/sbin:/usr/sbin:/sbin");
+  all.emplace_back("LC_ALL=C");
+  std::vector<char*> pointers;
+  for (auto& variable : all) pointers.push_back(variable.data());
+  pointers.push_back(nullptr);
+  int ends[2];
+  if (::pipe(ends) != 0) return boost::system::error_code(errno, boost::system::system_category());
+  ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  const pid_t pid = ::fork();
+  if (pid == 0) become_script(ends[1], arguments, pointers.data());
+  const int error = errno;
+  ::close(ends[1]);
+  if (pid < 0) {
+    ::close(ends[0]);
+    return boost::system::error_code(error, boost::system::system_category());
+  }
+  return Child{pid, ends[0]};
+}
+
+// Appends what is there; false at the end of the output.
+bool drain(int fd, std::string& output) {
+  char buffer[4096];
+  for (;;) {
+    const auto size = ::read(fd, buffer, sizeof buffer);
+    if (size > 0) {
+      output.append(buffer, static_cast<std::size_t>(size));
+      if (output.size() > 2 * kKeptOutput) output.erase(0, output.size() - kKeptOutput);
+    } else {
+      return size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+    }
+  }
+}
+
+bool is_readable_file(const std::string& path) { return ::access(path.c_str(), R_OK) == 0; }
+
+asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment environment, std::chrono::seconds limit) {
+  const auto executor = co_await asio::this_coro::executor;
+  const auto started = std::chrono::steady_clock::now();
+  ScriptResult result;
+  if (!is_readable_file(path)) {
+    result.problem = "cannot read the template " + path + ": " + error_text(errno);
+    co_return result;
+  }
+  // Registered before the fork, so that the child's end cannot be missed.
+  asio::signal_set child_ended(executor, SIGCHLD);
+  const auto child = spawn(path, environment);
+  if (!child) {
+    result.problem = "cannot start the template " + path + ": " + child.error().message();
+    co_return result;
+  }
+  asio::posix::stream_descriptor output(executor, child->output);
+  asio::steady_timer timer(executor, started + limit);
+  bool has_output = true;
+  bool has_timed_out = false;
+  int status = 0;
+  // A daemon that the template starts may keep the pipe open, so the child's own end is what counts.
+  for (;;) {
+    has_output = has_output && drain(child->output, result.output);
+    const pid_t ended = ::waitpid(child->pid, &status, WNOHANG);
+    if (ended == child->pid || (ended < 0 && errno == ECHILD)) break;
+    if (std::chrono::steady_clock::now() >= started + limit) {
+      has_timed_out = true;
+      ::kill(-child->pid, SIGKILL);
+      ::kill(child->pid, SIGKILL);
+      while (::waitpid(child->pid, &status, 0) < 0 && errno == EINTR) {
+      }
+      break;
+    }
+    // SIGCHLD of another child, or one coalesced away, is caught by looking again after a while.
+    timer.expires_at(std::min(started + limit, std::chrono::steady_clock::now() + std::chrono::milliseconds(250)));
+    if (has_output) {
+      co_await (output.async_wait(asio::posix::stream_descriptor::wait_read, kAwait) || child_ended.async_wait(kAwait) || timer.async_wait(kAwait));
+    } else {
+      co_await (child_ended.async_wait(kAwait) || timer.async_wait(kAwait));
+    }
+  }
+  if (has_output) drain(child->output, result.output);
+  if (result.output.size() > kKeptOutput) result.output.erase(0, result.output.size() - kKeptOutput);
+  result.duration = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
+  result.has_succeeded = !has_timed_out && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (!result.has_succeeded) {
+    if (has_timed_out) {
+      result.problem = "the template " + path + " did not end within " + std::to_string(limit.count()) + " s and was killed";
+    } else if (WIFSIGNALED(status)) {
+      result.problem = "the template " + path + " was ended by signal " + std::to_string(WTERMSIG(status));
+    } else {
+      result.problem = "the template " + path + " failed (exit " + std::to_string(WEXITSTATUS(status)) + ")";
+    }
+    const auto words = last_words(result.output);
+    if (!words.empty()) result.problem += ": " + words;
+  }
+  co_return result;
+}
+
+}  // namespace
+
+asio::awaitable<ScriptResult> run_script(std::string path, Environment environment, std::chrono::seconds limit) {
+  const auto executor = co_await asio::this_coro::executor;
+  // A coroutine of its own, cut off from the caller's cancellation.
+  co_return co_await asio::co_spawn(executor, run_to_its_end(std::move(path), std::move(environment), limit),
+                                    asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable));
+}
+
+std::string find_template(const std::string& name, const std::string& home_dir, const std::string& data_dir, std::string& searched) {
+  std::vector<std::string> places;
+  if (!home_dir.empty()) places.push_back(home_dir + "/template/");
+  places.push_back(data_dir + "/template/");
+  const auto program = platform::program_directory();
+  // build/sixlink in its source tree: the template that belongs to it is beside the build directory.
+  if (!program.empty()) {
+    for (const char* up : {"/../template/", "/../../template/"}) places.push_back(program + up);
+  }
+  searched.clear();
+  for (const auto& place : places) {
+    const auto path = place + name + ".sh";
+    if (is_readable_file(path)) return path;
+    searched += (searched.empty() ? "" : ", ") + path;
+  }
+  return {};
+}
+
+}  // namespace sixlink::tunnel
