@@ -34,6 +34,7 @@ PYTHON=$(command -v /usr/bin/python3 || command -v python3)
 
 REGISTRY_V4=198.51.100.10
 REGISTRY_PREFIX=2001:db8:42::/48
+# shellcheck disable=SC2034 # for the scenarios
 BROKER_V6=2001:db8:42::1
 WEB_V6=2001:db8:99::2
 
@@ -125,6 +126,12 @@ check_match() {
   else
     fail "$1" "no match for '$2' in: $(head -c 400 <<<"$3" | tr '\n' ' ')"
   fi
+}
+
+# exit_status COMMAND...: prints it.
+exit_status() {
+  "$@" >/dev/null 2>&1
+  echo $?
 }
 
 # The scenario cannot go on.
@@ -301,6 +308,11 @@ snapshot() {
     cat /etc/resolv.conf 2>/dev/null' | sort
 }
 
+# is_as_before HOST: nothing differs from the snapshot in $TEMP/HOST.before.
+is_as_before() { snapshot "$1" | diff "$TEMP/$1.before" -; }
+
+no_tentative_address() { [ -z "$(ns "$1" ip -6 -o addr show tentative)" ]; }
+
 # --- Processes ---
 
 PIDS=()
@@ -333,6 +345,7 @@ stop_pid() {
   kill "-${2:-TERM}" "$1" 2>/dev/null
   wait_for 10 is_gone_or_zombie "$1" || return 1
   wait "$1" 2>/dev/null
+  # shellcheck disable=SC2034 # for the scenarios
   STOPPED_STATUS=$?
 }
 is_gone_or_zombie() {
@@ -343,6 +356,13 @@ is_gone_or_zombie() {
 namespace_pids() {
   local host
   for host in "${NAMESPACES[@]}"; do ip netns pids "$PREFIX-$host" 2>/dev/null; done
+}
+# pgrep_in HOST: the sixlink processes of a host.
+pgrep_in() {
+  local pid
+  for pid in $(ip netns pids "$PREFIX-$1"); do
+    if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = sixlink ]; then echo "$pid"; fi
+  done
 }
 no_namespace_pids() { [ -z "$(namespace_pids)" ]; }
 
@@ -371,7 +391,7 @@ show_logs() {
 }
 
 cleanup() {
-  local status=$? host
+  local status=$?
   trap - EXIT INT TERM HUP
   if [ "$FAILED_CHECKS" != 0 ]; then
     [ "$status" != 0 ] || status=1
@@ -381,10 +401,16 @@ cleanup() {
       exit "$status"
     fi
   fi
+  remove_everything
+  exit "$status"
+}
+
+remove_everything() {
+  local host
   kill_all
   for host in "${NAMESPACES[@]}"; do ip netns del "$PREFIX-$host" 2>/dev/null; done
+  NAMESPACES=()
   rm -rf "$TEMP"
-  exit "$status"
 }
 
 # Call first. Makes the temporary directory and the trap that cleans up.
@@ -466,6 +492,9 @@ set_password() {
   printf '%s\n' "$2" | ns "$registry" "$REGISTRY" user passwd "$1" -f "$TEMP/$registry/$registry.conf" >>"$TEMP/$registry/out" 2>&1
 }
 
+# registry_command WORD...: a subcommand with the configuration of start_registry.
+registry_command() { ns registry "$REGISTRY" "$@" -f "$TEMP/registry/registry.conf"; }
+
 memory_kib() { awk '/^VmRSS:/ { print $2 }' "/proc/$1/status"; }
 
 # --- Clients ---
@@ -484,6 +513,7 @@ auth_method=anonymous
 run_dir=$dir/run
 state_dir=$dir/state
 gogoc_dir=$ROOT
+if_tunnel_v6udpv4=six0
 log_console=0
 log_stderr=1
 log_file=3
@@ -535,6 +565,9 @@ status_field() {
   client "$1" status --json 2>/dev/null | "$PYTHON" "$TOOLS/json_field.py" "$2"
 }
 
+status_is() { [ "$(exit_status client "$1" status)" = "$2" ]; }
+last_error_matches() { status_field "$1" last_error | grep -qE -- "$2"; }
+field_is_over_zero() { status_field "$1" "$2" | grep -qE '[1-9]'; }
 field_is() { [ "$(status_field "$1" "$2")" = "$3" ]; }
 field_is_over() { [ "$(status_field "$1" "$2")" -gt "$3" ] 2>/dev/null; }
 
@@ -559,6 +592,7 @@ start_web() {
   spawn_in web "$TEMP/web.out" "$PYTHON" "$TOOLS/web_server.py" "$WEB_V6" 80 "$TEMP/file"
   wait_for 10 can_connect web "$WEB_V6" 80 || die "the web server does not start: $(cat "$TEMP/web.out")"
 }
+# shellcheck disable=SC2016 # expanded by the inner shell
 can_connect() { ns "$1" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$3"; }
 
 # fetches HOST: the web server's file arrives whole.
