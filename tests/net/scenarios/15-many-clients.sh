@@ -82,7 +82,7 @@ check "many: a file over one of the tunnels" fetches c1
 # A forged inner source address: the client's own datapath drops what is not from its address ...
 ns c2 ip -6 addr add 2001:db8:bad::1/128 dev lo
 check_fails "forged source: no answer" ns c2 ping -6 -n -c 2 -i 0.2 -W 1 -I 2001:db8:bad::1 "$WEB_V6"
-check "forged source: the client counts it" field_is_over_zero c2 counters.drops.source
+check "forged source: the client counts it" field_is_over_zero c2 counters.drops.foreign-source
 check "forged source: the good address still works" can_ping c2 "$WEB_V6"
 
 # ... and a client that does not is stopped by the registry.
@@ -98,4 +98,4 @@ NFT
 check "forged source: a client that sends it gets through only with its own" ns client "$PYTHON" "$TOOLS/hostile.py" spoof $REGISTRY_V4 50
 check_match "forged source: none of 50 packets got past the registry" 'packets 0 ' "$(ns web nft list counter ip6 seen forged)"
 stop_pid "$REGISTRY_PID"
-check "forged source: the registry counts them" grep -qE 'source' "$TEMP/registry/log"
+check "forged source: the registry counts them" grep -qE 'foreign-source' "$TEMP/registry/log"

@@ -49,7 +49,17 @@ check "process: SIGTERM ends the daemon" wait_for 5 is_gone "$pid"
 check "process: nothing is left in run_dir" run_dir_is_empty home
 check "process: addresses, routes and settings are as before" is_as_before client
 
-# --- Without keepalive: sets the tunnel up and goes on without proof; with auto_retry_connect=no and -b: one attempt ---
+# --- Without keepalive: in mode v6udpv4 the program moves the packets, so it stays ---
+
+write_client_config home client keepalive=no
+run_client home
+check_equal "process, keepalive=no: the parent ends with 0" 0 $?
+check "process, keepalive=no: the tunnel works" can_ping client "$WEB_V6"
+check "process, keepalive=no: status is up" is_up home
+client home stop >/dev/null
+check "process, keepalive=no: nothing is left in run_dir" run_dir_is_empty home
+
+# --- Nobody answers ---
 
 stop_pid "$REGISTRY_PID"
 write_client_config home client tunnel_mode=v6udpv4

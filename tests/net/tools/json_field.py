@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Prints one value of the JSON document on stdin: json_field.py a.b.0.c. Nothing and status 1 when it is not there."""
+"""Prints one value of the JSON document on stdin: json_field.py a.b.0.c. Nothing and status 1 when it is not there or null."""
 
 import json
 import sys
@@ -13,7 +13,9 @@ def main():
             value = value[int(name)] if isinstance(value, list) else value[name]
     except (ValueError, KeyError, IndexError, TypeError):
         return 1
-    if isinstance(value, (dict, list, bool)) or value is None:
+    if value is None:
+        return 1
+    if isinstance(value, (dict, list, bool)):
         value = json.dumps(value)
     print(value)
     return 0
