@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What sixlink-registry.conf says, checked and immutable after load. man/sixlink-registry.conf.5 has each key's meaning.
+// What sixlink-registry.conf says, checked and immutable after load. man/sixlink-registry.conf.5 has each
+// key's meaning.
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "registry/lease/lease_book.h"
@@ -22,41 +24,48 @@ struct ListenAddress {
 
 struct Config {
   std::string path;
-  LeasePolicy leases;                          // prefix=, prefix_length_min/max=, anonymous_*=
-  std::vector<ListenAddress> listen;           // listen=; default 0.0.0.0 and [::]
-  std::optional<boost::asio::ip::address_v4> advertised_v4;  // server_v4=: the broker's IPv4 address as clients see it, when
-                                                             // it is behind NAT; default: the address a client spoke to
-  bool anonymous = true;                       // anonymous=yes|no
-  bool auth_plain = true;                      // auth_plain=
-  bool auth_digest_md5 = true;                 // auth_digest_md5=
-  bool mode_v6udpv4 = true;                    // tunnel_modes=v6udpv4 v6v4
+  LeasePolicy leases;                 // prefix=, prefix_length_min/max=, anonymous_*=
+  std::vector<ListenAddress> listen;  // listen=; default 0.0.0.0 and [::]
+  std::optional<boost::asio::ip::address_v4>
+      advertised_v4;            // server_v4=: the broker's IPv4 address as clients see it, when
+                                // it is behind NAT; default: the address a client spoke to
+  bool anonymous = true;        // anonymous=yes|no
+  bool auth_plain = true;       // auth_plain=
+  bool auth_digest_md5 = true;  // auth_digest_md5=
+  bool mode_v6udpv4 = true;     // tunnel_modes=v6udpv4 v6v4
   bool mode_v6v4 = true;
-  bool proxy = false;                          // proxy=yes|no: a client may ask for a tunnel to another machine's address
-  std::string realm = "sixlink";               // realm=
-  std::string interface = "sixlink0";          // interface=
-  int mtu = 1280;                              // mtu=1280 to 1472
-  std::optional<net::AddressV6> dns_server;    // dns_server=; default: the broker's own inner address
-  std::chrono::seconds lifetime{604800};       // lifetime=, told to clients
+  bool proxy = false;             // proxy=yes|no: a client may ask for a tunnel to another machine's address
+  std::string realm = "sixlink";  // realm=
+  std::string interface = "sixlink0";              // interface=
+  int mtu = 1280;                                  // mtu=1280 to 1472
+  std::optional<net::AddressV6> dns_server;        // dns_server=; default: the broker's own inner address
+  std::chrono::seconds lifetime{604800};           // lifetime=, told to clients
   std::chrono::seconds keepalive_interval_min{5};  // keepalive_interval_min=
-  int max_sessions = 4096;                     // max_sessions=: negotiations going on at once
-  int sessions_per_address = 256;              // sessions_per_address=
-  std::string template_name = "linux";         // template=
+  int max_sessions = 4096;                         // max_sessions=: negotiations going on at once
+  int sessions_per_address = 256;                  // sessions_per_address=
+  std::string template_name = "linux";             // template=
   std::string run_dir = "/run/sixlink";
   std::string state_dir = "/var/lib/sixlink";
-  log::LogConfig log;                          // the same log_* keys as sixlink.conf
+  log::LogConfig log;  // the same log_* keys as sixlink.conf
 
-  std::string database_path() const;           // state_dir/registry.db
-  std::string instance_name() const;           // the file's name without its extension
+  std::string database_path() const;  // state_dir/registry.db
+  std::string instance_name() const;  // the file's name without its extension
 };
 
 struct LoadedConfig {
   std::optional<Config> config;
   std::vector<config::Problem> problems;
-  std::vector<config::Problem> warnings;
+  std::vector<config::Problem> warnings;  // a key given twice, a value without effect
 };
 
+// Every key.
 const std::vector<config::Key<Config>>& config_keys();
+
+// `text` is the file's content; `path` is for messages and Config::path. Cross-checks included. Every mistake
+// is a problem, not only the first; `config` is there only without problems.
 LoadedConfig parse_config(const std::string& path, std::string_view text);
+// Reads the file; one that cannot be read is a problem. Relative paths in it are made absolute, so that the
+// daemon may change its directory.
 LoadedConfig load_config(const std::string& path);
 
 }  // namespace sixlink::registry

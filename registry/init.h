@@ -20,9 +20,9 @@ struct ConfigValues {
 // The complete, commented configuration. conf/sixlink-registry.conf is this text with the defaults.
 std::string config_text(const ConfigValues& values);
 
-// Writes the files and says on `out` what to do next; mistakes and failures go to `err`. The configuration is written last, so that
-// an init that failed can be repeated. An existing configuration is replaced only with --force; an existing database
-// is kept always. Returns the exit code.
+// Writes the files and says on `out` what to do next; mistakes and failures go to `err`. The configuration is
+// written last, so that an init that failed can be repeated. An existing configuration is replaced only with
+// --force; an existing database is kept always. Returns the exit code.
 int run_init(const Options& options, std::ostream& out, std::ostream& err);
 
 }  // namespace sixlink::registry

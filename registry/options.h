@@ -19,15 +19,15 @@ inline constexpr int kExitBadConfiguration = 3;  // also a bad command line
 
 struct Options {
   Command command = Command::kRun;
-  std::string config_file;                // never empty: the default path unless given
-  bool is_default_config = true;          // config_file was not given
-  bool foreground = false;                // -n
-  std::string prefix;                     // init
-  std::optional<std::string> state_dir;   // init
-  std::optional<std::string> run_dir;     // init
-  std::vector<std::string> listen;        // init; empty: the default
-  bool force = false;                     // init
-  std::string user_name;                  // user add, passwd, del
+  std::string config_file;                   // never empty: the default path unless given
+  bool is_default_config = true;             // config_file was not given
+  bool foreground = false;                   // -n
+  std::string prefix;                        // init
+  std::optional<std::string> state_dir;      // init
+  std::optional<std::string> run_dir;        // init
+  std::vector<std::string> listen;           // init; empty: the default
+  bool force = false;                        // init
+  std::string user_name;                     // user add, passwd, del
   std::optional<std::string> password_file;  // user add, passwd
 };
 
@@ -53,8 +53,10 @@ struct ParsedOptions {
   std::string error;  // when options is empty: what is wrong and what to do, one line without a newline
 };
 
-// `arguments` without the program's name; `default_config` is the path that stands for a missing -f. Long options take "--x v" and
-// "--x=v", flags may be joined, an argument may follow directly ("-fFILE"), options may stand before or after the command.
+// `arguments` without the program's name; `default_config` is the path that stands for a missing -f. Long
+// options take "--x v" and
+// "--x=v", flags may be joined, an argument may follow directly ("-fFILE"), options may stand before or after
+// the command.
 // "-h" and "--help" win over every mistake.
 ParsedOptions parse_options(const std::vector<std::string>& arguments, std::string_view default_config);
 

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The keys of sixlink-registry.conf and the checks between them.
+#include "registry/config.h"
+
+#include <algorithm>
+#include <boost/asio/ip/address_v4.hpp>
+#include <cctype>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+namespace sixlink::registry {
+namespace {
+
+using Key = config::Key<Config>;
+using Setter = std::function<bool(Config&, const std::string&)>;
+
+constexpr int kShortestPrefix = 32;  // what a registry (RIR) gives a provider
+constexpr int kLongestPrefix = 64;
+// 1472 is what an Ethernet of 1500 carries in UDP over IPv4; IPv6 needs 1280 (RFC 8200 section 5).
+constexpr long kSmallestMtu = 1280;
+constexpr long kLargestMtu = 1472;
+constexpr long kYear = 31536000;
+constexpr long kMostSessions = 1000000;
+constexpr std::size_t kMostListenAddresses = 64;
+
+constexpr std::string_view kYesNo = "yes or no";
+constexpr std::string_view kDirectory = "a directory's path";
+constexpr std::string_view kDelegation = "33 to 64, a prefix length";
+constexpr std::string_view kSeparators = " \t,";
+
+Setter yes_no(bool Config::*member) {
+  return [member](Config& config, const std::string& value) {
+    return config::parse_yes_no(value, config.*member);
+  };
+}
+
+Setter policy_yes_no(bool LeasePolicy::*member) {
+  return [member](Config& config, const std::string& value) {
+    return config::parse_yes_no(value, config.leases.*member);
+  };
+}
+
+Setter number(int Config::*member, long low, long high) {
+  return [=](Config& config, const std::string& value) {
+    long parsed = 0;
+    if (!config::parse_number(value, low, high, parsed)) return false;
+    config.*member = static_cast<int>(parsed);
+    return true;
+  };
+}
+
+Setter policy_number(int LeasePolicy::*member, long low, long high) {
+  return [=](Config& config, const std::string& value) {
+    long parsed = 0;
+    if (!config::parse_number(value, low, high, parsed)) return false;
+    config.leases.*member = static_cast<int>(parsed);
+    return true;
+  };
+}
+
+Setter seconds(std::chrono::seconds Config::*member, long low, long high) {
+  return [=](Config& config, const std::string& value) {
+    long parsed = 0;
+    if (!config::parse_number(value, low, high, parsed)) return false;
+    config.*member = std::chrono::seconds(parsed);
+    return true;
+  };
+}
+
+Setter directory(std::string Config::*member) {
+  return [member](Config& config, const std::string& value) {
+    if (value.empty()) return false;
+    config.*member = value;
+    return true;
+  };
+}
+
+// The parts of a list, at most one more than `limit`.
+std::vector<std::string_view> split(std::string_view text, std::size_t limit) {
+  std::vector<std::string_view> parts;
+  for (auto at = text.find_first_not_of(kSeparators); at != text.npos && parts.size() <= limit;) {
+    const auto end = text.find_first_of(kSeparators, at);
+    parts.push_back(text.substr(at, end - at));
+    at = text.find_first_not_of(kSeparators, end);
+  }
+  return parts;
+}
+
+bool set_prefix(Config& config, const std::string& value) {
+  const auto prefix = net::Prefix::parse(value);
+  if (!prefix || prefix->length < kShortestPrefix || prefix->length > kLongestPrefix) return false;
+  if (!net::is_inner_unicast(prefix->address)) return false;
+  config.leases.prefix = *prefix;
+  return true;
+}
+
+bool set_anonymous_lifetime(Config& config, const std::string& value) {
+  long parsed = 0;
+  if (!config::parse_number(value, 60, kYear, parsed)) return false;
+  config.leases.anonymous_lifetime = parsed;
+  return true;
+}
+
+bool set_listen(Config& config, const std::string& value) {
+  std::vector<ListenAddress> listen;
+  for (const auto part : split(value, kMostListenAddresses)) {
+    const auto server = net::ServerAddress::parse(part);
+    if (!server || !server->is_literal()) return false;
+    boost::system::error_code error;
+    const auto address = boost::asio::ip::make_address(server->host, error);
+    if (error || address.is_multicast()) return false;
+    listen.push_back({address, server->port});
+  }
+  if (listen.empty() || listen.size() > kMostListenAddresses) return false;
+  config.listen = std::move(listen);
+  return true;
+}
+
+bool set_server_v4(Config& config, const std::string& value) {
+  if (value.empty()) {
+    config.advertised_v4.reset();
+    return true;
+  }
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address_v4(value, error);
+  if (error || address.is_unspecified() || address.is_multicast() || address.is_loopback()) return false;
+  config.advertised_v4 = address;
+  return true;
+}
+
+bool set_tunnel_modes(Config& config, const std::string& value) {
+  bool udp = false;
+  bool direct = false;
+  for (const auto part : split(value, 2)) {
+    std::string lower(part);
+    for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (lower != "v6udpv4" && lower != "v6v4") return false;
+    (lower == "v6v4" ? direct : udp) = true;
+  }
+  if (!udp && !direct) return false;
+  config.mode_v6udpv4 = udp;
+  config.mode_v6v4 = direct;
+  return true;
+}
+
+// It stands in quotes in DIGEST-MD5's challenge, where deployed clients know no escapes.
+bool set_realm(Config& config, const std::string& value) {
+  if (value.empty() || value.size() > 64) return false;
+  for (const char c : value) {
+    if (c < ' ' || c > '~' || c == '"' || c == '\\') return false;
+  }
+  config.realm = value;
+  return true;
+}
+
+bool set_interface(Config& config, const std::string& value) {
+  // IFNAMSIZ less the NUL; nothing that a command could take for an option or a path.
+  if (value.empty() || value.size() > 15 || value.front() == '-' || value == "." || value == "..")
+    return false;
+  for (const char c : value) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '.' && c != '-') return false;
+  }
+  config.interface = value;
+  return true;
+}
+
+bool set_dns_server(Config& config, const std::string& value) {
+  if (value.empty()) {
+    config.dns_server.reset();
+    return true;
+  }
+  const auto address = net::parse_v6(value);
+  if (!address || !net::is_inner_unicast(*address)) return false;
+  config.dns_server = address;
+  return true;
+}
+
+bool set_template(Config& config, const std::string& value) {
+  if (value.empty() || value.size() > 64) return false;
+  for (const char c : value) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') return false;
+  }
+  config.template_name = value;
+  return true;
+}
+
+std::vector<Key> make_keys() {
+  std::vector<Key> keys = {
+      {"prefix",
+       "a prefix of 32 to 64 bits of global or unique local addresses, without host bits (2001:db8:42::/48)",
+       "", set_prefix},
+      {"listen",
+       "addresses, each with an optional :port, IPv6 with a port in brackets, separated by blanks or commas "
+       "(0.0.0.0 "
+       "[::]:3653)",
+       "0.0.0.0 [::]", set_listen},
+      {"server_v4", "an IPv4 address", "", set_server_v4},
+      {"anonymous", kYesNo, "yes", yes_no(&Config::anonymous)},
+      {"anonymous_prefix", kYesNo, "no", policy_yes_no(&LeasePolicy::anonymous_prefix)},
+      {"anonymous_lifetime", "60 to 31536000 (seconds)", "86400", set_anonymous_lifetime},
+      {"anonymous_per_address", "1 to 1000000", "256",
+       policy_number(&LeasePolicy::anonymous_per_address, 1, kMostSessions)},
+      {"auth_plain", kYesNo, "yes", yes_no(&Config::auth_plain)},
+      {"auth_digest_md5", kYesNo, "yes", yes_no(&Config::auth_digest_md5)},
+      {"realm", "1 to 64 printable ASCII characters without \" and \\", "sixlink", set_realm},
+      {"prefix_length_min", kDelegation, "56",
+       policy_number(&LeasePolicy::shortest_delegation, kShortestPrefix + 1, kLongestPrefix)},
+      {"prefix_length_max", kDelegation, "64",
+       policy_number(&LeasePolicy::longest_delegation, kShortestPrefix + 1, kLongestPrefix)},
+      {"tunnel_modes", "v6udpv4, v6v4 or both, separated by a blank", "v6udpv4 v6v4", set_tunnel_modes},
+      {"proxy", kYesNo, "no", yes_no(&Config::proxy)},
+      {"interface", "an interface name: 1 to 15 letters, digits or \"_.-\", not beginning with \"-\"",
+       "sixlink0", set_interface},
+      {"mtu", "1280 to 1472", "1280", number(&Config::mtu, kSmallestMtu, kLargestMtu)},
+      {"dns_server", "an IPv6 address", "", set_dns_server},
+      {"lifetime", "60 to 31536000 (seconds)", "604800", seconds(&Config::lifetime, 60, kYear)},
+      {"keepalive_interval_min", "1 to 3600 (seconds)", "5",
+       seconds(&Config::keepalive_interval_min, 1, 3600)},
+      {"max_sessions", "1 to 1000000", "4096", number(&Config::max_sessions, 1, kMostSessions)},
+      {"sessions_per_address", "1 to 1000000", "256",
+       number(&Config::sessions_per_address, 1, kMostSessions)},
+      {"template", "a name of letters, digits, \"_\" and \"-\": template/NAME.sh", "linux", set_template},
+      {"run_dir", kDirectory, "/run/sixlink", directory(&Config::run_dir)},
+      {"state_dir", kDirectory, "/var/lib/sixlink", directory(&Config::state_dir)},
+  };
+  log::append_log_keys(keys, &Config::log, "/var/log/sixlink-registry.log");
+  return keys;
+}
+
+const Key* find_key(std::string_view name) {
+  for (const Key& key : config_keys()) {
+    if (key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+// A log level without a value is 1, as in gogoc.conf; any other key without a value has its default.
+bool empty_is_a_value(std::string_view key) {
+  return key == "log_console" || key == "log_stderr" || key == "log_file" || key == "log_syslog";
+}
+
+// One load: keeps where each key stood.
+class Loader {
+ public:
+  explicit Loader(LoadedConfig& result) : result_(result) {
+    for (const Key& key : config_keys()) {
+      if (!key.default_value.empty()) key.set(config_, std::string(key.default_value));
+    }
+  }
+
+  void take(const config::Entry& entry) {
+    const Key* key = find_key(entry.key);
+    if (key == nullptr) {
+      problem(entry.line, entry.key, "unknown key; sixlink-registry.conf(5) lists them all");
+      return;
+    }
+    const bool use_default = entry.value.empty() && !empty_is_a_value(entry.key);
+    if (!key->set(config_, use_default ? std::string(key->default_value) : entry.value)) {
+      problem(entry.line, entry.key,
+              "\"" + entry.value + "\" is not allowed; allowed: " + std::string(key->allowed));
+      refused_.push_back(entry.key);
+    }
+    const auto [seen, first] = lines_.try_emplace(entry.key, entry.line);
+    if (first) return;
+    warning(entry.line, entry.key, "given twice; line " + std::to_string(seen->second) + " is ignored");
+    seen->second = entry.line;
+  }
+
+  void finish(const std::string& path) {
+    config_.path = path;
+    check_prefix();
+    check_delegation();
+    check_listen();
+    check_authentication();
+    const auto by_line = [](const config::Problem& a, const config::Problem& b) { return a.line < b.line; };
+    std::stable_sort(result_.problems.begin(), result_.problems.end(), by_line);
+    std::stable_sort(result_.warnings.begin(), result_.warnings.end(), by_line);
+    if (result_.problems.empty()) result_.config = std::move(config_);
+  }
+
+ private:
+  void problem(int line, std::string_view key, std::string message) {
+    result_.problems.push_back({line, std::string(key), std::move(message)});
+  }
+  void warning(int line, std::string_view key, std::string message) {
+    result_.warnings.push_back({line, std::string(key), std::move(message)});
+  }
+  int line_of(std::string_view key) const {
+    const auto found = lines_.find(key);
+    return found == lines_.end() ? 0 : found->second;
+  }
+  bool is_given(std::string_view key) const { return lines_.contains(key); }
+  // A value that was refused left its default behind: what that breaks is not the user's second mistake.
+  bool is_refused(std::string_view key) const {
+    return std::find(refused_.begin(), refused_.end(), key) != refused_.end();
+  }
+
+  void check_prefix() {
+    if (config_.leases.prefix.length <= kLongestPrefix || is_refused("prefix")) return;
+    problem(line_of("prefix"), "prefix",
+            "the registry's prefix is missing; add a line such as prefix=2001:db8:42::/48");
+  }
+
+  void check_delegation() {
+    LeasePolicy& leases = config_.leases;
+    if (is_refused("prefix") || is_refused("prefix_length_min") || is_refused("prefix_length_max")) return;
+    if (leases.prefix.length > kLongestPrefix) return;
+    if (leases.prefix.length == kLongestPrefix) {
+      for (const char* key : {"prefix_length_min", "prefix_length_max", "anonymous_prefix"}) {
+        if (is_given(key))
+          warning(line_of(key), key, "without effect: a /64 holds the tunnels only, nothing is delegated");
+      }
+      return;
+    }
+    // The default serves a registry with a long prefix, too.
+    if (!is_given("prefix_length_min")) {
+      leases.shortest_delegation = std::max(leases.shortest_delegation, leases.prefix.length + 1);
+      if (is_given("prefix_length_max")) {
+        leases.shortest_delegation = std::min(leases.shortest_delegation, leases.longest_delegation);
+      }
+    }
+    if (leases.shortest_delegation <= leases.prefix.length) {
+      const bool is_max = !is_given("prefix_length_min");
+      problem(line_of(is_max ? "prefix_length_max" : "prefix_length_min"),
+              is_max ? "prefix_length_max" : "prefix_length_min",
+              std::to_string(leases.shortest_delegation) + " is not longer than the registry's own prefix (" +
+                  leases.prefix.to_string() + "), which also holds the tunnels; give " +
+                  std::to_string(leases.prefix.length + 1) + " or more");
+    } else if (leases.shortest_delegation > leases.longest_delegation) {
+      problem(line_of("prefix_length_min"), "prefix_length_min",
+              "is " + std::to_string(leases.shortest_delegation) + ", more than prefix_length_max=" +
+                  std::to_string(leases.longest_delegation) + "; lower one or raise the other");
+    }
+    if (!config_.anonymous && leases.anonymous_prefix) {
+      warning(line_of("anonymous_prefix"), "anonymous_prefix", "without effect with anonymous=no");
+    }
+  }
+
+  void check_listen() {
+    for (auto one = config_.listen.begin(); one != config_.listen.end(); ++one) {
+      const auto same = [&](const ListenAddress& other) {
+        return other.address == one->address && other.port == one->port;
+      };
+      if (std::find_if(config_.listen.begin(), one, same) == one) continue;
+      problem(
+          line_of("listen"), "listen",
+          one->address.to_string() + " port " + std::to_string(one->port) + " is there twice; remove one");
+    }
+  }
+
+  void check_authentication() {
+    if (config_.anonymous || config_.auth_plain || config_.auth_digest_md5) return;
+    if (is_refused("anonymous") || is_refused("auth_plain") || is_refused("auth_digest_md5")) return;
+    problem(line_of("anonymous"), "anonymous",
+            "nobody can log in: set anonymous, auth_plain or auth_digest_md5 to yes");
+  }
+
+  LoadedConfig& result_;
+  Config config_;
+  std::map<std::string, int, std::less<>> lines_;
+  std::vector<std::string> refused_;
+};
+
+void make_absolute(std::string& path) {
+  std::error_code ignored;
+  auto absolute = std::filesystem::absolute(path, ignored);
+  if (!ignored) path = absolute.lexically_normal().string();
+}
+
+std::string cannot_read_message(const boost::system::error_code& error) {
+  std::string message = "cannot read the configuration: " + error.message();
+  if (error == boost::system::errc::no_such_file_or_directory) {
+    message +=
+        "; name another file with -f FILE, or write one with \"sixlink-registry init --prefix PREFIX\"";
+  } else if (error == boost::system::errc::permission_denied) {
+    message += "; run as root";
+  }
+  return message;
+}
+
+}  // namespace
+
+std::string Config::database_path() const {
+  return state_dir + (state_dir.empty() || state_dir.back() == '/' ? "" : "/") + "registry.db";
+}
+
+std::string Config::instance_name() const {
+  auto name = std::filesystem::path(path).stem().string();
+  return name.empty() || name == "." || name == ".." ? "sixlink-registry" : name;
+}
+
+const std::vector<Key>& config_keys() {
+  static const std::vector<Key> keys = make_keys();
+  return keys;
+}
+
+LoadedConfig parse_config(const std::string& path, std::string_view text) {
+  LoadedConfig result;
+  auto file = config::parse_key_values(text);
+  result.problems = std::move(file.problems);
+  Loader loader(result);
+  for (const auto& entry : file.entries) loader.take(entry);
+  loader.finish(path);
+  return result;
+}
+
+LoadedConfig load_config(const std::string& path) {
+  const auto text = config::read_file(path);
+  if (!text) {
+    LoadedConfig result;
+    result.problems.push_back({0, {}, cannot_read_message(text.error())});
+    return result;
+  }
+  auto result = parse_config(path, *text);
+  if (result.config) {
+    make_absolute(result.config->log.filename);
+    make_absolute(result.config->run_dir);
+    make_absolute(result.config->state_dir);
+  }
+  return result;
+}
+
+}  // namespace sixlink::registry

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The text of a complete configuration, for init and for conf/sixlink-registry.conf.
+#include "registry/init.h"
+
+#include <string_view>
+#include <utility>
+
+namespace sixlink::registry {
+namespace {
+
+constexpr std::string_view kText =
+    R"(# Configuration of sixlink-registry: name=value lines. A line that begins with # is a comment, and shows the default
+# where it looks like a setting. sixlink-registry.conf(5) explains every key.
+
+# ---- Addresses -------------------------------------------------------------------------------------------------
+
+# The IPv6 prefix that is routed to this machine, /32 to /64. Its first /64 holds the tunnels' own addresses (::1 is this
+# machine's), the rest is delegated to clients that ask for a prefix.
+prefix=@PREFIX@
+
+# Where to serve, UDP and TCP: addresses with an optional :port (default 3653), separated by blanks.
+listen=@LISTEN@
+
+# This machine's IPv4 address as clients see it, when a NAT with port forwarding is in front. Empty: the address that a
+# client spoke to.
+#server_v4=
+
+# The DNS server (an IPv6 address) that clients are told. Empty: this machine's address inside the tunnels.
+#dns_server=
+
+# ---- Who may have a tunnel -------------------------------------------------------------------------------------
+
+# Users are kept with "sixlink-registry user add|passwd|del|list". Clients without a user:
+#anonymous=yes
+
+# Whether anonymous clients may have a prefix delegated.
+#anonymous_prefix=no
+
+# An anonymous client's address is free again after so many seconds without a packet.
+#anonymous_lifetime=86400
+
+# Addresses that anonymous clients behind one outer IPv4 address may hold together.
+#anonymous_per_address=256
+
+# How users may log in. PLAIN sends the password readable over the network, DIGEST-MD5 does not.
+#auth_plain=yes
+#auth_digest_md5=yes
+
+# Part of what is stored of a password: after a change every user needs a new password.
+#realm=sixlink
+
+# ---- Tunnels ---------------------------------------------------------------------------------------------------
+
+# The lengths of prefix that a client may ask for.
+#prefix_length_min=56
+#prefix_length_max=64
+
+# v6udpv4 passes NAT, v6v4 needs a client with a public IPv4 address.
+#tunnel_modes=v6udpv4 v6v4
+
+# Whether a client may ask for a v6v4 tunnel that ends at another machine.
+#proxy=no
+
+# The network interface of the tunnels, and its MTU (1280 to 1472).
+#interface=sixlink0
+#mtu=1280
+
+# The lifetime in seconds that clients are told.
+#lifetime=604800
+
+# Clients that want to send keepalives more often (seconds) are told this interval.
+#keepalive_interval_min=5
+
+# ---- Limits ----------------------------------------------------------------------------------------------------
+
+# Negotiations going on at once: together, and from one outer address.
+#max_sessions=4096
+#sessions_per_address=256
+
+# ---- This machine ----------------------------------------------------------------------------------------------
+
+# The script that makes the interface and its routes: NAME of template/NAME.sh.
+#template=linux
+
+# The PID file and what must not survive a reboot; the database.
+run_dir=@RUN_DIR@
+state_dir=@STATE_DIR@
+
+# ---- Log -------------------------------------------------------------------------------------------------------
+
+# Levels: 0 off, 1 main events and errors, 2 details, 3 everything.
+#log_console=0
+#log_stderr=1
+#log_file=0
+#log_syslog=0
+#log_filename=/var/log/sixlink-registry.log
+#log_rotation=yes
+#log_rotation_size=32
+#log_rotation_delete=no
+#syslog_facility=USER
+)";
+
+}  // namespace
+
+std::string config_text(const ConfigValues& values) {
+  const std::pair<std::string_view, const std::string&> marks[] = {{"@PREFIX@", values.prefix},
+                                                                   {"@LISTEN@", values.listen},
+                                                                   {"@RUN_DIR@", values.run_dir},
+                                                                   {"@STATE_DIR@", values.state_dir}};
+  std::string text(kText);
+  for (const auto& [mark, value] : marks) {
+    text.replace(text.find(mark), mark.size(), value);
+  }
+  return text;
+}
+
+}  // namespace sixlink::registry

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// `sixlink-registry init`.
+#include "registry/init.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <ostream>
+
+#include "registry/config.h"
+#include "registry/store/store.h"
+
+namespace sixlink::registry {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What went wrong, with its path; empty: nothing.
+using Failure = std::string;
+
+Failure system_failure(const std::string& what, const std::string& path) {
+  return "cannot " + what + " " + path + ": " + std::strerror(errno);
+}
+
+// The directory and what is missing above it. One that is there stays as it is.
+Failure make_directory(const std::string& path, mode_t mode) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) return {};
+  if (fs::exists(path, error))
+    return "cannot create the directory " + path + ": a file of this name is in the way";
+  const auto parent = fs::path(path).parent_path();
+  if (!parent.empty() && parent != path) {
+    if (auto failure = make_directory(parent.string(), 0755); !failure.empty()) return failure;
+  }
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
+    return system_failure("create the directory", path);
+  return {};
+}
+
+Failure write_and_sync(int file, const std::string& path, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(file, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_failure("write", path);
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return ::fsync(file) == 0 ? Failure() : system_failure("write", path);
+}
+
+// Complete or not at all: written beside, then given its name.
+Failure write_file(const std::string& path, std::string_view text, bool may_replace) {
+  const std::string draft = path + ".new";
+  const int file = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (file < 0) return system_failure("create", draft);
+  auto failure =
+      ::fchmod(file, 0600) == 0 ? write_and_sync(file, draft, text) : system_failure("create", draft);
+  ::close(file);
+  if (failure.empty()) {
+    // link() refuses a name that is taken, also when it was taken this moment.
+    const int result =
+        may_replace ? std::rename(draft.c_str(), path.c_str()) : ::link(draft.c_str(), path.c_str());
+    if (result != 0) failure = system_failure("create", path);
+  }
+  if (!failure.empty() || !may_replace) ::unlink(draft.c_str());
+  return failure;
+}
+
+std::string listen_text(const Options& options) {
+  std::string text;
+  for (const auto& address : options.listen) text += (text.empty() ? "" : " ") + address;
+  return text;
+}
+
+// "prefix" came from --prefix, ...
+std::string option_of(const std::string& key) {
+  std::string option = "--" + key;
+  for (char& c : option) {
+    if (c == '_') c = '-';
+  }
+  return option;
+}
+
+std::string next_steps(const Options& options, const Config& config) {
+  const std::string file = options.is_default_config ? "" : " -f " + options.config_file;
+  std::uint16_t port = net::kTspPort;
+  if (!config.listen.empty()) port = config.listen.front().port;
+  const std::string port_text = std::to_string(port);
+  std::string server = "THIS-MACHINE";
+  if (port != net::kTspPort) server += ":" + port_text;
+  return "Written: " + options.config_file + "\nDatabase: " + config.database_path() +
+         "\n\n"
+         "Next:\n"
+         "  1. Let UDP and TCP port " +
+         port_text +
+         " in, where a firewall is in front.\n"
+         "  2. Have " +
+         config.leases.prefix.to_string() +
+         " routed to this machine by your provider or router.\n"
+         "  3. Add a user:           sixlink-registry user add NAME" +
+         file +
+         "\n"
+         "     (anonymous clients are served, too; anonymous=no in the configuration refuses them)\n"
+         "  4. Start the server:     sixlink-registry" +
+         file +
+         "\n"
+         "  5. Put into sixlink.conf on each client:\n"
+         "       server=" +
+         server +
+         "\n"
+         "       userid=NAME\n"
+         "       passwd=PASSWORD\n"
+         "       auth_method=any\n"
+         "     (an anonymous client: only server, and auth_method=anonymous)\n";
+}
+
+}  // namespace
+
+int run_init(const Options& options, std::ostream& out, std::ostream& err) {
+  const auto fail = [&](const std::string& text, int code) {
+    err << "sixlink-registry: " << text << "\n";
+    return code;
+  };
+  ConfigValues values;
+  values.prefix = options.prefix;
+  if (options.run_dir) values.run_dir = *options.run_dir;
+  if (options.state_dir) values.state_dir = *options.state_dir;
+  if (!options.listen.empty()) values.listen = listen_text(options);
+  for (const std::string* value : {&values.prefix, &values.listen, &values.run_dir, &values.state_dir}) {
+    if (value->find_first_of("\r\n") != std::string::npos) {
+      return fail("\"" + *value + "\" has a line end in it, which a configuration cannot hold",
+                  kExitBadConfiguration);
+    }
+  }
+  // The daemon starts from somewhere else.
+  for (std::string* directory : {&values.run_dir, &values.state_dir}) {
+    std::error_code error;
+    const auto absolute = fs::absolute(*directory, error);
+    if (error) return fail("cannot resolve " + *directory + ": " + error.message(), kExitFailure);
+    *directory = absolute.lexically_normal().string();
+  }
+  const std::string text = config_text(values);
+  const LoadedConfig loaded = parse_config(options.config_file, text);
+  for (const auto& problem : loaded.problems) fail(option_of(problem.key) + ": " + problem.message, 0);
+  if (!loaded.config) return kExitBadConfiguration;
+
+  std::error_code error;
+  const auto status = fs::symlink_status(options.config_file, error);
+  if (fs::exists(status) && !options.force) {
+    return fail(options.config_file + " exists already; --force replaces it, --config FILE writes another",
+                kExitFailure);
+  }
+  if (fs::is_directory(status)) return fail(options.config_file + " is a directory", kExitFailure);
+
+  Failure failure = make_directory(values.state_dir, 0700);
+  if (!failure.empty()) return fail(failure, kExitFailure);
+  const std::string database = loaded.config->database_path();
+  if (const auto store = Store::open(database); !store) {
+    return fail("cannot create the database " + database + ": " + store.error().message(), kExitFailure);
+  }
+  if (const auto parent = fs::path(options.config_file).parent_path(); !parent.empty()) {
+    failure = make_directory(parent.string(), 0755);
+  }
+  if (failure.empty()) failure = write_file(options.config_file, text, options.force);
+  if (!failure.empty()) return fail(failure, kExitFailure);
+  out << next_steps(options, *loaded.config);
+  return kExitOk;
+}
+
+}  // namespace sixlink::registry
