@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What sixlink.conf (or an existing gogoc.conf) says, checked and immutable after load. man/sixlink.conf.5 has
-// each key's meaning.
+// What sixlink.conf (or an existing gogoc.conf) says, checked and immutable after load. man/sixlink.conf.5
+// has each key's meaning.
 #pragma once
 
 #include <chrono>
@@ -36,8 +36,8 @@ struct Config {
   int prefix_length = 64;
   std::string home_interface;            // if_prefix
   std::vector<std::string> dns_servers;  // for reverse delegation
-  // gogoc_dir, made absolute; without the key the installation's data directory. TSP_HOME_DIR, and the first place
-  // to look for template/NAME.sh: the data directory is the second.
+  // gogoc_dir, made absolute; without the key the installation's data directory. TSP_HOME_DIR, and the first
+  // place to look for template/NAME.sh: the data directory is the second.
   std::string home_dir;
   bool auto_retry_connect = true;
   std::chrono::seconds retry_delay{30};  // at least 1: gogoc's 0 would hammer the broker
@@ -75,16 +75,19 @@ struct LoadedConfig {
 // Every key, in the order of the man page and of conf/sixlink.conf.
 const std::vector<config::Key<Config>>& config_keys();
 
-// `text` is the file's content; `path` is for messages and Config::path. Cross-checks of shared keys included.
+// `text` is the file's content; `path` is for messages and Config::path. Cross-checks of shared keys
+// included.
 LoadedConfig parse_config(const std::string& path, std::string_view text);
-// Reads the file; a file that cannot be read is a problem; one that holds a password and is readable by group or
-// others is a warning.
+// Reads the file; a file that cannot be read is a problem; one that holds a password and is readable by group
+// or others is a warning.
 LoadedConfig load_config(const std::string& path);
 
-// Lets -i, -u, -s and -r, which parse_options() checked, override the file. A delay above retry_delay_max raises that.
+// Lets -i, -u, -s and -r, which parse_options() checked, override the file. A delay above retry_delay_max
+// raises that.
 void apply_options(const Options& options, Config& config);
 
-// 1 to 15 of [A-Za-z0-9_.:-], not beginning with "-", nor ".", "..", "all" or "default": safe as a word of a command and as a file name.
+// 1 to 15 of [A-Za-z0-9_.:-], not beginning with "-", nor ".", "..", "all" or "default": safe as a word of a
+// command and as a file name.
 bool is_interface_name(std::string_view text);
 
 }  // namespace sixlink::client

@@ -13,15 +13,16 @@ enum class Command { kRun, kStatus, kStop, kHelp, kVersion };
 
 struct Options {
   Command command = Command::kRun;
-  bool assume_yes = false;                  // -y, --yes: accept an unknown server key
-  bool foreground = false;                  // -n, --foreground: do not fork
-  bool boot = false;                        // -b, --boot: give up after the first failure
-  std::string config_file;                  // -f FILE, --config FILE; empty: the default path
-  std::optional<std::string> if_prefix;     // -i IF, --if-prefix IF: overrides if_prefix
-  std::optional<std::string> if_v6udpv4;    // -u IF, --if-udp IF: overrides if_tunnel_v6udpv4
-  std::optional<std::string> if_or_source;  // -s IF|ADDR, --source IF|ADDR: if_tunnel_v6v4, or client_v4 when an address
-  std::optional<int> retry_delay;           // -r SECONDS, --retry-delay SECONDS
-  bool json = false;                        // status --json
+  bool assume_yes = false;                // -y, --yes: accept an unknown server key
+  bool foreground = false;                // -n, --foreground: do not fork
+  bool boot = false;                      // -b, --boot: give up after the first failure
+  std::string config_file;                // -f FILE, --config FILE; empty: the default path
+  std::optional<std::string> if_prefix;   // -i IF, --if-prefix IF: overrides if_prefix
+  std::optional<std::string> if_v6udpv4;  // -u IF, --if-udp IF: overrides if_tunnel_v6udpv4
+  std::optional<std::string>
+      if_or_source;  // -s IF|ADDR, --source IF|ADDR: if_tunnel_v6v4, or client_v4 when an address
+  std::optional<int> retry_delay;  // -r SECONDS, --retry-delay SECONDS
+  bool json = false;               // status --json
 };
 
 // One row of the table that drives parsing, --help and the test that the man page has every option.
@@ -43,8 +44,9 @@ struct ParsedOptions {
   std::string error;  // when options is empty: what is wrong and what to do, one line
 };
 
-// `arguments` without the program's name. "-h", "-?" and "--help" are kHelp. Long options take "--x v" and "--x=v";
-// flags may be joined ("-nb"), an argument may follow directly ("-fFILE"). Options may stand before or after a subcommand.
+// `arguments` without the program's name. "-h", "-?" and "--help" are kHelp. Long options take "--x v" and
+// "--x=v"; flags may be joined ("-nb"), an argument may follow directly ("-fFILE"). Options may stand before
+// or after a subcommand.
 ParsedOptions parse_options(const std::vector<std::string>& arguments);
 
 std::string usage_text();

@@ -17,7 +17,7 @@ namespace sixlink::log {
 struct FileSinkOptions {
   std::string path;
   bool rotation = true;
-  std::uint64_t rotation_bytes = 32 * 1024;
+  std::uint64_t rotation_bytes = std::uint64_t{32} * 1024;
   // Rotation wipes the file; otherwise its content goes to NAME.TIMESTAMP.EXTENSION beside it.
   bool rotation_delete = false;
 };

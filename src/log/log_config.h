@@ -22,7 +22,8 @@ struct LogConfig {
   std::string syslog_facility = "USER";
 };
 
-// Sets one log_* or syslog_facility key; false: the value is not allowed. The table below names them with what is allowed.
+// Sets one log_* or syslog_facility key; false: the value is not allowed. The table below names them with
+// what is allowed.
 struct LogKey {
   std::string_view name;
   std::string_view allowed;
@@ -33,11 +34,14 @@ const std::vector<LogKey>& log_keys();
 
 // Adds the shared keys to a program's own table.
 template <typename Config>
-void append_log_keys(std::vector<config::Key<Config>>& keys, LogConfig Config::*member, std::string_view default_filename) {
+void append_log_keys(std::vector<config::Key<Config>>& keys, LogConfig Config::*member,
+                     std::string_view default_filename) {
   for (const LogKey& key : log_keys()) {
     const bool is_filename = key.name == "log_filename";
     keys.push_back({key.name, key.allowed, is_filename ? default_filename : key.default_value,
-                    [set = key.set, member](Config& config, const std::string& value) { return set(config.*member, value); }});
+                    [set = key.set, member](Config& config, const std::string& value) {
+                      return set(config.*member, value);
+                    }});
   }
 }
 

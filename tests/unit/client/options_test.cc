@@ -119,7 +119,8 @@ TEST_CASE("options: a mistake is named") {
 }
 
 TEST_CASE("options: interface names that would hurt a script or a path are refused") {
-  for (const auto value : {"", "eth0;reboot", "a b", "../x", "-x", "sixteen-letters-", "$(id)", ".", "all", "default"}) {
+  for (const auto value :
+       {"", "eth0;reboot", "a b", "../x", "-x", "sixteen-letters-", "$(id)", ".", "all", "default"}) {
     CAPTURE(value);
     CHECK(contains(refused({"-i", value}), "no interface name"));
     CHECK(contains(refused({"-u", value}), "no interface name"));
