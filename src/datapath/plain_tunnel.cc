@@ -23,6 +23,7 @@ PlainTunnel::PlainTunnel(std::unique_ptr<platform::TunDevice> tun, boost::asio::
       mtu_(static_cast<std::size_t>(mtu)),
       events_(std::move(events)) {
   boost::system::error_code ignored;
+  socket_.non_blocking(true, ignored);
   // A TUN hands over packets faster than they leave; without room the kernel drops bursts.
   socket_.set_option(boost::asio::socket_base::receive_buffer_size(4 << 20), ignored);
   socket_.set_option(boost::asio::socket_base::send_buffer_size(4 << 20), ignored);

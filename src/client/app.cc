@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The program sixlink.
+#include "src/client/app.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <optional>
+
+#include "platform/platform.h"
+#include "src/client/build_info.h"
+#include "src/client/config.h"
+#include "src/client/control.h"
+#include "src/client/exit_code.h"
+#include "src/client/options.h"
+#include "src/client/status.h"
+#include "src/client/supervisor.h"
+#include "src/config/directory.h"
+#include "src/log/log.h"
+
+namespace sixlink::client {
+namespace {
+
+namespace asio = boost::asio;
+
+void complain(const std::string& text) { std::fprintf(stderr, "sixlink: %s\n", text.c_str()); }
+
+std::optional<Config> load(const Options& options) {
+  const std::string path = options.config_file.empty() ? std::string(config_dir()) + "/sixlink.conf" : options.config_file;
+  auto loaded = load_config(path);
+  for (const auto& warning : loaded.warnings) complain("warning: " + config::to_string(path, warning));
+  for (const auto& problem : loaded.problems) complain(config::to_string(path, problem));
+  if (loaded.config) apply_options(options, *loaded.config);
+  return std::move(loaded.config);
+}
+
+std::string run_path(const Config& config, const char* suffix) { return config.run_dir + "/" + config.instance_name() + suffix; }
+
+int show_status(const Config& config, bool as_json) {
+  const auto path = run_path(config, ".sock");
+  const auto answer = ask_daemon(path, "status");
+  if (!answer) {
+    complain("no daemon answers on " + path + ": " + answer.error().message());
+    return 2;
+  }
+  const auto text = as_json ? *answer + "\n" : render_status(*answer).value_or(*answer + "\n");
+  std::fputs(text.c_str(), stdout);
+  return is_up(*answer) ? 0 : 1;
+}
+
+int stop_daemon(const Config& config) {
+  const auto path = run_path(config, ".sock");
+  const auto answer = ask_daemon(path, "stop");
+  if (!answer) {
+    const bool is_timeout = answer.error() == boost::system::errc::timed_out;
+    complain(is_timeout ? "the daemon did not stop within two minutes" : "no daemon answers on " + path + ": " + answer.error().message());
+    return is_timeout ? 1 : 2;
+  }
+  return 0;
+}
+
+// The daemon proper: everything that is held while it runs.
+int run_daemon(const Config& config, const Options& options, std::optional<platform::Background>& background) {
+  std::string log_problem;
+  const auto logger = log::make_logger("sixlink", config.log, log_problem);
+  if (!log_problem.empty()) logger->warn("{}", log_problem);
+  if (const auto error = config::make_directory(config.run_dir)) {
+    logger->critical("cannot create run_dir {}: {}; run as root, or set run_dir in {}", config.run_dir, error.message(), config.path);
+    return kExitFailed;
+  }
+  long holder = 0;
+  const auto pid_path = run_path(config, ".pid");
+  auto pid_file = platform::PidFile::acquire(pid_path, holder);
+  if (!pid_file) {
+    if (holder > 0) {
+      logger->critical("sixlink runs already with this configuration (process {}, {}): sixlink stop -f {} ends it", holder, pid_path, config.path);
+    } else {
+      logger->critical("cannot lock {}: {}; run as root, or set run_dir in {}", pid_path, pid_file.error().message(), config.path);
+    }
+    return kExitFailed;
+  }
+  asio::io_context io(1);
+  Supervisor::Settings settings;
+  settings.give_up_at_first_failure = options.boot || !config.auto_retry_connect;
+  settings.verbosity = std::max({config.log.console, config.log.stderr_level, config.log.file, config.log.syslog});
+  settings.data_dir = data_dir();
+  settings.on_first_up = [&] {
+    if (!background) return;
+    log::detach_terminal(*logger);
+    background->report(kExitOk, true);
+  };
+  Supervisor supervisor(io, config, *logger, std::move(settings));
+  auto control = ControlServer::listen(io, run_path(config, ".sock"), {[&] { return to_json(supervisor.status()); }, [&] { supervisor.stop(); }});
+  if (!control) logger->error("cannot listen on {}: {}; sixlink status and sixlink stop will not work", run_path(config, ".sock"), control.error().message());
+
+  std::signal(SIGPIPE, SIG_IGN);
+  asio::signal_set signals(io, SIGINT, SIGTERM, SIGHUP);
+  signals.async_wait([&](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    logger->info("ending on signal {}", signal);
+    supervisor.stop();
+  });
+  int code = kExitFailed;
+  asio::co_spawn(io, supervisor.run(), [&](const std::exception_ptr& exception, int result) {
+    code = result;
+    try {
+      if (exception) std::rethrow_exception(exception);
+    } catch (const std::exception& e) {
+      logger->critical("internal error: {}", e.what());
+      code = kExitFailed;
+    }
+    // An abandoned DNS look-up must not hold the process.
+    io.stop();
+  });
+  io.run();
+  logger->info("ended");
+  logger->flush();
+  // In this order, so that a new instance may start as soon as `sixlink stop` returns.
+  if (control) (*control)->close();
+  { const auto released = *std::move(pid_file); }
+  return code;
+}
+
+int run(const Config& config, const Options& options) {
+  std::optional<platform::Background> background;
+  if (!options.foreground) {
+    auto forked = platform::Background::fork(kExitFailed);
+    if (!forked) {
+      complain("cannot go into the background: " + forked.error().message());
+      return kExitFailed;
+    }
+    background.emplace(*std::move(forked));
+  }
+  const int code = run_daemon(config, options, background);
+  // Only when the tunnel never was up: the shell waits for this.
+  if (background) background->report(code == kExitOk ? kExitCannotConnect : code, false);
+  return code;
+}
+
+}  // namespace
+
+int run_app(const std::vector<std::string>& arguments) {
+  const auto parsed = parse_options(arguments);
+  if (!parsed.options) {
+    complain(parsed.error);
+    return kExitBadConfiguration;
+  }
+  const Options& options = *parsed.options;
+  if (options.command == Command::kHelp) {
+    std::fputs(usage_text().c_str(), stdout);
+    return 0;
+  }
+  if (options.command == Command::kVersion) {
+    std::printf("sixlink %s\n", std::string(version()).c_str());
+    return 0;
+  }
+  const auto config = load(options);
+  if (!config) return kExitBadConfiguration;
+  switch (options.command) {
+    case Command::kStatus: return show_status(*config, options.json);
+    case Command::kStop: return stop_daemon(*config);
+    default: return run(*config, options);
+  }
+}
+
+}  // namespace sixlink::client

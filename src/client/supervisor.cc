@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Holds one tunnel up.
+#include "src/client/supervisor.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <deque>
+#include <set>
+#include <vector>
+
+#include "src/client/candidates.h"
+#include "src/net/resolve.h"
+#include "src/tsp/status.h"
+#include "src/tunnel/leftover.h"
+
+namespace sixlink::client {
+namespace {
+
+namespace asio = boost::asio;
+using asio::experimental::awaitable_operators::operator||;
+using Clock = std::chrono::steady_clock;
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+constexpr seconds kResolveLimit{15};
+constexpr seconds kTemplateLimit{60};
+// Brokers that one attempt visits, redirections included: a ring of them must end.
+constexpr std::size_t kMostBrokers = 16;
+
+template <typename T>
+T random_value() {
+  T value{};
+  platform::random_bytes({reinterpret_cast<std::uint8_t*>(&value), sizeof value});
+  return value;
+}
+
+tsp::ClientAuth auth_of(AuthMethod method) {
+  switch (method) {
+    case AuthMethod::kAnonymous: return tsp::ClientAuth::kAnonymous;
+    case AuthMethod::kAny: return tsp::ClientAuth::kAny;
+    case AuthMethod::kPlain: return tsp::ClientAuth::kPlain;
+    case AuthMethod::kDigestMd5: return tsp::ClientAuth::kDigestMd5;
+    case AuthMethod::kPassDss3Des1: return tsp::ClientAuth::kPassDss3Des1;
+  }
+  return tsp::ClientAuth::kAnonymous;
+}
+
+tsp::Mode mode_of(TunnelMode mode) {
+  switch (mode) {
+    case TunnelMode::kV6V4: return tsp::Mode::kV6V4;
+    case TunnelMode::kV6UdpV4: return tsp::Mode::kV6UdpV4;
+    case TunnelMode::kV6AnyV4: return tsp::Mode::kV6AnyV4;
+    case TunnelMode::kV4V6:
+    case TunnelMode::kDsLite: return tsp::Mode::kV4V6;
+  }
+  return tsp::Mode::kV6AnyV4;
+}
+
+tunnel::DefaultRoute default_route_of(DefaultRoute route) {
+  switch (route) {
+    case DefaultRoute::kBackup: return tunnel::DefaultRoute::kBackup;
+    case DefaultRoute::kYes: return tunnel::DefaultRoute::kYes;
+    case DefaultRoute::kNo: return tunnel::DefaultRoute::kNo;
+  }
+  return tunnel::DefaultRoute::kBackup;
+}
+
+std::string_view name_of(tsp::Transport transport) { return transport == tsp::Transport::kRudp ? "UDP" : "TCP"; }
+
+std::string endpoint_text(const asio::ip::address& address, int port) {
+  return (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) + ":" + std::to_string(port);
+}
+
+double in_milliseconds(microseconds time) { return static_cast<double>(time.count()) / 1000.0; }
+
+}  // namespace
+
+// What a broker granted, and over what.
+struct Supervisor::Grant {
+  net::ServerAddress server;
+  tunnel::NegotiationTarget target;
+  tunnel::Negotiation negotiation;
+};
+
+Supervisor::Supervisor(asio::io_context& io, const Config& config, spdlog::logger& log, Settings settings)
+    : io_(io),
+      config_(config),
+      log_(log),
+      settings_(std::move(settings)),
+      stop_signal_(io, Clock::time_point::max()),
+      wake_(io),
+      retry_(config.retry_delay, config.retry_delay_max, random_value<std::uint64_t>()) {}
+
+std::string Supervisor::run_path(const char* suffix) const { return config_.run_dir + "/" + config_.instance_name() + suffix; }
+
+tunnel::TemplateContext Supervisor::template_context() const { return {config_.home_dir, run_path(".record"), settings_.verbosity}; }
+
+void Supervisor::enter(State state) {
+  if (status_.state == state) return;
+  status_.state = state;
+  status_.since = std::chrono::system_clock::now();
+}
+
+void Supervisor::stop() {
+  is_stopping_ = true;
+  // In the past: whoever waits for it, now or later, continues at once.
+  stop_signal_.expires_at(Clock::time_point::min());
+}
+
+asio::awaitable<int> Supervisor::run() {
+  co_await remove_leftovers();
+  int code = kExitOk;
+  while (!is_stopping_) {
+    attempt_started_ = Clock::now();
+    status_.timings = {};
+    status_.retry_in.reset();
+    const auto outcome = co_await (attempt() || stop_signal_.async_wait(kAwait));
+    const bool was_up = status_.state == State::kUp;
+    const auto lived = Clock::now() - up_since_;
+    if (outcome.index() == 0) {
+      const auto& failed = std::get<0>(outcome);
+      status_.last_error = failed.message;
+      code = failed.code;
+      log_.error("{}{}", was_up ? "the tunnel failed: " : "no tunnel: ", failed.message);
+    } else if (was_up) {
+      code = kExitOk;
+    }
+    co_await tear_down();
+    if (is_stopping_ || settings_.give_up_at_first_failure) break;
+    // A tunnel that worked for a while is worth an immediate try; one that fails again and again is not.
+    if (was_up && lived >= config_.retry_delay) {
+      retry_.reset();
+      continue;
+    }
+    const auto pause = retry_.next();
+    retry_at_ = Clock::now() + pause;
+    enter(State::kWaiting);
+    log_.info("next attempt in {:.1f} s", in_milliseconds(pause) / 1000.0);
+    asio::steady_timer timer(io_, retry_at_);
+    co_await (timer.async_wait(kAwait) || stop_signal_.async_wait(kAwait));
+  }
+  enter(State::kStopping);
+  co_return code;
+}
+
+asio::awaitable<void> Supervisor::remove_leftovers() {
+  const auto path = run_path(".tunnel");
+  const auto leftover = tunnel::load_leftover(path);
+  if (!leftover) {
+    log_.warn("cannot read {}, which an earlier run left: {}; check by hand for routes and addresses that it created, then remove it", path, leftover.error().message());
+    co_return;
+  }
+  if (!*leftover) co_return;
+  log_.info("an earlier run ended without cleaning up; removing what it left first");
+  const auto result = co_await tunnel::run_script((*leftover)->template_path, (*leftover)->environment, kTemplateLimit);
+  if (!result.has_succeeded) {
+    log_.error("cannot remove what an earlier run left: {}; it is tried again at the next start", result.problem);
+    co_return;
+  }
+  ::unlink(path.c_str());
+}
+
+asio::awaitable<Supervisor::Failed> Supervisor::attempt() {
+  // Whatever goes wrong here costs this attempt, never the program.
+  try {
+    std::optional<Grant> grant;
+    if (auto failed = co_await negotiate_any(grant)) co_return *failed;
+    if (auto failed = co_await create(*std::move(grant))) co_return *failed;
+    co_return co_await keep_alive();
+  } catch (const std::exception& exception) {
+    co_return Failed{kExitFailed, exception.what()};
+  }
+}
+
+tsp::ClientProfile Supervisor::profile(const net::ServerAddress& server) const {
+  tsp::ClientProfile profile;
+  profile.auth = auth_of(config_.auth_method);
+  profile.user = config_.user_id;
+  profile.password = &config_.password;
+  profile.server_text = server.text;
+  profile.cnonce = std::to_string(random_value<std::uint64_t>());
+  profile.request.mode = mode_of(config_.tunnel_mode);
+  if (config_.keepalive) profile.request.keepalive_interval = config_.keepalive_interval;
+  return profile;
+}
+
+asio::awaitable<tunnel::Negotiation> Supervisor::negotiate_versions(const tunnel::NegotiationTarget& target, const net::ServerAddress& server) {
+  tunnel::Negotiation result;
+  for (const auto version : tsp::kVersions) {
+    // 1.0.1 has no accept, which v6udpv4 needs to begin.
+    if (version == "1.0.1" && config_.tunnel_mode == TunnelMode::kV6UdpV4) break;
+    auto with_version = profile(server);
+    with_version.version = version;
+    result = co_await tunnel::negotiate(std::move(with_version), target, [this](char direction, std::string_view text) {
+      log_.trace("TSP {} {}", direction, tsp::printable(text, 2000));
+    });
+    if (!result.failure || result.failure->kind != tsp::FailureKind::kVersion) break;
+    log_.info("the broker does not speak TSP {}", version);
+  }
+  co_return result;
+}
+
+asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::negotiate_any(std::optional<Grant>& grant) {
+  std::deque<net::ServerAddress> servers(config_.servers.begin(), config_.servers.end());
+  std::set<std::string> visited;
+  Failed reported{kExitCannotConnect, "no broker is configured"};
+  int reported_significance = -2;
+  const auto note = [&](int significance, int code, std::string message) {
+    log_.info("{}", message);
+    if (significance <= reported_significance) return;
+    reported_significance = significance;
+    reported = {code, std::move(message)};
+  };
+  while (!servers.empty()) {
+    const auto server = servers.front();
+    servers.pop_front();
+    if (visited.size() >= kMostBrokers || !visited.insert(server.host + " " + std::to_string(server.port)).second) continue;
+    enter(State::kResolving);
+    const auto resolve_started = Clock::now();
+    const auto addresses = co_await net::resolve(server.host, kResolveLimit);
+    status_.timings.resolve += duration_cast<microseconds>(Clock::now() - resolve_started);
+    if (!addresses || addresses->empty()) {
+      note(-1, kExitCannotResolve, "cannot resolve the broker's name " + server.host + ": " + (addresses ? std::string("it has no address") : addresses.error().message()));
+      continue;
+    }
+    for (const auto& target : candidates(config_, *addresses, server.port)) {
+      enter(State::kNegotiating);
+      const auto where = server.text + " (" + endpoint_text(target.address, target.port) + ", " + std::string(name_of(target.transport)) + ")";
+      log_.debug("negotiating with {}", where);
+      const auto negotiation_started = Clock::now();
+      auto negotiation = co_await negotiate_versions(target, server);
+      if (negotiation.tunnel) {
+        status_.timings.negotiation = duration_cast<microseconds>(Clock::now() - negotiation_started);
+        status_.timings.round_trips = negotiation.round_trips;
+        grant = Grant{server, target, std::move(negotiation)};
+        co_return std::nullopt;
+      }
+      const auto& failure = *negotiation.failure;
+      note(significance(failure.kind), exit_code(failure.kind), "broker " + where + ": " + failure.message);
+      if (failure.kind == tsp::FailureKind::kRedirect) servers.insert(servers.begin(), failure.brokers.begin(), failure.brokers.end());
+      if (!is_worth_another_address(failure.kind)) break;
+    }
+  }
+  co_return reported;
+}
+
+asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::create(Grant grant) {
+  auto& negotiation = grant.negotiation;
+  const auto& info = *negotiation.tunnel;
+  if (negotiation.sent_plain_despite_stronger) {
+    log_.warn("the password went over the network in the clear because of auth_method=plain, although the broker offers a stronger method: auth_method=any uses it");
+  }
+  if (info.mode != tsp::Mode::kV6UdpV4 || !negotiation.socket) {
+    std::string message = "broker " + grant.server.text + " granted a " + std::string(tsp::to_string(info.mode)) + " tunnel, which this version cannot carry";
+    if (grant.target.transport == tsp::Transport::kTcp) {
+      message += ". The negotiation went over TCP because UDP did not get through; v6udpv4 carries its packets in UDP and cannot work over TCP: let UDP port " +
+                 std::to_string(grant.target.port) + " to the broker through the firewall";
+    }
+    co_return Failed{kExitModeNotOffered, message};
+  }
+  enter(State::kConfiguring);
+  parameters_ = tunnel::from_info(info);
+  parameters_.host_type = tunnel::HostType::kHost;
+  parameters_.default_route = default_route_of(config_.default_route);
+  parameters_.client_outer = negotiation.local_address;
+  parameters_.server_outer = grant.target.address;
+  if (!config_.keepalive) parameters_.keepalive_interval.reset();
+  if (config_.keepalive && !parameters_.keepalive_interval) log_.warn("the broker gave no address for keepalives; a dead tunnel will not be noticed");
+
+  auto tun = platform::open_tun(config_.interface_v6udpv4);
+  if (!tun) co_return Failed{kExitInterface, platform::explain_tun_error(config_.interface_v6udpv4, tun.error())};
+  tun_ = *std::move(tun);
+  parameters_.interface = tun_->name();
+
+  std::string searched;
+  template_path_ = tunnel::find_template(config_.template_name, config_.home_dir, settings_.data_dir, searched);
+  if (template_path_.empty()) co_return Failed{kExitInterface, "no template \"" + config_.template_name + "\": looked for " + searched};
+  const tunnel::Leftover leftover{template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kTeardown)};
+  if (const auto error = tunnel::save_leftover(run_path(".tunnel"), leftover)) {
+    co_return Failed{kExitInterface, "cannot write " + run_path(".tunnel") + ", which is needed to clean up after a crash: " + error.message()};
+  }
+  needs_teardown_ = true;
+  const auto script = co_await tunnel::run_script(template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kCreate), kTemplateLimit);
+  status_.timings.template_run = script.duration;
+  log_.debug("template: {}", tsp::printable(script.output, 4000));
+  if (!script.has_succeeded) co_return Failed{kExitInterface, script.problem};
+  start_datapath(std::move(*negotiation.socket));
+  on_up(grant);
+  co_return std::nullopt;
+}
+
+void Supervisor::start_datapath(asio::ip::udp::socket socket) {
+  interface_error_.reset();
+  datapath::PlainTunnel::Events events;
+  events.on_packet = [this](const net::Ipv6Header& header, std::span<const std::uint8_t> packet) {
+    if (!keepalive_ || header.next_header != net::kNextHeaderIcmpv6) return false;
+    const auto now = Clock::now();
+    if (!keepalive_->input(header, packet, now)) return false;
+    if (!status_.timings.first_reply) status_.timings.first_reply = duration_cast<microseconds>(now - attempt_started_);
+    wake_.cancel();
+    return true;
+  };
+  events.on_socket_error = [this](const boost::system::error_code& error) {
+    if (socket_error_limit_.allow(Clock::now())) log_.warn("sending to the broker failed ({}); asking whether the tunnel still works", error.message());
+    if (keepalive_) keepalive_->probe_soon(Clock::now());
+    wake_.cancel();
+  };
+  events.on_interface_error = [this](const boost::system::error_code& error) {
+    interface_error_ = error;
+    wake_.cancel();
+  };
+  const datapath::InnerFilter filter(parameters_.client_inner, parameters_.prefix);
+  datapath_ = std::make_unique<datapath::PlainTunnel>(std::move(tun_), std::move(socket), filter, parameters_.mtu, std::move(events));
+  keepalive_.reset();
+  if (parameters_.keepalive_interval) {
+    tunnel::Keepalive::Settings settings;
+    settings.source = parameters_.client_inner;
+    settings.destination = parameters_.keepalive_address;
+    settings.interval = *parameters_.keepalive_interval;
+    settings.identifier = random_value<std::uint16_t>();
+    settings.cookie = random_value<std::uint64_t>();
+    keepalive_.emplace(settings, Clock::now());
+  }
+}
+
+void Supervisor::on_up(const Grant& grant) {
+  up_since_ = Clock::now();
+  auto& s = status_;
+  s.timings.up = duration_cast<microseconds>(up_since_ - attempt_started_);
+  if (was_up_) ++s.reconnections;
+  s.broker_name = grant.server.text;
+  s.broker_address = grant.target.address.to_string();
+  s.broker_port = grant.target.port;
+  s.transport = name_of(grant.target.transport);
+  s.authentication = grant.negotiation.method;
+  s.mode = tsp::to_string(parameters_.mode);
+  s.interface = parameters_.interface;
+  s.datapath = "userspace";
+  s.local_outer = grant.negotiation.local_address.to_string();
+  s.remote_outer = parameters_.server_outer.to_string();
+  s.public_outer = grant.negotiation.tunnel->client_v4.to_string();
+  s.local_inner = parameters_.client_inner.to_string();
+  s.remote_inner = parameters_.server_inner.to_string();
+  s.prefix = parameters_.prefix ? parameters_.prefix->to_string() : "";
+  s.mtu = parameters_.mtu;
+  s.keepalive_interval = parameters_.keepalive_interval;
+  enter(State::kUp);
+  log_.info("tunnel up: {} on {} to broker {} ({}, {}, MTU {}); {} round trips in {:.1f} ms, template {:.1f} ms, all {:.1f} ms", s.local_inner, s.interface,
+            s.broker_name, s.mode, s.authentication, s.mtu, s.timings.round_trips, in_milliseconds(s.timings.negotiation),
+            in_milliseconds(s.timings.template_run), in_milliseconds(s.timings.up));
+  if (parameters_.prefix) log_.info("delegated prefix: {}", s.prefix);
+  if (!was_up_ && settings_.on_first_up) settings_.on_first_up();
+  was_up_ = true;
+}
+
+asio::awaitable<Supervisor::Failed> Supervisor::keep_alive() {
+  for (;;) {
+    if (interface_error_) {
+      co_return Failed{kExitTunnelIo, "the interface " + parameters_.interface + " cannot be used any more (was it deleted or set down?): " + interface_error_->message()};
+    }
+    auto deadline = Clock::time_point::max();
+    if (keepalive_) {
+      const auto output = keepalive_->tick(Clock::now());
+      if (output.is_dead) co_return Failed{kExitKeepaliveTimeout, "the broker's keepalive address " + parameters_.keepalive_address.to_string() + " does not answer through the tunnel"};
+      if (output.echo) datapath_->send(output.echo->bytes());
+      deadline = keepalive_->deadline();
+    }
+    wake_.expires_at(deadline);
+    co_await wake_.async_wait(kAwait);
+  }
+}
+
+asio::awaitable<void> Supervisor::tear_down() {
+  keepalive_.reset();
+  if (needs_teardown_) {
+    enter(State::kTearingDown);
+    const auto result = co_await tunnel::run_script(template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kTeardown), kTemplateLimit);
+    if (result.has_succeeded) {
+      ::unlink(run_path(".tunnel").c_str());
+      needs_teardown_ = false;
+      log_.info("tunnel on {} taken down", parameters_.interface);
+    } else {
+      // The record stays: the next teardown or start undoes the rest.
+      log_.error("taking the tunnel down failed: {}", result.problem);
+    }
+  }
+  if (datapath_) status_.counters = datapath_->counters();
+  datapath_.reset();
+  tun_.reset();
+}
+
+Status Supervisor::status() const {
+  Status status = status_;
+  const auto now = Clock::now();
+  if (datapath_) status.counters = datapath_->counters();
+  if (keepalive_) {
+    status.rtt = keepalive_->rtt();
+    if (const auto last = keepalive_->last_reply()) status.last_reply_age = duration_cast<seconds>(now - *last);
+  }
+  if (status.state == State::kWaiting) status.retry_in = std::max(seconds(0), duration_cast<seconds>(retry_at_ - now));
+  return status;
+}
+
+}  // namespace sixlink::client

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Names to addresses through the system's resolver.
+#include "src/net/resolve.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstring>
+#include <memory>
+#include <system_error>
+#include <thread>
+
+namespace sixlink::net {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr int kMostLookUps = 8;
+std::atomic<int> running_look_ups{0};
+
+// Shared by the waiting coroutine and the thread; whichever ends last frees it.
+struct LookUp {
+  explicit LookUp(const asio::any_io_executor& executor) : answered(executor) {}
+  asio::steady_timer answered;  // only the loop's thread touches these three
+  bool is_done = false;
+  boost::system::result<std::vector<asio::ip::address>> result = boost::system::error_code(asio::error::timed_out);
+};
+
+boost::system::result<std::vector<asio::ip::address>> look_up(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  if (const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &list); code != 0) {
+    return boost::system::error_code(code, asio::error::get_addrinfo_category());
+  }
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, &::freeaddrinfo);
+  std::vector<asio::ip::address> addresses;
+  for (const addrinfo* entry = list; entry; entry = entry->ai_next) {
+    asio::ip::tcp::endpoint endpoint;
+    if (entry->ai_addrlen > endpoint.capacity()) continue;
+    endpoint.resize(entry->ai_addrlen);
+    std::memcpy(endpoint.data(), entry->ai_addr, entry->ai_addrlen);
+    if (std::find(addresses.begin(), addresses.end(), endpoint.address()) == addresses.end()) addresses.push_back(endpoint.address());
+  }
+  return addresses;
+}
+
+}  // namespace
+
+asio::awaitable<boost::system::result<std::vector<asio::ip::address>>> resolve(std::string host, std::chrono::seconds limit) {
+  const auto executor = co_await asio::this_coro::executor;
+  boost::system::error_code error;
+  if (const auto literal = asio::ip::make_address(host, error); !error) co_return std::vector{literal};
+  if (running_look_ups.fetch_add(1) >= kMostLookUps) {
+    running_look_ups.fetch_sub(1);
+    co_return boost::system::errc::make_error_code(boost::system::errc::resource_unavailable_try_again);
+  }
+  const auto shared = std::make_shared<LookUp>(executor);
+  shared->answered.expires_after(limit);
+  try {
+    // getaddrinfo cannot be interrupted, so the thread is let go; the counter above bounds how many there are.
+    std::thread([shared, executor, host] {
+      auto result = look_up(host);
+      running_look_ups.fetch_sub(1);
+      asio::post(executor, [shared, result = std::move(result)]() mutable {
+        shared->result = std::move(result);
+        shared->is_done = true;
+        shared->answered.cancel();
+      });
+    }).detach();
+  } catch (const std::system_error&) {
+    running_look_ups.fetch_sub(1);
+    co_return boost::system::errc::make_error_code(boost::system::errc::resource_unavailable_try_again);
+  }
+  co_await shared->answered.async_wait(asio::as_tuple(asio::use_awaitable));
+  co_return shared->result;
+}
+
+}  // namespace sixlink::net
