@@ -198,7 +198,7 @@ ParsedOptions parse_options(const std::vector<std::string>& arguments, std::stri
 }
 
 std::string usage_text(std::string_view default_config) {
-  constexpr std::size_t kColumn = 26;
+  constexpr std::size_t kColumn = 30;
   std::string text = "Usage: sixlink-registry [COMMAND] [OPTION]...\n\nCommands:\n";
   for (const CommandSpec& spec : command_specs()) {
     std::string words = spec.words.empty() ? "(none)" : std::string(spec.words);
