@@ -1,0 +1,174 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Installs what is missing to build, test and demonstrate sixlink: sh tools/deps.sh [--lint]
+#
+# Uses the system's package manager, with sudo where we are not root, and says what it does. Quiet and quick when
+# nothing is missing. --lint installs what `make lint` needs besides: clang-format and clang-tidy.
+
+set -u
+LC_ALL=C
+export LC_ALL
+PATH=$PATH:/usr/sbin:/sbin
+
+lint=
+case ${1-} in
+  '') ;;
+  --lint) lint=yes ;;
+  *)
+    echo "usage: sh tools/deps.sh [--lint]" >&2
+    exit 2
+    ;;
+esac
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then as_root=sudo; fi
+
+give_up() {
+  echo "deps: $1" >&2
+  exit 1
+}
+
+# The words of package names are split on purpose everywhere below.
+# shellcheck disable=SC2086
+install_with() { # packages, then the command
+  install_packages=$1
+  shift
+  [ -n "$install_packages" ] || return 0
+  if [ -n "$as_root" ] && ! command -v sudo >/dev/null; then
+    give_up "missing:$install_packages. Install them as root: $* $install_packages"
+  fi
+  echo "deps: installing$install_packages ($as_root${as_root:+ }$*)"
+  $as_root "$@" $install_packages
+}
+
+# ---- Debian, Ubuntu -------------------------------------------------------------------------------------------
+
+deb_has() {
+  [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | cut -c 1-2)" = ii ]
+}
+
+# Boost's headers have their version in the package's name. Ours needs 1.81 or later.
+boost_is_there() {
+  for boost_header in /usr/include/boost/version.hpp /usr/local/include/boost/version.hpp; do
+    [ -r "$boost_header" ] || continue
+    boost_version=$(sed -n 's/^#define BOOST_VERSION \([0-9]*\).*/\1/p' "$boost_header")
+    [ "${boost_version:-0}" -ge 108100 ] && return 0
+  done
+  return 1
+}
+
+deb_boost() {
+  for deb_version in 1.81 1.83 1.84 1.85 1.86 1.87 1.88 1.89 1.90; do
+    if [ -n "$(apt-cache madison "libboost$deb_version-dev" 2>/dev/null)" ]; then
+      echo "libboost$deb_version-dev"
+      return
+    fi
+  done
+  echo libboost-dev
+}
+
+# First of the packages that is installed, or that the archive has; else the first.
+deb_one_of() {
+  for deb_name in "$@"; do
+    if deb_has "$deb_name"; then
+      echo "$deb_name"
+      return
+    fi
+  done
+  for deb_name in "$@"; do
+    if [ -n "$(apt-cache madison "$deb_name" 2>/dev/null)" ]; then
+      echo "$deb_name"
+      return
+    fi
+  done
+  echo "$1"
+}
+
+deb_missing() {
+  missing=
+  for package in $deb_packages; do
+    deb_has "$package" || missing="$missing $package"
+  done
+  [ -n "$lint" ] || boost_is_there || missing="$missing $(deb_boost)"
+  # A ksh of any kind will do: the distributions name them differently.
+  [ -n "$lint" ] || command -v ksh >/dev/null || missing="$missing $(deb_one_of ksh93u+m ksh)"
+}
+
+apt_update() {
+  echo "deps: fetching the package lists ($as_root${as_root:+ }apt-get update)"
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update || echo "deps: apt-get update failed, going on" >&2
+}
+
+install_deb() {
+  deb_packages="g++ make libtinyxml2-dev libspdlog-dev libsqlite3-dev libssl-dev doctest-dev iproute2 iputils-ping
+    nftables curl tcpdump python3 mandoc shellcheck busybox mksh openssl procps util-linux"
+  if [ -n "$lint" ]; then deb_packages="clang-format clang-tidy mandoc shellcheck"; fi
+  deb_missing
+  [ -n "$missing" ] || return 0
+  # Without lists the archive knows no package at all.
+  if [ -z "$(apt-cache madison make 2>/dev/null)" ]; then
+    [ -z "$as_root" ] || command -v sudo >/dev/null || give_up "missing:$missing. Run as root: apt-get update, and sh tools/deps.sh"
+    apt_update
+    deb_missing
+  fi
+  install_with "$missing" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install && return 0
+  # Old lists name files that the archive no longer has.
+  apt_update
+  deb_missing
+  install_with "$missing" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install ||
+    give_up "could not install$missing: apt-get says why above"
+  boost_is_there || [ -n "$lint" ] ||
+    give_up "the archive's Boost is older than 1.81: install Boost 1.81 or later, or use Debian 12, Ubuntu 24.04 or newer"
+}
+
+# ---- others, best effort ----------------------------------------------------------------------------------------
+
+install_rpm() {
+  rpm_packages="gcc-c++ make boost-devel tinyxml2-devel spdlog-devel fmt-devel sqlite-devel openssl-devel doctest-devel
+    iproute iputils nftables curl tcpdump python3 mandoc ShellCheck busybox mksh ksh openssl procps-ng util-linux"
+  if [ -n "$lint" ]; then rpm_packages="clang-tools-extra mandoc ShellCheck"; fi
+  missing=
+  for package in $rpm_packages; do
+    rpm -q --whatprovides "$package" >/dev/null 2>&1 || missing="$missing $package"
+  done
+  install_with "$missing" dnf -q -y install
+}
+
+install_apk() {
+  apk_packages="g++ make linux-headers boost-dev tinyxml2-dev spdlog-dev fmt-dev sqlite-dev openssl-dev doctest-dev bash
+    iproute2 iputils nftables curl tcpdump python3 mandoc shellcheck busybox mksh loksh openssl procps util-linux coreutils"
+  if [ -n "$lint" ]; then apk_packages="clang-extra-tools mandoc shellcheck"; fi
+  missing=
+  for package in $apk_packages; do
+    apk -q info -e "$package" || missing="$missing $package"
+  done
+  install_with "$missing" apk add -q
+}
+
+install_pacman() {
+  pacman_packages="gcc make boost tinyxml2 spdlog fmt sqlite openssl doctest iproute2 iputils nftables curl tcpdump python
+    mandoc shellcheck busybox mksh ksh procps-ng util-linux"
+  if [ -n "$lint" ]; then pacman_packages="clang mandoc shellcheck"; fi
+  missing=
+  for package in $pacman_packages; do
+    pacman -Qq "$package" >/dev/null 2>&1 || missing="$missing $package"
+  done
+  install_with "$missing" pacman -S --noconfirm --needed
+}
+
+# ---- main -----------------------------------------------------------------------------------------------------
+
+hand_made="Install by hand: a C++20 compiler, make, Boost 1.81 or later, tinyxml2, spdlog with fmt, SQLite 3, OpenSSL 3, doctest,
+iproute2, ping, nftables, curl, tcpdump, python3, mandoc, shellcheck, busybox, mksh, ksh"
+
+if command -v apt-get >/dev/null; then
+  install_deb
+elif command -v dnf >/dev/null; then
+  install_rpm || give_up "dnf could not install everything. $hand_made"
+elif command -v apk >/dev/null; then
+  install_apk || give_up "apk could not install everything. $hand_made"
+elif command -v pacman >/dev/null; then
+  install_pacman || give_up "pacman could not install everything. $hand_made"
+else
+  give_up "this system's package manager is not known. $hand_made"
+fi
