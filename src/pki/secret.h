@@ -15,10 +15,9 @@ class Secret {
   Secret() = default;
   // Copies `text`; the caller wipes its own copy.
   explicit Secret(std::string_view text) : bytes_(text) {}
-  // A moved string may leave its bytes behind: copied and wiped.
-  // NOLINTNEXTLINE(performance-move-constructor-init)
   // A moved std::string may leave its short text behind, so this copies and wipes.
-  Secret(Secret&& other) noexcept : bytes_(other.bytes_) { other.wipe(); }  // NOLINT(performance-move-constructor-init)
+  // NOLINTNEXTLINE(performance-move-constructor-init)
+  Secret(Secret&& other) noexcept : bytes_(other.bytes_) { other.wipe(); }
   Secret& operator=(Secret&& other) noexcept {
     if (this != &other) {
       wipe();
