@@ -20,7 +20,7 @@ class FakeServer:
         self.sessions = {}  # source -> sequence numbers in the order of their arrival
 
     def answer(self, datagram, source):
-        if datagram[0] >> 4 == 15:
+        if datagram[:1] >= b"\xf0":
             return self.control_answer(datagram, source)
         return tsp.echo_answer(datagram)
 
