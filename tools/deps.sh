@@ -90,8 +90,8 @@ deb_missing() {
     deb_has "$package" || missing="$missing $package"
   done
   [ -n "$lint" ] || boost_is_there || missing="$missing $(deb_boost)"
-  # A ksh of any kind will do: the distributions name them differently.
-  [ -n "$lint" ] || command -v ksh >/dev/null || missing="$missing $(deb_one_of ksh93u+m ksh)"
+  # The AT&T shell has two names. mksh may be /bin/ksh, but is another shell.
+  [ -n "$lint" ] || deb_has ksh93u+m || deb_has ksh || missing="$missing $(deb_one_of ksh93u+m ksh)"
 }
 
 apt_update() {
