@@ -154,18 +154,18 @@ run_net() {
 
 # Why the suites that need root cannot run here; empty if they can.
 why_not_namespaces() {
-  local inside=
+  local inside error
   if [ "$(id -u)" -ne 0 ]; then inside="unshare -Urnm"; else inside="unshare -nm"; fi
   if ! command -v unshare >/dev/null; then
     echo "unshare (util-linux) is not installed: run make deps"
-  elif ! $inside true 2>/dev/null; then
+  elif ! error=$($inside true 2>&1); then
     if [ "$(id -u)" -eq 0 ]; then
-      echo "this root may not make network namespaces (a container?): run it with CAP_SYS_ADMIN and CAP_NET_ADMIN"
+      echo "no network namespaces here ($error): in a container, run it with CAP_SYS_ADMIN and CAP_NET_ADMIN"
     else
-      echo "needs root, and this system allows no user namespaces: run it with sudo"
+      echo "needs root, and there are no user namespaces here ($error): run it with sudo"
     fi
-  elif ! $inside sh -c 'ip tuntap add mode tun dev probe0' 2>/dev/null; then
-    echo "/dev/net/tun cannot be used by $(id -un): run it as root, on a kernel with tun"
+  elif ! error=$($inside ip tuntap add mode tun dev probe0 2>&1); then
+    echo "$(id -un) cannot use /dev/net/tun ($error): run it as root, on a kernel with tun"
   fi
 }
 
