@@ -5,8 +5,8 @@
 # Every test program says `PASS name`, `FAIL name: reason` or `SKIP name: reason` on a line of its stdout, as often
 # as it has tests; all else that it prints is for people. The last line here is `N passed, N failed, N skipped`;
 # above it stand the skipped tests and then the failed ones, each with its reason. Exit status 1 if any failed or
-# nothing ran. BUILD is the build directory; ONLY=name runs one scenario of the network tests. What each program
-# printed is kept in $BUILD/test-logs/<name>.log and shown if it failed.
+# nothing ran. BUILD is the build directory; ONLY=name runs one scenario of the network tests (of 01-anonymous,
+# anonymous will do). What each program printed is kept in $BUILD/test-logs/<name>.log and shown if it failed.
 #
 # The template and network tests need root: in network namespaces only. Without root they run as the root of a user
 # namespace of their own, where the system allows one.
@@ -141,12 +141,15 @@ run_net() {
   local script found=
   for script in tests/net/scenarios/*.sh; do
     [ -e "$script" ] || continue
-    if [ -n "${ONLY:-}" ] && [ "$(basename "$script" .sh)" != "$ONLY" ]; then continue; fi
+    case $(basename "$script" .sh) in
+      "${ONLY:-}" | *-"${ONLY:-}") ;;
+      *) [ -z "${ONLY:-}" ] || continue ;;
+    esac
     found=yes
     run_script net "$script"
   done
   if [ -n "${ONLY:-}" ] && [ -z "$found" ]; then
-    result FAIL net "$ONLY: there is no tests/net/scenarios/$ONLY.sh; there are: $(ls tests/net/scenarios)"
+    result FAIL net "$ONLY: there is no tests/net/scenarios/$ONLY.sh; there are: $(basename -a -s .sh tests/net/scenarios/*.sh | tr '\n' ' ')"
   fi
 }
 
