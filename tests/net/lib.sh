@@ -323,6 +323,8 @@ PIDS=()
 spawn() {
   local output=$1
   shift
+  # Here, not only in the child: who waits for a line must not find it in an earlier run's output.
+  : >"$output"
   "$@" >"$output" 2>&1 </dev/null &
   SPAWNED=$!
   PIDS+=("$SPAWNED")

@@ -69,9 +69,35 @@ run_client home -n -b
 check_match "recorded server: v6v4 in answer to v6udpv4 is refused with 15 or 19" '^(15|19)$' "$?"
 stop_pid "$SERVER_PID"
 
-# A redirection to servers that are not there. Following redirections is not built yet: it is said, not misread.
+# A redirection to servers that are not there, and then to one that is: the router sends the recorded address to registry2.
+ip -n "$PREFIX-router" route add 10.99.0.0/24 dev wan0
+ns router nft -f - <<'NFT'
+table ip nowhere {
+  chain forward {
+    type filter hook forward priority filter;
+    ip daddr 10.99.0.0/24 reject
+  }
+}
+NFT
 fake_server redirect-rudp
 write_client_config home client
 run_client home -n -b
-check_equal "recorded server: a redirection ends with 14" 14 $?
+check_equal "recorded server: a redirection to nowhere ends with 14" 14 $?
+check_match "recorded server: each broker of the redirection was tried" '10\.99\.0\.11.*10\.99\.0\.12' "$(tr -d '\n' <"$TEMP/home/out")"
+
+add_internet_host registry2 198.51.100.20
+ns router nft -f - <<'NFT'
+table ip elsewhere {
+  chain prerouting {
+    type nat hook prerouting priority dstnat;
+    ip daddr 10.99.0.12 dnat to 198.51.100.20
+  }
+}
+NFT
+spawn_in registry2 "$TEMP/server2.out" "$PYTHON" "$TOOLS/fake_server.py" "$ROOT/tests/recordings/anonymous-rudp.txt" 198.51.100.20
+wait_for 5 grep -q '^serving' "$TEMP/server2.out"
+spawn_client home
+check "recorded server: a redirection is followed to the broker that answers" wait_up home 10
+check "recorded server: ping through that broker's tunnel" can_ping client 2001:db8:f:f::1
+stop_client home
 stop_pid "$SERVER_PID"
