@@ -106,8 +106,8 @@ $(BUILD)/tools/%: $(BUILD)/obj/tests/net/tools/%.o $(BUILD)/libsixlink-registry.
 	$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # Paths and version are compiled into one file, so that changing them does not rebuild the rest.
-$(BUILD)/obj/src/client/build_info.o: ALL_CXXFLAGS += $(DEFINES)
-$(BUILD)/obj/src/client/build_info.o: $(BUILD)/build-info.stamp
+$(BUILD)/obj/src/config/build_info.o: ALL_CXXFLAGS += $(DEFINES)
+$(BUILD)/obj/src/config/build_info.o: $(BUILD)/build-info.stamp
 $(BUILD)/build-info.stamp: FORCE
 	@mkdir -p $(@D)
 	@echo '$(DEFINES)' | cmp -s - $@ || echo '$(DEFINES)' > $@

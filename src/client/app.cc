@@ -14,7 +14,7 @@
 #include <optional>
 
 #include "platform/platform.h"
-#include "src/client/build_info.h"
+#include "src/config/build_info.h"
 #include "src/client/config.h"
 #include "src/client/control.h"
 #include "src/client/exit_code.h"
@@ -32,9 +32,11 @@ namespace asio = boost::asio;
 void complain(const std::string& text) { std::fprintf(stderr, "sixlink: %s\n", text.c_str()); }
 
 std::optional<Config> load(const Options& options) {
-  const std::string path = options.config_file.empty() ? std::string(config_dir()) + "/sixlink.conf" : options.config_file;
+  const std::string path = options.config_file.empty() ? std::string(config::config_dir()) + "/sixlink.conf" : options.config_file;
   auto loaded = load_config(path);
-  for (const auto& warning : loaded.warnings) complain("warning: " + config::to_string(path, warning));
+  if (options.command == Command::kRun) {
+    for (const auto& warning : loaded.warnings) complain("warning: " + config::to_string(path, warning));
+  }
   for (const auto& problem : loaded.problems) complain(config::to_string(path, problem));
   if (loaded.config) apply_options(options, *loaded.config);
   return std::move(loaded.config);
@@ -89,7 +91,7 @@ int run_daemon(const Config& config, const Options& options, std::optional<platf
   Supervisor::Settings settings;
   settings.give_up_at_first_failure = options.boot || !config.auto_retry_connect;
   settings.verbosity = std::max({config.log.console, config.log.stderr_level, config.log.file, config.log.syslog});
-  settings.data_dir = data_dir();
+  settings.data_dir = config::data_dir();
   settings.on_first_up = [&] {
     if (!background) return;
     log::detach_terminal(*logger);
@@ -157,7 +159,7 @@ int run_app(const std::vector<std::string>& arguments) {
     return 0;
   }
   if (options.command == Command::kVersion) {
-    std::printf("sixlink %s\n", std::string(version()).c_str());
+    std::printf("sixlink %s\n", std::string(config::version()).c_str());
     return 0;
   }
   const auto config = load(options);

@@ -14,7 +14,7 @@
 #include <numeric>
 #include <string>
 
-#include "src/client/build_info.h"
+#include "src/config/build_info.h"
 #include "src/client/config_checks.h"
 #include "src/client/config_legacy.h"
 #include "src/client/options.h"
@@ -168,7 +168,7 @@ class Loader {
     const std::string& lists = home.empty() ? config_.state_dir : home;
     config_.broker_list = relative_to(lists, config_.broker_list);
     config_.last_server = relative_to(lists, config_.last_server);
-    if (home.empty()) config_.home_dir = std::string(data_dir());
+    if (home.empty()) config_.home_dir = std::string(config::data_dir());
   }
 
   LoadedConfig& result_;
@@ -187,7 +187,7 @@ std::string cannot_read_message(const boost::system::error_code& error) {
   std::string message = "cannot read the configuration: " + error.message();
   if (error == boost::system::errc::no_such_file_or_directory) {
     message +=
-        "; name another file with -f FILE, or copy " + std::string(data_dir()) + "/conf/sixlink.conf to here";
+        "; name another file with -f FILE, or copy " + std::string(config::data_dir()) + "/conf/sixlink.conf to here";
   } else if (error == boost::system::errc::permission_denied) {
     message += "; run as root";
   }

@@ -7,7 +7,7 @@
 #include <boost/asio/ip/address_v4.hpp>
 #include <boost/asio/ip/address_v6.hpp>
 
-#include "src/client/build_info.h"
+#include "src/config/build_info.h"
 #include "src/client/config.h"
 #include "src/config/key_value.h"
 
@@ -241,7 +241,7 @@ std::string usage_text() {
   for (const CommandSpec& spec : command_specs()) {
     text += padded("  " + std::string(spec.name), kColumn) + std::string(spec.help) + "\n";
   }
-  text += "\nThe default configuration is " + std::string(config_dir()) +
+  text += "\nThe default configuration is " + std::string(config::config_dir()) +
           "/sixlink.conf. See sixlink(8) and sixlink.conf(5).\n";
   return text;
 }

@@ -8,7 +8,7 @@
 
 #include <boost/json.hpp>
 
-#include "src/client/build_info.h"
+#include "src/config/build_info.h"
 
 namespace sixlink::client {
 namespace {
@@ -100,7 +100,7 @@ std::string to_json(const Status& s) {
   if (s.timings.first_reply) timings["first_reply_ms"] = milliseconds(*s.timings.first_reply);
   const auto now = std::chrono::system_clock::now();
   const json::object object{
-      {"version", version()},
+      {"version", config::version()},
       {"pid", ::getpid()},
       {"state", to_string(s.state)},
       {"since", utc(s.since)},

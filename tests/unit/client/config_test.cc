@@ -9,7 +9,7 @@
 #include <fstream>
 #include <random>
 
-#include "src/client/build_info.h"
+#include "src/config/build_info.h"
 #include "src/client/config_legacy.h"
 #include "tests/unit/log/temporary_directory.h"
 
@@ -59,7 +59,7 @@ TEST_CASE("config: a server is all that an anonymous user must set") {
   CHECK(config.auth_method == AuthMethod::kAnonymous);
   CHECK(config.tunnel_mode == TunnelMode::kV6AnyV4);
   CHECK(config.default_route == DefaultRoute::kBackup);
-  CHECK(config.home_dir == data_dir());
+  CHECK(config.home_dir == config::data_dir());
   CHECK(config.run_dir == "/run/sixlink");
   CHECK(config.state_dir == "/var/lib/sixlink");
   CHECK(config.log.filename == "/var/log/sixlink.log");

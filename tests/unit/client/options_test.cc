@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include "src/client/build_info.h"
+#include "src/config/build_info.h"
 #include "src/client/config.h"
 
 using namespace sixlink::client;
@@ -163,5 +163,5 @@ TEST_CASE("options: the help has every option and command, each once") {
     CHECK(contains(text, spec.help));
   }
   for (const auto& spec : command_specs()) CHECK(contains(text, "\n  " + std::string(spec.name) + " "));
-  CHECK(contains(text, config_dir()));
+  CHECK(contains(text, config::config_dir()));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The one file that is compiled with the Makefile's version and paths.
-#include "src/client/build_info.h"
+#include "src/config/build_info.h"
 
-namespace sixlink::client {
+namespace sixlink::config {
 
 std::string_view version() {
   return SIXLINK_VERSION;
@@ -14,4 +14,4 @@ std::string_view config_dir() {
   return SIXLINK_CONFDIR;
 }
 
-}  // namespace sixlink::client
+}  // namespace sixlink::config

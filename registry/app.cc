@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The program sixlink-registry.
+#include "registry/app.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <optional>
+
+#include "platform/platform.h"
+#include "registry/config.h"
+#include "registry/init.h"
+#include "registry/options.h"
+#include "registry/server.h"
+#include "registry/users.h"
+#include "src/config/build_info.h"
+#include "src/config/directory.h"
+#include "src/log/log.h"
+
+namespace sixlink::registry {
+namespace {
+
+namespace asio = boost::asio;
+
+void complain(const std::string& text) { std::fprintf(stderr, "sixlink-registry: %s\n", text.c_str()); }
+
+// The server proper: everything that is held while it runs.
+int serve(const Config& config, std::optional<platform::Background>& background) {
+  std::string log_problem;
+  const auto logger = log::make_logger("sixlink-registry", config.log, log_problem);
+  if (!log_problem.empty()) logger->warn("{}", log_problem);
+  for (const auto& [directory, mode] : {std::pair(config.run_dir, 0755U), std::pair(config.state_dir, 0700U)}) {
+    if (const auto error = config::make_directory(directory, mode)) {
+      logger->critical("cannot create {}: {}; run as root, or set run_dir and state_dir in {}", directory, error.message(), config.path);
+      return kExitFailure;
+    }
+  }
+  long holder = 0;
+  const auto pid_path = config.run_dir + "/" + config.instance_name() + ".pid";
+  const auto pid_file = platform::PidFile::acquire(pid_path, holder);
+  if (!pid_file) {
+    if (holder > 0) {
+      logger->critical("sixlink-registry runs already with this configuration (process {}, {})", holder, pid_path);
+    } else {
+      logger->critical("cannot lock {}: {}", pid_path, pid_file.error().message());
+    }
+    return kExitFailure;
+  }
+  auto store = Store::open(config.database_path());
+  if (!store) {
+    logger->critical("cannot open the database {}: {}", config.database_path(), store.error().message());
+    return kExitFailure;
+  }
+  auto book = LeaseBook::load(*store, config.leases);
+  if (!book) {
+    logger->critical("cannot read leases from {}: {}", config.database_path(), book.error().message());
+    return kExitFailure;
+  }
+  asio::io_context io(1);
+  Server::Settings settings;
+  settings.data_dir = config::data_dir();
+  settings.verbosity = std::max({config.log.console, config.log.stderr_level, config.log.file, config.log.syslog});
+  settings.on_serving = [&] {
+    if (!background) return;
+    log::detach_terminal(*logger);
+    background->report(kExitOk, true);
+  };
+  Server server(io, config, *logger, *store, *book, std::move(settings));
+  std::signal(SIGPIPE, SIG_IGN);
+  asio::signal_set ending(io, SIGINT, SIGTERM);
+  ending.async_wait([&](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    logger->info("ending on signal {}", signal);
+    server.stop();
+  });
+  asio::signal_set hangup(io, SIGHUP);
+  const std::function<void()> wait_for_hangup = [&] {
+    hangup.async_wait([&](const boost::system::error_code& error, int) {
+      if (error) return;
+      server.maintain_now();
+      wait_for_hangup();
+    });
+  };
+  wait_for_hangup();
+  int code = kExitFailure;
+  asio::co_spawn(io, server.run(), [&](const std::exception_ptr& exception, int result) {
+    code = result;
+    try {
+      if (exception) std::rethrow_exception(exception);
+    } catch (const std::exception& e) {
+      logger->critical("internal error: {}", e.what());
+      code = kExitFailure;
+    }
+    io.stop();
+  });
+  io.run();
+  logger->info("ended");
+  logger->flush();
+  return code;
+}
+
+int run(const Options& options) {
+  const auto loaded = load_config(options.config_file);
+  for (const auto& warning : loaded.warnings) complain("warning: " + config::to_string(options.config_file, warning));
+  for (const auto& problem : loaded.problems) complain(config::to_string(options.config_file, problem));
+  if (!loaded.config) {
+    if (options.is_default_config) complain("sixlink-registry init --prefix PREFIX writes a configuration");
+    return kExitBadConfiguration;
+  }
+  std::optional<platform::Background> background;
+  if (!options.foreground) {
+    auto forked = platform::Background::fork(kExitFailure);
+    if (!forked) {
+      complain("cannot go into the background: " + forked.error().message());
+      return kExitFailure;
+    }
+    background.emplace(*std::move(forked));
+  }
+  const int code = serve(*loaded.config, background);
+  if (background) background->report(code, false);
+  return code;
+}
+
+}  // namespace
+
+int run_app(const std::vector<std::string>& arguments) {
+  const std::string default_config = std::string(config::config_dir()) + "/sixlink-registry.conf";
+  const auto parsed = parse_options(arguments, default_config);
+  if (!parsed.options) {
+    complain(parsed.error);
+    return kExitBadConfiguration;
+  }
+  switch (parsed.options->command) {
+    case Command::kHelp: std::cout << usage_text(default_config); return kExitOk;
+    case Command::kVersion: std::cout << "sixlink-registry " << config::version() << "\n"; return kExitOk;
+    case Command::kInit: return run_init(*parsed.options, std::cout, std::cerr);
+    case Command::kRun: return run(*parsed.options);
+    default: return run_user_command(*parsed.options, STDIN_FILENO, std::cout, std::cerr);
+  }
+}
+
+}  // namespace sixlink::registry

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From a TSP create to a durable lease.
+#include "registry/broker/granter.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+
+#include "src/tsp/status.h"
+
+namespace sixlink::registry {
+namespace {
+
+int status_of(const boost::system::error_code& error) {
+  if (error.category() != lease_category()) return tsp::kServerError;
+  switch (static_cast<LeaseError>(error.value())) {
+    case LeaseError::kNoAddressLeft: return tsp::kNoTunnelsLeft;
+    case LeaseError::kNoPrefixLeft: return tsp::kPrefixLengthNotAvailable;
+    case LeaseError::kPrefixLength: return tsp::kPrefixLengthNotSupported;
+    case LeaseError::kPrefixNotForAnonymous: return tsp::kPrefixNotForAnonymous;
+    case LeaseError::kTooManyForAddress: return tsp::kServerBusy;
+    case LeaseError::kUserDeleted: return tsp::kAuthenticationFailed;
+    case LeaseError::kStore: return tsp::kServerError;
+  }
+  return tsp::kServerError;
+}
+
+}  // namespace
+
+ModeDecision decide_mode(const Config& config, bool has_protocol41, const tsp::CreateRequest& request, const Requester& requester) {
+  const auto refuse = [](int status) { return ModeDecision{status, LeaseMode::kV6UdpV4, {}, 0}; };
+  const bool v6v4 = config.mode_v6v4 && has_protocol41;
+  const bool v6udpv4 = config.mode_v6udpv4 && requester.transport == tsp::Transport::kRudp && requester.peer.is_v4() && !request.is_proxy;
+  const ModeDecision by_udp{tsp::kSuccess, LeaseMode::kV6UdpV4, requester.peer, requester.port};
+  const ModeDecision direct{tsp::kSuccess, LeaseMode::kV6V4, request.client_address, 0};
+  if (request.is_proxy && !config.proxy) return refuse(tsp::kInvalidIpv4);
+  // A tunnel to an address that the client does not hold would throw packets at a stranger.
+  const bool is_own_address = request.is_proxy || request.client_address == requester.peer;
+  switch (request.mode) {
+    case tsp::Mode::kV6UdpV4: return v6udpv4 ? by_udp : refuse(tsp::kModeNotSupported);
+    case tsp::Mode::kV6V4:
+      if (!v6v4 || !request.client_address.is_v4()) return refuse(tsp::kModeNotSupported);
+      return is_own_address ? direct : refuse(tsp::kInvalidIpv4);
+    case tsp::Mode::kV6AnyV4:
+      // UDP passes NATs and firewalls that come later, so it is preferred also without a NAT.
+      if (v6udpv4) return by_udp;
+      return v6v4 && is_own_address && request.client_address.is_v4() ? direct : refuse(tsp::kModeNotSupported);
+    case tsp::Mode::kV4V6: break;
+  }
+  return refuse(tsp::kModeNotSupported);
+}
+
+void Granter::request(const tsp::CreateRequest& request, const Requester& requester, WallSeconds now, Done done) {
+  Pending pending;
+  pending.done = std::move(done);
+  const auto decision = decide_mode(config_, has_protocol41_, request, requester);
+  if (decision.status != tsp::kSuccess) {
+    pending.answer = decision.status;
+  } else if (request.is_router && !request.prefix_length) {
+    pending.answer = static_cast<int>(tsp::kPrefixLengthMissing);
+  } else {
+    acquire(request, requester, decision, now, pending);
+  }
+  pending_.push_back(std::move(pending));
+  if (!std::exchange(is_flush_posted_, true)) boost::asio::post(executor_, [this] { flush(); });
+}
+
+void Granter::acquire(const tsp::CreateRequest& request, const Requester& requester, const ModeDecision& decision, WallSeconds now, Pending& pending) {
+  LeaseRequest wanted;
+  wanted.user = requester.user;
+  wanted.mode = decision.mode;
+  wanted.outer_address = decision.outer;
+  wanted.outer_port = decision.port;
+  wanted.prefix_length = request.is_router ? *request.prefix_length : 0;
+  boost::system::error_code error;
+  // Who asks again from the same endpoint does not use the earlier anonymous lease any more.
+  const auto* before = tunnels_.find_outer({decision.mode, decision.outer, decision.port});
+  const auto* held = before ? book_.find(before->lease) : nullptr;
+  if (held && held->user.empty()) {
+    pending.replaced = held->id;
+    if (const auto released = book_.release(held->id); !released) error = released.error();
+  }
+  if (!error) {
+    auto lease = book_.acquire(wanted, now);
+    if (lease) {
+      pending.answer = info_for(*lease, request, requester);
+      pending.lease = *std::move(lease);
+      return;
+    }
+    error = lease.error();
+  }
+  pending.answer = status_of(error);
+  if (error == make_error_code(LeaseError::kStore)) {
+    store_problem_ = book_.store_error().message();
+    pending.replaced = 0;
+    // The whole batch went with it.
+    for (auto& other : pending_) {
+      other.replaced = 0;
+      if (std::exchange(other.lease, std::nullopt)) other.answer = static_cast<int>(tsp::kServerError);
+    }
+  }
+}
+
+void Granter::flush() {
+  is_flush_posted_ = false;
+  auto batch = std::exchange(pending_, {});
+  if (const auto error = book_.commit()) {
+    store_problem_ = error.message();
+    for (auto& pending : batch) {
+      pending.replaced = 0;
+      if (std::exchange(pending.lease, std::nullopt)) pending.answer = static_cast<int>(tsp::kServerError);
+    }
+  }
+  for (auto& pending : batch) {
+    if (pending.replaced != 0) tunnels_.remove(pending.replaced);
+    // The tunnel works before the client hears of it: it may send at once.
+    if (pending.lease) tunnels_.put(*pending.lease);
+    pending.done(std::move(pending.answer));
+  }
+}
+
+tsp::TunnelInfo Granter::info_for(const Lease& lease, const tsp::CreateRequest& request, const Requester& requester) const {
+  tsp::TunnelInfo info;
+  info.mode = lease.mode == LeaseMode::kV6V4 ? tsp::Mode::kV6V4 : tsp::Mode::kV6UdpV4;
+  info.lifetime = lease.user.empty() ? std::min(config_.lifetime, std::chrono::seconds(config_.leases.anonymous_lifetime)) : config_.lifetime;
+  if (config_.mtu != 1280) info.mtu = config_.mtu;
+  info.server_v4 = config_.advertised_v4 ? *config_.advertised_v4 : requester.local.is_v4() ? requester.local.to_v4() : boost::asio::ip::address_v4();
+  info.server_v6 = book_.broker_address();
+  info.client_v4 = lease.outer_address.is_v4() ? lease.outer_address.to_v4() : boost::asio::ip::address_v4();
+  info.client_v6 = lease.address;
+  // Deployed clients crash without one.
+  info.dns_servers = {config_.dns_server.value_or(book_.broker_address())};
+  if (request.is_router) info.prefix = lease.prefix;
+  if (request.keepalive_interval) {
+    info.keepalive_interval = std::max(*request.keepalive_interval, config_.keepalive_interval_min);
+    info.keepalive_address = book_.broker_address();
+  }
+  return info;
+}
+
+}  // namespace sixlink::registry

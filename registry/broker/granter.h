@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From a TSP create to a durable lease: decides the mode, takes the lease, and answers after the commit. Requests that arrive together
+// share one commit (group commit), so that a write to disk is paid once a batch.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "registry/broker/tunnel_server.h"
+#include "registry/config.h"
+#include "registry/lease/lease_book.h"
+#include "src/tsp/server_session.h"
+#include "src/tsp/status.h"
+
+namespace sixlink::registry {
+
+// Who asks, and over what.
+struct Requester {
+  std::string user;  // empty: anonymous
+  tsp::Transport transport = tsp::Transport::kRudp;
+  boost::asio::ip::address peer;  // as seen here
+  std::uint16_t port = 0;
+  boost::asio::ip::address local;  // our address that the client spoke to
+};
+
+// Which mode a request gets, or the TSP status that refuses it. Pure.
+struct ModeDecision {
+  int status = tsp::kSuccess;
+  LeaseMode mode = LeaseMode::kV6UdpV4;
+  boost::asio::ip::address outer;
+  std::uint16_t port = 0;
+};
+ModeDecision decide_mode(const Config& config, bool has_protocol41, const tsp::CreateRequest& request, const Requester& requester);
+
+class Granter {
+ public:
+  using Answer = std::variant<int, tsp::TunnelInfo>;  // a TSP status, or what was granted
+  using Done = std::function<void(Answer)>;
+
+  // The references outlive the granter.
+  Granter(boost::asio::any_io_executor executor, const Config& config, LeaseBook& book, TunnelServer& tunnels)
+      : executor_(std::move(executor)), config_(config), book_(book), tunnels_(tunnels) {}
+
+  // `done` is called later, from the event loop.
+  void request(const tsp::CreateRequest& request, const Requester& requester, WallSeconds now, Done done);
+  void set_protocol41(bool is_available) { has_protocol41_ = is_available; }
+  // The text of the last failure of the store, for the log; empty: none since the last call.
+  std::string take_store_problem() { return std::exchange(store_problem_, {}); }
+
+ private:
+  struct Pending {
+    Answer answer;
+    std::optional<Lease> lease;
+    std::int64_t replaced = 0;  // an anonymous lease of the same outer endpoint, released in the same batch
+    Done done;
+  };
+  void flush();
+  void acquire(const tsp::CreateRequest& request, const Requester& requester, const ModeDecision& decision, WallSeconds now, Pending& pending);
+  tsp::TunnelInfo info_for(const Lease& lease, const tsp::CreateRequest& request, const Requester& requester) const;
+
+  boost::asio::any_io_executor executor_;
+  const Config& config_;
+  LeaseBook& book_;
+  TunnelServer& tunnels_;
+  bool has_protocol41_ = false;
+  bool is_flush_posted_ = false;
+  std::vector<Pending> pending_;
+  std::string store_problem_;
+};
+
+}  // namespace sixlink::registry

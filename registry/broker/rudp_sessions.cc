@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// All RUDP sessions of the broker.
+#include "registry/broker/rudp_sessions.h"
+
+#include "src/net/prefix.h"
+
+namespace sixlink::registry {
+namespace {
+
+using boost::asio::ip::address;
+using boost::asio::ip::udp;
+
+// A deployed client retransmits for 66 s at most; later nothing of this session can come.
+constexpr std::chrono::seconds kForgetAfter{70};
+
+}  // namespace
+
+std::size_t RudpSessions::KeyHash::operator()(const Key& key) const {
+  return std::hash<udp::endpoint>()(key.peer) * 31 + std::hash<address>()(key.local);
+}
+
+address RudpSessions::quota_address(const address& peer) {
+  if (peer.is_v4()) return peer;
+  return net::mask(peer.to_v6(), 64);
+}
+
+void RudpSessions::erase(List::iterator session) {
+  const auto quota = per_address_.find(quota_address(session->key.peer.address()).to_string());
+  if (quota != per_address_.end() && --quota->second == 0) per_address_.erase(quota);
+  sessions_.erase(session->key);
+  by_age_.erase(session);
+}
+
+void RudpSessions::expire(TimePoint now) {
+  while (!by_age_.empty() && now - by_age_.front().last_heard >= kForgetAfter) erase(by_age_.begin());
+}
+
+RudpSessions::Session* RudpSessions::find_or_create(const Key& key, std::size_t socket, bool is_authenticate, TimePoint now) {
+  if (const auto found = sessions_.find(key); found != sessions_.end()) {
+    auto& session = *found->second;
+    if (!(session.may_restart && is_authenticate)) {
+      session.last_heard = now;
+      by_age_.splice(by_age_.end(), by_age_, found->second);
+      return &session;
+    }
+    erase(found->second);
+  }
+  // Only AUTHENTICATE begins a session: VERSION needs no memory, and anything else cannot come first.
+  if (!is_authenticate) {
+    hooks_.rejected(key.peer.address(), "message outside a session");
+    return nullptr;
+  }
+  auto& held = per_address_[quota_address(key.peer.address()).to_string()];
+  if (held >= settings_.most_per_address) {
+    hooks_.rejected(key.peer.address(), "too many sessions from one address");
+    return nullptr;
+  }
+  // The longest silent one goes: a session takes milliseconds, a flood of abandoned ones must not keep new clients out.
+  ++held;
+  if (sessions_.size() >= settings_.most_sessions) erase(by_age_.begin());
+  Session session;
+  session.key = key;
+  session.serial = next_serial_++;
+  session.socket = socket;
+  session.tsp = std::make_unique<tsp::ServerSession>(policy_, credentials_, tsp::Transport::kRudp, hooks_.make_nonce());
+  session.last_heard = now;
+  by_age_.push_back(std::move(session));
+  sessions_[key] = std::prev(by_age_.end());
+  return &by_age_.back();
+}
+
+void RudpSessions::input(std::size_t socket, const udp::endpoint& peer, const address& local, tsp::Bytes datagram, TimePoint now) {
+  const auto message = tsp::parse_rudp(datagram);
+  if (!message) {
+    hooks_.rejected(peer.address(), "no RUDP header");
+    return;
+  }
+  if (message->text.size() > tsp::kLongestContent + 64) {
+    hooks_.rejected(peer.address(), "oversized message");
+    return;
+  }
+  const Key key{peer, local};
+  if (const auto text = tsp::stateless_reply(policy_, message->text)) {
+    if (const auto found = sessions_.find(key); found != sessions_.end()) found->second->may_restart = true;
+    hooks_.send(socket, peer, local, tsp::make_rudp(message->header, *text));
+    return;
+  }
+  Session* session = find_or_create(key, socket, tsp::parse_authenticate(message->text).has_value(), now);
+  if (session) handle(*session, *message);
+}
+
+void RudpSessions::handle(Session& session, const tsp::RudpMessage& message) {
+  session.may_restart = false;
+  switch (session.rudp.classify(message.header.sequence)) {
+    case tsp::RudpServerPeer::Disposition::kNew: break;
+    case tsp::RudpServerPeer::Disposition::kRepeated:
+      hooks_.send(session.socket, session.key.peer, session.key.local, tsp::make_rudp(message.header, session.rudp.last_reply()));
+      return;
+    case tsp::RudpServerPeer::Disposition::kPending: return;
+    case tsp::RudpServerPeer::Disposition::kStale: hooks_.rejected(session.key.peer.address(), "old sequence number"); return;
+  }
+  session.rudp.begin(message.header.sequence);
+  session.timestamp = message.header.timestamp;
+  auto output = session.tsp->input(message.text);
+  if (!output.rejection.empty()) hooks_.rejected(session.key.peer.address(), output.rejection);
+  if (!output.create) {
+    reply(session, std::move(output.reply), message.header.timestamp);
+    return;
+  }
+  Requester requester{session.tsp->user(), tsp::Transport::kRudp, session.key.peer.address(), session.key.peer.port(), session.key.local};
+  hooks_.grant(*output.create, requester, [this, key = session.key, serial = session.serial](Granter::Answer answer) {
+    const auto found = sessions_.find(key);
+    // Forgotten under pressure, or begun anew, while the lease was written: the client asks again.
+    if (found == sessions_.end() || found->second->serial != serial) return;
+    auto& waiting = *found->second;
+    const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer);
+    auto granted = tunnel ? waiting.tsp->granted(*tunnel) : waiting.tsp->refused(std::get<int>(answer));
+    reply(waiting, std::move(granted.reply), waiting.timestamp);
+  });
+}
+
+void RudpSessions::reply(Session& session, std::string text, std::uint32_t timestamp) {
+  const tsp::RudpHeader header{session.rudp.sequence(), timestamp};
+  auto datagram = tsp::make_rudp(header, text);
+  session.rudp.answered(std::move(text));
+  hooks_.send(session.socket, session.key.peer, session.key.local, std::move(datagram));
+}
+
+}  // namespace sixlink::registry

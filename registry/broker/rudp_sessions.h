@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// All RUDP sessions of the broker: datagrams in, datagrams out, memory bounded whatever arrives. No I/O.
+#pragma once
+
+#include <boost/asio/ip/udp.hpp>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "registry/broker/granter.h"
+#include "src/tsp/rudp.h"
+#include "src/tsp/server_session.h"
+
+namespace sixlink::registry {
+
+class RudpSessions {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+  struct Settings {
+    std::size_t most_sessions = 4096;
+    std::size_t most_per_address = 256;  // of one IPv4 address or IPv6 /64
+  };
+  struct Hooks {
+    // Sends to `peer` from our address `local` on socket `socket`.
+    std::function<void(std::size_t socket, const boost::asio::ip::udp::endpoint& peer, const boost::asio::ip::address& local, std::vector<std::uint8_t> datagram)> send;
+    // Hands a create to the Granter.
+    std::function<void(const tsp::CreateRequest&, const Requester&, Granter::Done)> grant;
+    // A message was refused; for counting and logging.
+    std::function<void(const boost::asio::ip::address& peer, std::string_view why)> rejected;
+    std::function<std::string()> make_nonce;
+  };
+
+  RudpSessions(const Settings& settings, const tsp::ServerPolicy& policy, tsp::Credentials& credentials, Hooks hooks)
+      : settings_(settings), policy_(policy), credentials_(credentials), hooks_(std::move(hooks)) {}
+
+  void input(std::size_t socket, const boost::asio::ip::udp::endpoint& peer, const boost::asio::ip::address& local, tsp::Bytes datagram, TimePoint now);
+  // Forgets sessions that are over or abandoned.
+  void expire(TimePoint now);
+  std::size_t size() const { return sessions_.size(); }
+
+ private:
+  struct Key {
+    boost::asio::ip::udp::endpoint peer;
+    boost::asio::ip::address local;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const;
+  };
+  struct Session {
+    Key key;
+    std::uint64_t serial = 0;  // tells a session from a later one at the same key
+    std::size_t socket = 0;
+    tsp::RudpServerPeer rudp;
+    std::unique_ptr<tsp::ServerSession> tsp;
+    TimePoint last_heard{};
+    std::uint32_t timestamp = 0;  // of the message under way
+    bool may_restart = false;     // VERSION came again: the next AUTHENTICATE begins a new session
+  };
+  using List = std::list<Session>;  // least recently heard first
+
+  Session* find_or_create(const Key& key, std::size_t socket, bool is_authenticate, TimePoint now);
+  void handle(Session& session, const tsp::RudpMessage& message);
+  void reply(Session& session, std::string text, std::uint32_t timestamp);
+  void erase(List::iterator session);
+  static boost::asio::ip::address quota_address(const boost::asio::ip::address& peer);
+
+  Settings settings_;
+  const tsp::ServerPolicy& policy_;
+  tsp::Credentials& credentials_;
+  Hooks hooks_;
+  List by_age_;
+  std::unordered_map<Key, List::iterator, KeyHash> sessions_;
+  std::unordered_map<std::string, std::size_t> per_address_;
+  std::uint64_t next_serial_ = 1;
+};
+
+}  // namespace sixlink::registry

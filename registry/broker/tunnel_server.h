@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The tunnel server's decisions: which client an inner packet belongs to, and whether it may pass. One interface and one table for
+// all clients, not an interface for each. No I/O; the clock comes in once a batch.
+#pragma once
+
+#include <array>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "registry/store/store.h"
+#include "src/datapath/inner_filter.h"
+#include "src/net/icmpv6.h"
+
+namespace sixlink::registry {
+
+// Where a client is on the outer side. v6v4 has no port.
+struct Outer {
+  LeaseMode mode = LeaseMode::kV6UdpV4;
+  boost::asio::ip::address address;  // unspecified: nowhere
+  std::uint16_t port = 0;
+
+  friend bool operator==(const Outer&, const Outer&) = default;
+};
+
+struct Tunnel {
+  std::int64_t lease = 0;
+  net::AddressV6 address;
+  std::optional<net::Prefix> prefix;
+  Outer outer;
+  boost::asio::ip::address local;  // our address that the client speaks to; unspecified until it did
+  WallSeconds last_seen = 0;       // of the last packet; 0: none since it was put
+};
+
+class TunnelServer {
+ public:
+  struct Settings {
+    net::Prefix prefix;              // all that is routed to the tunnel interface
+    net::AddressV6 broker_address;
+    std::size_t mtu = 1280;
+  };
+  explicit TunnelServer(const Settings& settings) : settings_(settings) {}
+
+  // Adds a lease or replaces the one of the same id. Who held the outer endpoint before is not connected any more. A lease without an
+  // outer address is known but not connected.
+  void put(const Lease& lease);
+  void remove(std::int64_t lease);
+
+  // What is to be done with a packet.
+  struct Verdict {
+    std::optional<datapath::Drop> drop;    // nullopt: pass it on
+    std::optional<net::IcmpPacket> error;  // with drop: to be sent back to where the packet came from
+    Tunnel* tunnel = nullptr;              // from inside: where it goes to
+  };
+  // A packet that came from `outer`, sent to our address `local`; pass: write it to the interface.
+  Verdict from_client(const Outer& outer, const boost::asio::ip::address& local, std::span<const std::uint8_t> packet, WallSeconds now);
+  // A packet from the interface; pass: send it to verdict.tunnel->outer; an error goes back into the interface.
+  Verdict from_inside(std::span<const std::uint8_t> packet);
+
+  // Once a second at most: how many ICMPv6 errors may be sent until the next call (RFC 4443 section 2.4 f).
+  void refill_errors() { errors_left_ = kErrorsASecond; }
+
+  // Calls with each tunnel that had a packet since the last call.
+  template <typename Function>
+  void for_each_active(Function&& function) {
+    for (auto& [id, tunnel] : tunnels_) {
+      if (tunnel->last_seen != 0) function(*tunnel);
+    }
+  }
+
+  std::size_t size() const { return tunnels_.size(); }
+  datapath::Counters& counters() { return counters_; }
+  const Tunnel* find(const net::AddressV6& inner) const;
+  const Tunnel* find_outer(const Outer& outer) const;
+
+ private:
+  static constexpr unsigned kErrorsASecond = 200;
+
+  struct AddressHash {
+    std::size_t operator()(const net::AddressV6::bytes_type& bytes) const;
+  };
+  struct OuterHash {
+    std::size_t operator()(const Outer& outer) const;
+  };
+
+  Verdict refuse(datapath::Drop reason, std::optional<net::IcmpError> error, std::uint32_t parameter, std::span<const std::uint8_t> packet);
+  void unlink(const Tunnel& tunnel);
+
+  Settings settings_;
+  std::unordered_map<std::int64_t, std::unique_ptr<Tunnel>> tunnels_;
+  std::unordered_map<net::AddressV6::bytes_type, Tunnel*, AddressHash> by_address_;
+  // One table for each prefix length in use, few lengths at most (48 to 64).
+  std::array<std::unordered_map<net::AddressV6::bytes_type, Tunnel*, AddressHash>, 129> by_prefix_;
+  std::vector<int> lengths_;  // in use, longest first
+  std::unordered_map<Outer, Tunnel*, OuterHash> by_outer_;
+  unsigned errors_left_ = kErrorsASecond;
+  datapath::Counters counters_;
+};
+
+}  // namespace sixlink::registry

@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The running registry.
+#include "registry/server.h"
+
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstring>
+
+#include "src/tsp/status.h"
+#include "src/tunnel/leftover.h"
+#include "src/tunnel/script.h"
+
+namespace sixlink::registry {
+namespace {
+
+namespace asio = boost::asio;
+using asio::experimental::awaitable_operators::operator||;
+using asio::ip::tcp;
+using asio::ip::udp;
+using Clock = std::chrono::steady_clock;
+using datapath::Drop;
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+constexpr std::chrono::seconds kTemplateLimit{60};
+// How often expired leases and deleted users are looked for, and activity is written to disk.
+constexpr std::chrono::seconds kMaintenanceInterval{30};
+constexpr std::size_t kMostExpired = 1000;
+constexpr int kBatchesPerWakeup = 4;
+
+WallSeconds wall_now() { return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+tsp::ServerPolicy policy_of(const Config& config) {
+  tsp::ServerPolicy policy;
+  policy.realm = config.realm;
+  auto& offered = policy.capabilities;
+  if (config.mode_v6v4) offered.tunnels.emplace_back("V6V4");
+  if (config.mode_v6udpv4) offered.tunnels.emplace_back("V6UDPV4");
+  if (config.anonymous) offered.auths.emplace_back("ANONYMOUS");
+  if (config.auth_plain) offered.auths.emplace_back("PLAIN");
+  if (config.auth_digest_md5) offered.auths.emplace_back("DIGEST-MD5");
+  return policy;
+}
+
+std::string make_nonce() {
+  std::array<std::uint8_t, 16> bytes;
+  platform::random_bytes(bytes);
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const auto byte : bytes) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+asio::ip::address unmapped(const asio::ip::address& address) {
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+  return address;
+}
+
+std::string endpoint_text(const ListenAddress& address) {
+  return (address.address.is_v6() ? "[" + address.address.to_string() + "]" : address.address.to_string()) + ":" + std::to_string(address.port);
+}
+
+// The payload of an IPv4 packet from a raw socket; empty: malformed.
+std::span<const std::uint8_t> ipv4_payload(std::span<const std::uint8_t> packet) {
+  if (packet.empty()) return {};
+  const std::size_t header = (packet[0] & 0xfU) * 4U;
+  return header >= 20 && packet.size() > header ? packet.subspan(header) : std::span<const std::uint8_t>();
+}
+
+}  // namespace
+
+class Server::StoreCredentials final : public tsp::Credentials {
+ public:
+  StoreCredentials(Store& store, spdlog::logger& log, const std::string& realm) : store_(store), log_(log), realm_(realm) {}
+
+  std::optional<tsp::Md5> find(std::string_view name) override {
+    const auto user = store_.find_user(std::string(name));
+    if (!user) {
+      log_.error("cannot read users from the database: {}", user.error().message());
+      return std::nullopt;
+    }
+    if (!*user || (*user)->ha1.size() != tsp::Md5{}.size()) return std::nullopt;
+    if ((*user)->realm != realm_) {
+      log_.warn("user {} has a password for realm \"{}\", not \"{}\": set it again with sixlink-registry user passwd", (*user)->name, (*user)->realm, realm_);
+      return std::nullopt;
+    }
+    tsp::Md5 ha1;
+    std::memcpy(ha1.data(), (*user)->ha1.data(), ha1.size());
+    return ha1;
+  }
+
+ private:
+  Store& store_;
+  spdlog::logger& log_;
+  const std::string& realm_;
+};
+
+Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, Store& store, LeaseBook& book, Settings settings)
+    : io_(io),
+      config_(config),
+      log_(log),
+      store_(store),
+      book_(book),
+      settings_(std::move(settings)),
+      policy_(policy_of(config)),
+      credentials_(std::make_unique<StoreCredentials>(store, log, config.realm)),
+      tunnels_({config.leases.prefix, book.broker_address(), static_cast<std::size_t>(config.mtu)}),
+      granter_(io.get_executor(), config, book, tunnels_),
+      rudp_({static_cast<std::size_t>(config.max_sessions), static_cast<std::size_t>(config.sessions_per_address)}, policy_, *credentials_,
+            {[this](std::size_t socket, const udp::endpoint& peer, const asio::ip::address& local, std::vector<std::uint8_t> datagram) {
+               queue_to(*outer_[socket], peer, local, datagram);
+               flush(*outer_[socket]);
+             },
+             [this](const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) { grant(request, requester, std::move(done)); },
+             [this](const asio::ip::address& peer, std::string_view why) { on_rejected(peer, why); }, &make_nonce}),
+      tcp_({static_cast<std::size_t>(config.max_sessions), static_cast<std::size_t>(config.sessions_per_address)}, policy_, *credentials_,
+           {[this](const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) { grant(request, requester, std::move(done)); },
+            [this](const asio::ip::address& peer, std::string_view why) { on_rejected(peer, why); }, &make_nonce}),
+      stop_signal_(io, Clock::time_point::max()),
+      maintenance_(io) {}
+
+Server::~Server() {
+  if (interface_) interface_->release();
+}
+
+std::string Server::run_path(const char* suffix) const { return config_.run_dir + "/" + config_.instance_name() + suffix; }
+
+tunnel::TemplateContext Server::template_context() const { return {settings_.data_dir, run_path(".record"), settings_.verbosity}; }
+
+void Server::stop() {
+  is_stopping_ = true;
+  stop_signal_.expires_at(Clock::time_point::min());
+  maintenance_.cancel();
+}
+
+void Server::maintain_now() { maintenance_.cancel(); }
+
+asio::awaitable<int> Server::run() {
+  co_await remove_leftovers();
+  int code = 1;
+  if (open_sockets() && co_await create_interface()) {
+    for (const auto& lease : book_.all()) tunnels_.put(lease);
+    for (std::size_t i = 0; i < outer_.size(); ++i) wait_for_outer(i);
+    for (auto& acceptor : acceptors_) tcp_.listen(*acceptor);
+    wait_for_interface();
+    log_.info("serving {} on {}: {} leases, broker address {}", config_.leases.prefix.to_string(), parameters_.interface, tunnels_.size(), book_.broker_address().to_string());
+    if (book_.skipped() > 0) log_.warn("{} leases in the database are outside prefix={} or overlap; they are not served", book_.skipped(), config_.leases.prefix.to_string());
+    if (settings_.on_serving) settings_.on_serving();
+    code = 0;
+    while (!is_stopping_) co_await maintain();
+  }
+  save_activity();
+  co_await tear_down();
+  co_return code;
+}
+
+asio::awaitable<void> Server::remove_leftovers() {
+  const auto path = run_path(".tunnel");
+  const auto leftover = tunnel::load_leftover(path);
+  if (!leftover) {
+    log_.warn("cannot read {}, which an earlier run left: {}; check routes and sysctls by hand, then remove it", path, leftover.error().message());
+    co_return;
+  }
+  if (!*leftover) co_return;
+  log_.info("an earlier run ended without cleaning up; removing what it left first");
+  const auto result = co_await tunnel::run_script((*leftover)->template_path, (*leftover)->environment, kTemplateLimit);
+  if (result.has_succeeded) {
+    ::unlink(path.c_str());
+  } else {
+    log_.error("cannot remove what an earlier run left: {}; it is tried again at the next start", result.problem);
+  }
+}
+
+asio::awaitable<bool> Server::create_interface() {
+  auto tun = platform::open_tun(config_.interface);
+  if (!tun) {
+    log_.critical("{}", platform::explain_tun_error(config_.interface, tun.error()));
+    co_return false;
+  }
+  tun_ = *std::move(tun);
+  parameters_.mode = tsp::Mode::kV6UdpV4;
+  parameters_.host_type = tunnel::HostType::kBroker;
+  parameters_.interface = tun_->name();
+  parameters_.server_inner = book_.broker_address();
+  parameters_.prefix = config_.leases.prefix;
+  parameters_.mtu = config_.mtu;
+  parameters_.default_route = tunnel::DefaultRoute::kNo;
+  std::string searched;
+  template_path_ = tunnel::find_template(config_.template_name, "", settings_.data_dir, searched);
+  if (template_path_.empty()) {
+    log_.critical("no template \"{}\": looked for {}", config_.template_name, searched);
+    co_return false;
+  }
+  const tunnel::Leftover leftover{template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kTeardown)};
+  if (const auto error = tunnel::save_leftover(run_path(".tunnel"), leftover)) {
+    log_.critical("cannot write {}, which is needed to clean up after a crash: {}", run_path(".tunnel"), error.message());
+    co_return false;
+  }
+  needs_teardown_ = true;
+  const auto script = co_await tunnel::run_script(template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kCreate), kTemplateLimit);
+  log_.debug("template: {}", tsp::printable(script.output, 4000));
+  if (!script.has_succeeded) {
+    log_.critical("{}", script.problem);
+    co_return false;
+  }
+  interface_ = std::make_unique<asio::posix::stream_descriptor>(io_, tun_->fd());
+  co_return true;
+}
+
+asio::awaitable<void> Server::tear_down() {
+  boost::system::error_code ignored;
+  for (auto& acceptor : acceptors_) acceptor->close(ignored);
+  if (!needs_teardown_) co_return;
+  const auto result = co_await tunnel::run_script(template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kTeardown), kTemplateLimit);
+  if (result.has_succeeded) {
+    ::unlink(run_path(".tunnel").c_str());
+    needs_teardown_ = false;
+  } else {
+    log_.error("taking the interface down failed: {}", result.problem);
+  }
+}
+
+bool Server::open_sockets() {
+  for (const auto& address : config_.listen) {
+    if (!open_udp(address) || !open_tcp(address)) return false;
+  }
+  if (config_.mode_v6v4) open_protocol41();
+  return true;
+}
+
+bool Server::open_udp(const ListenAddress& address) {
+  udp::socket socket(io_);
+  boost::system::error_code error;
+  const udp::endpoint local(address.address, address.port);
+  socket.open(local.protocol(), error);
+  if (!error && address.address.is_v6()) socket.set_option(asio::ip::v6_only(true), error);
+  if (!error) socket.bind(local, error);
+  if (!error) socket.non_blocking(true, error);
+  if (!error) error = platform::enable_packet_info(socket.native_handle(), address.address.is_v6());
+  if (error == asio::error::address_family_not_supported) {
+    log_.warn("this system has no {}; not listening on {}", address.address.is_v6() ? "IPv6" : "IPv4", endpoint_text(address));
+    return true;
+  }
+  if (error) {
+    log_.critical("cannot listen on UDP {}: {}", endpoint_text(address), error.message());
+    return false;
+  }
+  boost::system::error_code ignored;
+  socket.set_option(asio::socket_base::receive_buffer_size(8 << 20), ignored);
+  socket.set_option(asio::socket_base::send_buffer_size(8 << 20), ignored);
+  outer_.push_back(std::unique_ptr<OuterSocket>(new OuterSocket{OuterSocket::Kind::kUdp, address.address.is_v6(), asio::posix::stream_descriptor(io_, socket.release()), {}, {}}));
+  log_.debug("listening on UDP {}", endpoint_text(address));
+  return true;
+}
+
+bool Server::open_tcp(const ListenAddress& address) {
+  auto acceptor = std::make_unique<tcp::acceptor>(io_);
+  boost::system::error_code error;
+  const tcp::endpoint local(address.address, address.port);
+  acceptor->open(local.protocol(), error);
+  if (error == asio::error::address_family_not_supported) return true;
+  if (!error) acceptor->set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error && address.address.is_v6()) acceptor->set_option(asio::ip::v6_only(true), error);
+  if (!error) acceptor->bind(local, error);
+  if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
+  if (error) {
+    log_.critical("cannot listen on TCP {}: {}", endpoint_text(address), error.message());
+    return false;
+  }
+  acceptors_.push_back(std::move(acceptor));
+  return true;
+}
+
+void Server::open_protocol41() {
+  bool is_any = false;
+  for (const auto& address : config_.listen) {
+    if (!address.address.is_v4()) continue;
+    const auto socket = platform::open_protocol41(address.address.to_v4());
+    if (!socket) {
+      log_.warn("cannot open a raw socket for v6v4 ({}); such tunnels are not granted", socket.error().message());
+      continue;
+    }
+    outer_.push_back(std::unique_ptr<OuterSocket>(new OuterSocket{OuterSocket::Kind::kProtocol41, false, asio::posix::stream_descriptor(io_, *socket), {}, {}}));
+    is_any = true;
+  }
+  granter_.set_protocol41(is_any);
+  // What cannot be granted is not offered.
+  if (!is_any) std::erase(policy_.capabilities.tunnels, "V6V4");
+}
+
+void Server::wait_for_outer(std::size_t index) {
+  outer_[index]->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, [this, index](const boost::system::error_code& error) {
+    if (error == asio::error::operation_aborted) return;
+    read_outer(*outer_[index], index);
+    wait_for_outer(index);
+  });
+}
+
+void Server::read_outer(OuterSocket& socket, std::size_t index) {
+  const auto now = Clock::now();
+  const auto wall = wall_now();
+  for (int round = 0; round < kBatchesPerWakeup; ++round) {
+    if (const auto error = platform::receive_batch(socket.descriptor.native_handle(), socket.incoming)) {
+      on_rejected({}, "socket error: " + error.message());
+      return;
+    }
+    for (std::size_t i = 0; i < socket.incoming.count; ++i) {
+      auto& datagram = socket.incoming[i];
+      const std::span<const std::uint8_t> bytes(datagram.data, datagram.size);
+      if (socket.kind == OuterSocket::Kind::kUdp && tsp::is_rudp(bytes)) {
+        if (datagram.is_truncated) {
+          on_rejected(datagram.peer.address(), "oversized message");
+        } else {
+          rudp_.input(index, datagram.peer, datagram.local, bytes, now);
+        }
+      } else if (datagram.is_truncated) {
+        tunnels_.counters().drop(Drop::kTooBig);
+      } else {
+        on_packet(socket, datagram, socket.kind == OuterSocket::Kind::kUdp ? bytes : ipv4_payload(bytes), wall);
+      }
+    }
+    flush(socket);
+    if (socket.incoming.count < platform::DatagramBatch::kCapacity) return;
+  }
+}
+
+void Server::on_packet(OuterSocket& socket, const platform::DatagramBatch::Datagram& datagram, std::span<const std::uint8_t> packet, WallSeconds now) {
+  const bool is_udp = socket.kind == OuterSocket::Kind::kUdp;
+  const Outer outer{is_udp ? LeaseMode::kV6UdpV4 : LeaseMode::kV6V4, unmapped(datagram.peer.address()), is_udp ? datagram.peer.port() : std::uint16_t{0}};
+  const auto verdict = tunnels_.from_client(outer, datagram.local, packet, now);
+  if (!verdict.drop) {
+    write_interface(packet);
+  } else if (verdict.error) {
+    queue_to(socket, datagram.peer, datagram.local, verdict.error->bytes());
+  }
+}
+
+void Server::write_interface(std::span<const std::uint8_t> packet) {
+  if (tun_->write(packet) < 0) tunnels_.counters().drop(Drop::kSendFailed);
+}
+
+void Server::wait_for_interface() {
+  interface_->async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
+    if (error == asio::error::operation_aborted) return;
+    read_interface();
+    wait_for_interface();
+  });
+}
+
+void Server::read_interface() {
+  std::array<std::uint8_t, platform::DatagramBatch::kBufferSize> buffer;
+  for (std::size_t packets = 0; packets < kBatchesPerWakeup * platform::DatagramBatch::kCapacity; ++packets) {
+    const auto size = tun_->read(buffer);
+    if (size == 0) break;
+    if (size < 0) {
+      log_.critical("the interface {} cannot be used any more (was it deleted or set down?): {}", parameters_.interface, std::strerror(static_cast<int>(-size)));
+      stop();
+      break;
+    }
+    const auto packet = std::span<const std::uint8_t>(buffer).first(static_cast<std::size_t>(size));
+    const auto verdict = tunnels_.from_inside(packet);
+    if (verdict.error) write_interface(verdict.error->bytes());
+    if (verdict.drop) continue;
+    if (auto* socket = outer_for(*verdict.tunnel)) {
+      queue(*socket, *verdict.tunnel, packet);
+    } else {
+      tunnels_.counters().drop(Drop::kNotConnected);
+    }
+  }
+  for (auto& socket : outer_) flush(*socket);
+}
+
+Server::OuterSocket* Server::outer_for(const Tunnel& tunnel) {
+  const auto kind = tunnel.outer.mode == LeaseMode::kV6V4 ? OuterSocket::Kind::kProtocol41 : OuterSocket::Kind::kUdp;
+  OuterSocket* fitting = nullptr;
+  for (auto& socket : outer_) {
+    if (socket->kind != kind || socket->is_v6 != tunnel.outer.address.is_v6()) continue;
+    if (!fitting) fitting = socket.get();
+    if (outer_.size() <= 3) break;
+    // Several addresses are listened on: the one that the client speaks to.
+    boost::system::error_code error;
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+    udp::endpoint bound;
+    if (::getsockname(socket->descriptor.native_handle(), bound.data(), &(length = static_cast<socklen_t>(bound.capacity()))) == 0) {
+      bound.resize(length);
+      if (bound.address() == tunnel.local) return socket.get();
+    }
+  }
+  return fitting;
+}
+
+void Server::queue(OuterSocket& socket, const Tunnel& tunnel, std::span<const std::uint8_t> packet) {
+  auto& counters = tunnels_.counters();
+  ++counters.packets_out;
+  counters.bytes_out += packet.size();
+  queue_to(socket, udp::endpoint(tunnel.outer.address, tunnel.outer.port), tunnel.local, packet);
+}
+
+void Server::queue_to(OuterSocket& socket, const udp::endpoint& peer, const asio::ip::address& local, std::span<const std::uint8_t> bytes) {
+  if (socket.outgoing.count == platform::DatagramBatch::kCapacity) flush(socket);
+  const auto buffer = socket.outgoing.buffer(socket.outgoing.count);
+  if (bytes.size() > buffer.size()) {
+    tunnels_.counters().drop(Drop::kTooBig);
+    return;
+  }
+  auto& datagram = socket.outgoing[socket.outgoing.count++];
+  datagram.data = buffer.data();
+  if (!bytes.empty()) std::memcpy(datagram.data, bytes.data(), bytes.size());
+  datagram.size = bytes.size();
+  datagram.peer = peer;
+  datagram.local = local;
+}
+
+void Server::flush(OuterSocket& socket) {
+  if (socket.outgoing.count == 0) return;
+  boost::system::error_code error;
+  const auto sent = platform::send_batch(socket.descriptor.native_handle(), socket.outgoing, false, error);
+  for (std::size_t i = sent; i < socket.outgoing.count; ++i) tunnels_.counters().drop(Drop::kSendFailed);
+  socket.outgoing.count = 0;
+}
+
+void Server::on_rejected(const asio::ip::address& peer, std::string_view why) {
+  // A reason is one of a fixed set, so the map stays small.
+  ++rejections_[std::string(why)];
+  if (rejection_limit_.allow(Clock::now())) log_.info("refused {}: {}", peer.to_string(), why);
+}
+
+void Server::grant(const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) {
+  granter_.request(request, requester, wall_now(), [this, requester, done = std::move(done)](Granter::Answer answer) {
+    if (const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer)) {
+      log_.debug("granted {} ({}) to {} at {}", tunnel->client_v6.to_string(), tsp::to_string(tunnel->mode), requester.user.empty() ? "anonymous" : requester.user,
+                 requester.peer.to_string());
+    } else {
+      on_rejected(requester.peer, tsp::wire_text(std::get<int>(answer)));
+      if (const auto problem = granter_.take_store_problem(); !problem.empty()) log_.error("cannot write leases to {}: {}", config_.database_path(), problem);
+    }
+    done(std::move(answer));
+  });
+}
+
+asio::awaitable<void> Server::maintain() {
+  maintenance_.expires_after(std::chrono::seconds(1));
+  const auto next_full = Clock::now() + kMaintenanceInterval;
+  // Once a second: the budget of ICMPv6 errors and abandoned sessions.
+  for (;;) {
+    const auto [error] = co_await maintenance_.async_wait(kAwait);
+    if (is_stopping_) co_return;
+    tunnels_.refill_errors();
+    rudp_.expire(Clock::now());
+    if (error || Clock::now() >= next_full) break;  // cancelled: now
+    maintenance_.expires_after(std::chrono::seconds(1));
+  }
+  save_activity();
+  expire_leases(wall_now());
+  report_rejections();
+}
+
+void Server::save_activity() {
+  tunnels_.for_each_active([this](Tunnel& tunnel) {
+    book_.touch(tunnel.lease, tunnel.last_seen);
+    tunnel.last_seen = 0;
+  });
+  if (const auto error = book_.save_activity()) log_.error("cannot write to {}: {}", config_.database_path(), error.message());
+}
+
+void Server::expire_leases(WallSeconds now) {
+  auto ended = book_.expired(now, kMostExpired);
+  const auto orphaned = book_.orphaned();
+  if (orphaned) {
+    ended.insert(ended.end(), orphaned->begin(), orphaned->end());
+  } else {
+    log_.error("cannot read {}: {}", config_.database_path(), orphaned.error().message());
+  }
+  if (ended.empty()) return;
+  for (const auto id : ended) {
+    if (const auto released = book_.release(id); !released) break;
+  }
+  if (const auto error = book_.commit()) {
+    log_.error("cannot write to {}: {}", config_.database_path(), error.message());
+    return;
+  }
+  for (const auto id : ended) {
+    if (!book_.find(id)) tunnels_.remove(id);
+  }
+  log_.info("{} leases ended (expired, or their user was deleted)", ended.size());
+}
+
+void Server::report_rejections() {
+  std::string text;
+  for (const auto& [reason, count] : rejections_) text += (text.empty() ? "" : ", ") + reason + " " + std::to_string(count);
+  rejections_.clear();
+  const auto& drops = tunnels_.counters().drops;
+  for (std::size_t i = 0; i < drops.size(); ++i) {
+    const auto reason = static_cast<Drop>(i);
+    // Router solicitations and MLD reports of every client are nothing to tell.
+    if (drops[i] == reported_drops_[i] || reason == Drop::kLocalScope) continue;
+    text += (text.empty() ? "packets " : ", packets ") + std::string(datapath::to_string(reason)) + " " + std::to_string(drops[i] - reported_drops_[i]);
+  }
+  reported_drops_ = drops;
+  if (!text.empty()) log_.info("refused since the last report: {}", text);
+}
+
+}  // namespace sixlink::registry

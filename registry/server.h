@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The running registry: sockets, tunnel interface, timers, around the machines of registry/broker and registry/lease.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "platform/platform.h"
+#include "registry/broker/granter.h"
+#include "registry/broker/rudp_sessions.h"
+#include "registry/broker/tcp_sessions.h"
+#include "registry/broker/tunnel_server.h"
+#include "registry/config.h"
+#include "registry/lease/lease_book.h"
+#include "registry/store/store.h"
+#include "src/log/log.h"
+#include "src/tsp/server_session.h"
+#include "src/tunnel/parameters.h"
+
+namespace sixlink::registry {
+
+class Server {
+ public:
+  struct Settings {
+    std::string data_dir;
+    int verbosity = 0;
+    std::function<void()> on_serving;  // once: sockets are open, the interface is configured
+  };
+
+  // `config`, `log`, `store` and `book` outlive the server.
+  Server(boost::asio::io_context& io, const Config& config, spdlog::logger& log, Store& store, LeaseBook& book, Settings settings);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server();
+
+  // Ends after stop(), or with a failure to start. The value is the exit code.
+  boost::asio::awaitable<int> run();
+  // Saves state, tears the interface down, ends run().
+  void stop();
+  // Looks for deleted users and expired leases at once.
+  void maintain_now();
+
+ private:
+  // One outer socket: UDP with TSP and v6udpv4, or raw with v6v4.
+  struct OuterSocket {
+    enum class Kind { kUdp, kProtocol41 };
+    Kind kind;
+    bool is_v6;
+    boost::asio::posix::stream_descriptor descriptor;
+    platform::DatagramBatch incoming;
+    platform::DatagramBatch outgoing;
+  };
+  class StoreCredentials;
+
+  boost::asio::awaitable<bool> create_interface();
+  boost::asio::awaitable<void> remove_leftovers();
+  boost::asio::awaitable<void> tear_down();
+  boost::asio::awaitable<void> maintain();
+  bool open_sockets();
+  bool open_udp(const ListenAddress& address);
+  bool open_tcp(const ListenAddress& address);
+  void open_protocol41();
+
+  void wait_for_outer(std::size_t index);
+  void read_outer(OuterSocket& socket, std::size_t index);
+  void on_packet(OuterSocket& socket, const platform::DatagramBatch::Datagram& datagram, std::span<const std::uint8_t> packet, WallSeconds now);
+  void wait_for_interface();
+  void read_interface();
+  // Where packets to this tunnel leave; null: no socket for its kind.
+  OuterSocket* outer_for(const Tunnel& tunnel);
+  void queue(OuterSocket& socket, const Tunnel& tunnel, std::span<const std::uint8_t> packet);
+  void queue_to(OuterSocket& socket, const boost::asio::ip::udp::endpoint& peer, const boost::asio::ip::address& local, std::span<const std::uint8_t> bytes);
+  void flush(OuterSocket& socket);
+  void write_interface(std::span<const std::uint8_t> packet);
+
+  void on_rejected(const boost::asio::ip::address& peer, std::string_view why);
+  void grant(const tsp::CreateRequest& request, const Requester& requester, Granter::Done done);
+  void save_activity();
+  void expire_leases(WallSeconds now);
+  void report_rejections();
+  tunnel::TemplateContext template_context() const;
+  std::string run_path(const char* suffix) const;
+
+  boost::asio::io_context& io_;
+  const Config& config_;
+  spdlog::logger& log_;
+  Store& store_;
+  LeaseBook& book_;
+  Settings settings_;
+  tsp::ServerPolicy policy_;
+  std::unique_ptr<StoreCredentials> credentials_;
+  TunnelServer tunnels_;
+  Granter granter_;
+  RudpSessions rudp_;
+  TcpSessions tcp_;
+
+  boost::asio::steady_timer stop_signal_;
+  boost::asio::steady_timer maintenance_;
+  bool is_stopping_ = false;
+  bool needs_teardown_ = false;
+  std::string template_path_;
+  tunnel::TunnelParameters parameters_;
+  std::unique_ptr<platform::TunDevice> tun_;
+  std::unique_ptr<boost::asio::posix::stream_descriptor> interface_;
+  std::vector<std::unique_ptr<OuterSocket>> outer_;
+  std::vector<std::unique_ptr<boost::asio::ip::tcp::acceptor>> acceptors_;
+  std::map<std::string, std::uint64_t, std::less<>> rejections_;  // by reason, since the last report
+  std::string last_rejected_;
+  std::array<std::uint64_t, datapath::kDropReasons> reported_drops_{};
+  log::RateLimit rejection_limit_{5, std::chrono::seconds(60)};
+};
+
+}  // namespace sixlink::registry
