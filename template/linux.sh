@@ -413,6 +413,10 @@ check_environment() {
   esac
   check_ipv6 TSP_CLIENT_ADDRESS_IPV6 "${TSP_CLIENT_ADDRESS_IPV6-}"
   check_number TSP_TUNNEL_PREFIXLEN "${TSP_TUNNEL_PREFIXLEN-}" 1 128
+  # A broker on the link itself, fe80::1%eth0, is beyond the reach of any route: nothing to keep.
+  case ${SIXLINK_OUTER_SERVER-} in
+    [Ff][Ee]80:*%*) if is_ipv6 "${SIXLINK_OUTER_SERVER%%%*}" && is_interface "${SIXLINK_OUTER_SERVER#*%}"; then return 0; fi ;;
+  esac
   if [ -n "${SIXLINK_OUTER_SERVER-}" ]; then
     outer_server=$SIXLINK_OUTER_SERVER
     if is_ipv4 "$outer_server"; then

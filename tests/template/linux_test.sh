@@ -288,6 +288,11 @@ case_broker_stays_outside_the_tunnel() {
   expect_status 1 "create without a way to the broker"
   expect_error "sixlink: the broker 2001:db8:99::1 can be reached only through its own tunnel"
   expect_same "it left something" "$before" "$(clean_snapshot)"
+  # A broker on the link is reached whatever the routes are.
+  SIXLINK_OUTER_SERVER=fe80::1%up0 create
+  expect_status 0 "create with a broker on the link"
+  teardown
+  expect_same "it left something" "$before" "$(clean_snapshot)"
   # The IPv4 form of the record's line.
   ip route add 198.51.100.1/32 via 192.0.2.1 dev up0
   ip route add 198.51.100.1/32 via 192.0.2.1 dev up0 metric 5
@@ -530,7 +535,7 @@ case_hostile_values() {
     TSP_SERVER_ADDRESS_IPV6 TSP_TUNNEL_PREFIXLEN TSP_PREFIX TSP_PREFIXLEN SIXLINK_INTERFACE_KIND SIXLINK_MTU \
     SIXLINK_DEFAULT_ROUTE SIXLINK_OUTER_SERVER; do
     for value in "x; touch $pwn" "\$(touch $pwn)" "\`touch $pwn\`" "::1
-touch $pwn" "a b" "*" "-1" "--help" "0x10" "99999999999999999999" "1:::2" "256.1.1.1" "::1%tun0" \
+touch $pwn" "a b" "*" "-1" "--help" "0x10" "99999999999999999999" "1:::2" "256.1.1.1" "::1%tun0" "fe80::1%;x" \
       $'\001\033[31m' "' ; touch $pwn ; '" "../../../tmp/x"; do
       case $name:$value in
         # Odd, but names of interfaces.
