@@ -193,6 +193,9 @@ add_namespace() {
 # link HOST INTERFACE HOST INTERFACE: a cable.
 link() {
   ip link add "$2" netns "$PREFIX-$1" type veth peer name "$4" netns "$PREFIX-$3" || die "cannot link $1 and $3"
+  # Link-local addresses that are tentative for a second would delay the first packets and differ between snapshots.
+  set_sysctl "$1" "net/ipv6/conf/$2/accept_dad" 0
+  set_sysctl "$3" "net/ipv6/conf/$4/accept_dad" 0
   ip -n "$PREFIX-$1" link set "$2" up
   ip -n "$PREFIX-$3" link set "$4" up
 }
@@ -310,8 +313,6 @@ snapshot() {
 
 # is_as_before HOST: nothing differs from the snapshot in $TEMP/HOST.before.
 is_as_before() { snapshot "$1" | diff "$TEMP/$1.before" -; }
-
-no_tentative_address() { [ -z "$(ns "$1" ip -6 -o addr show tentative)" ]; }
 
 # --- Processes ---
 

@@ -17,8 +17,6 @@ ip -n "$PREFIX-isp" addr add 2001:db8:7::1/64 dev eth0 nodad
 ip -n "$PREFIX-client" addr add 2001:db8:7::2/64 dev eth1 nodad
 ip -n "$PREFIX-client" -6 route add default via 2001:db8:7::1 dev eth1 metric 100
 start_registry
-# The link-local address is tentative for a second or so.
-wait_for 5 no_tentative_address client
 snapshot client >"$TEMP/client.before"
 
 device_to() { ns client ip -6 -o route get "$1" | sed -E 's/.* dev ([^ ]+).*/\1/'; }
