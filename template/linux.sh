@@ -25,7 +25,7 @@ esac
 
 # The metric of routes that have no rival; what the kernel gives a route without one.
 kRouteMetric=1024
-# Behind native default routes, which mostly have 1024 and less; find_worst_native_metric sees to the others.
+# Behind native default routes, which mostly have 1024 and less; add_behind_others sees to the others.
 kBackupMetric=8192
 kBestMetric=1
 kWorstMetric=4294967295
@@ -210,18 +210,44 @@ add_address() { # ADDRESS LENGTH
 add_route() { # DESTINATION
   must_query ip -6 -o route show exact "$1" dev "$interface"
   [ -z "$query_output" ] || return 0
-  record route "$1" "$interface" "$kRouteMetric"
-  run ip -6 route add "$1" dev "$interface" metric "$kRouteMetric"
+  add_behind_others "$1" "$kRouteMetric"
 }
 
-# Sets worst to the largest metric of the default routes of other interfaces, 0 without any.
-find_worst_native_metric() {
-  must_query ip -6 -o route show default
+# Several tunnels of one machine may lead to the same destination, also when they are created in the same instant: each gets a
+# metric of its own, behind those that are there.
+add_behind_others() { # DESTINATION METRIC
+  find_worst_metric "$1"
+  metric=$2
+  if [ "$worst" = "$kWorstMetric" ]; then
+    metric=$kWorstMetric
+  elif [ "$worst" -ge "$2" ]; then
+    metric=$((worst + 1))
+  fi
+  add_with_free_metric "$1" "$metric"
+}
+
+add_with_free_metric() { # DESTINATION METRIC
+  metric=$2
+  tries=0
+  while [ "$tries" -lt 32 ]; do
+    record route "$1" "$interface" "$metric"
+    attempt ip -6 route add "$1" dev "$interface" metric "$metric" && return 0
+    case $command_error in
+      *"File exists"*) ;;
+      *) break ;;
+    esac
+    metric=$((metric + 1)) tries=$((tries + 1))
+  done
+  command_failed "$command_status" "$command_error" "ip -6 route add $1 dev $interface metric $metric"
+}
+
+# Sets worst to the largest metric of other interfaces' routes to a destination, 0 without any.
+find_worst_metric() { # DESTINATION
+  must_query ip -6 -o route show exact "$1"
   worst=0
   while read -r line; do
     case $line in
-      default*) ;;
-      *) continue ;;
+      '' | unreachable* | blackhole* | prohibit*) continue ;;
     esac
     if ! word_after dev "$line" || [ "$answer" = "$interface" ]; then continue; fi
     word_after metric "$line" || continue
@@ -236,32 +262,22 @@ END
 }
 
 add_default_route() {
-  case $default_route in
-    no) return 0 ;;
-    yes) metric=$kBestMetric ;;
-    backup)
-      find_worst_native_metric
-      metric=$kBackupMetric
-      if [ "$worst" = "$kWorstMetric" ]; then
-        metric=$kWorstMetric
-      elif [ "$worst" -ge "$kBackupMetric" ]; then
-        metric=$((worst + 1))
-      fi
-      ;;
-  esac
+  [ "$default_route" != no ] || return 0
   must_query ip -6 -o route show exact default dev "$interface"
-  case $query_output in
-    *" metric $metric "*) return 0 ;;
-    *" metric "*)
-      # One is there. Ours from an earlier run gives way; the user's own stays beside ours.
-      word_after metric "$query_output"
-      if is_recorded route default "$interface" "$answer"; then
-        run ip -6 route del default dev "$interface" metric "$answer"
-      fi
-      ;;
+  # One is there. Ours from an earlier run gives way when it is not in its place; the user's own stays beside ours.
+  if word_after metric "$query_output" && is_recorded route default "$interface" "$answer"; then
+    held=$answer
+    find_worst_metric default
+    case $default_route in
+      yes) [ "$held" -ge "$kBackupMetric" ] || return 0 ;;
+      backup) if [ "$held" -ge "$kBackupMetric" ] && [ "$held" -gt "$worst" ]; then return 0; fi ;;
+    esac
+    run ip -6 route del default dev "$interface" metric "$held"
+  fi
+  case $default_route in
+    yes) add_with_free_metric default "$kBestMetric" ;;
+    backup) add_behind_others default "$kBackupMetric" ;;
   esac
-  record route default "$interface" "$metric"
-  run ip -6 route add default dev "$interface" metric "$metric"
 }
 
 # A delegated prefix on a host: what it has not given to a network must not go back into the tunnel.
