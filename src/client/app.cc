@@ -98,14 +98,20 @@ int run_daemon(const Config& config, const Options& options, std::optional<platf
     background->report(kExitOk, true);
   };
   Supervisor supervisor(io, config, *logger, std::move(settings));
-  auto control = ControlServer::listen(io, run_path(config, ".sock"), {[&] { return to_json(supervisor.status()); }, [&] { supervisor.stop(); }});
+  bool was_told_to_end = false;
+  auto control = ControlServer::listen(io, run_path(config, ".sock"), {[&] { return to_json(supervisor.status()); }, [&] {
+                                                                         was_told_to_end = true;
+                                                                         supervisor.stop();
+                                                                       }});
   if (!control) logger->error("cannot listen on {}: {}; sixlink status and sixlink stop will not work", run_path(config, ".sock"), control.error().message());
 
   std::signal(SIGPIPE, SIG_IGN);
   asio::signal_set signals(io, SIGINT, SIGTERM, SIGHUP);
+  // Being told to end is no failure. SIGHUP is, as in gogoc, when the tunnel is not up: its exit code is the last state's.
   signals.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
     logger->info("ending on signal {}", signal);
+    was_told_to_end = signal != SIGHUP;
     supervisor.stop();
   });
   int code = kExitFailed;
@@ -121,6 +127,7 @@ int run_daemon(const Config& config, const Options& options, std::optional<platf
     io.stop();
   });
   io.run();
+  if (was_told_to_end) code = kExitOk;
   logger->info("ended");
   logger->flush();
   // In this order, so that a new instance may start as soon as `sixlink stop` returns.

@@ -17,7 +17,7 @@ struct Row {
 constexpr std::array<Row, 18> kRows{{
     {kSuccess, "Success", "success"},
     {kAuthenticationFailed, "Authentication failed",
-     "the broker refused the login: check userid, passwd and auth_method in the configuration"},
+     "authentication failed: the broker does not accept this user and password (check userid, passwd and auth_method)"},
     {kNoTunnelsLeft, "No tunnels available", "the broker has no tunnel left; it may have one later"},
     {kVersionNotSupported, "Unsupported TSP version", "the broker does not speak this version of TSP"},
     {kModeNotSupported, "Unsupported tunnel mode",
