@@ -165,7 +165,7 @@ stop_everything() {
   nothing_left "files in the registry's run_dir" "$(ls -A "$TEMP/registry/run" 2>/dev/null)"
   nothing_left "interfaces, addresses, routes and settings on the client" "$(is_as_before client)"
   nothing_left "interfaces, addresses, routes and settings on the registry" "$(is_as_before registry)"
-  if can_ping client "$WEB_V6" 1 >/dev/null; then give_up "the client still has IPv6"; fi
+  if can_ping client "$WEB_V6" 1 >/dev/null 2>&1; then give_up "the client still has IPv6"; fi
   remove_everything
   left=$(ip netns list | grep "^$PREFIX-")
   nothing_left "network namespaces" "$left"

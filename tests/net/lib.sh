@@ -222,15 +222,17 @@ add_internet_host() {
   ip -n "$PREFIX-$1" addr add "$2/24" dev eth0
 }
 
-# The NAT: every mapping gets a port of the range, so that another range shows that mappings are new.
+# nat_ports [FIRST-LAST]: the NAT keeps a connection's port, as home routers do, or takes one of the range at random, as others do.
 nat_ports() {
+  local masquerade=masquerade
+  if [ -n "${1:-}" ]; then masquerade="meta l4proto { tcp, udp } masquerade to :$1 random"; fi
   ns router nft -f - <<NFT
 table ip nat
 delete table ip nat
 table ip nat {
   chain postrouting {
     type nat hook postrouting priority srcnat;
-    oifname "wan0" ip saddr 192.0.2.0/24 meta l4proto { tcp, udp } masquerade to :$1 random
+    oifname "wan0" ip saddr 192.0.2.0/24 $masquerade
     oifname "wan0" ip saddr 192.0.2.0/24 masquerade
   }
 }
@@ -254,8 +256,8 @@ unblock_udp() { ns router nft delete element ip guard blocked_udp "{ 3653 }"; }
 block_tcp() { ns router nft add element ip guard blocked_tcp "{ 3653 }"; }
 unblock_tcp() { ns router nft delete element ip guard blocked_tcp "{ 3653 }"; }
 
-# The router forgets every mapping, as after a restart, and uses ports of another range afterwards. Taking the interface down is
-# what makes the kernel drop masqueraded connections at once.
+# lose_nat_mappings FIRST-LAST: the router forgets every mapping, as after a restart, and uses ports of a range afterwards, so that
+# no mapping comes back as it was. Taking the interface down is what makes the kernel drop masqueraded connections at once.
 lose_nat_mappings() {
   nat_ports "$1"
   ip -n "$PREFIX-router" link set wan0 down
@@ -292,7 +294,7 @@ IP
   ip -n "$PREFIX-web" route add $REGISTRY_PREFIX via 2001:db8:99::1
   set_sysctl router net/ipv4/ip_forward 1
   set_hosts client "$REGISTRY_V4 broker.example.net"
-  nat_ports 20000-29999
+  nat_ports
 }
 
 # What a host's network looks like, without what changes by itself; for `diff`.

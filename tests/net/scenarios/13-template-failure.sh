@@ -56,12 +56,18 @@ status=$?
 check_match "template: a missing one is said with its path" 'nowhere' "$(cat "$TEMP/home/out")"
 check_match "template: a missing one ends with 3 or 18" '^(3|18)$' "$status"
 
-# One that hangs is ended.
-printf '#!/bin/sh\necho $$ >"%s"\nexec sleep 1000\n' "$TEMP/hang.pid" >"$TEMP/home_dir/template/hangs.sh"
-write_client_config home client gogoc_dir="$TEMP/home_dir" template=hangs
+# A slow one is waited for, not killed half-way: what it created is taken down. One without end is ended after a minute.
+cat >"$TEMP/home_dir/template/slow.sh" <<TEMPLATE
+#!/bin/sh
+echo "\$\$" >"$TEMP/slow.pid"
+sleep 2
+exec sh "$ROOT/template/linux.sh" "\$@"
+TEMPLATE
+write_client_config home client gogoc_dir="$TEMP/home_dir" template=slow
 spawn_client home
-wait_for 10 test -s "$TEMP/hang.pid"
-check "template: the daemon answers while a template hangs" wait_for 5 status_is home 1
-stop_client home
-check "template: a hanging one does not hold up the end" is_gone_or_zombie "${CLIENT_PID[home]}"
-check "template: a hanging one is ended" wait_for 5 is_gone "$(cat "$TEMP/hang.pid")"
+wait_for 10 test -s "$TEMP/slow.pid"
+check "template: status answers while one is running" wait_for 2 status_is home 1
+check "template: SIGTERM while one is running" stop_client home
+check "template: it is not left running" is_gone "$(cat "$TEMP/slow.pid")"
+check "template slow: nothing is left in run_dir" run_dir_is_empty home
+check "template slow: addresses, routes and settings are as before" is_as_before client

@@ -51,7 +51,7 @@ slow_pid=$SPAWNED
 wait_for 60 grep -q "^done" "$TEMP/slow.out"
 survived "half-finished and slow sessions"
 check "hostile: TCP serves others while slow connections are open" ns client "$PYTHON" "$TOOLS/replay.py" \
-  "$ROOT/tests/recordings/anonymous-tcp.txt" $REGISTRY_V4
+  "$ROOT/tests/recordings/anonymous-tcp.txt" $REGISTRY_V4 --expect-status 303
 stop_pid "$half_pid"
 stop_pid "$slow_pid"
 

@@ -49,6 +49,7 @@ class Replay:
         self.challenge = {}
         self.response = {}
         self.info = b""
+        self.is_refused = False
 
     # --- What the client says ---
 
@@ -115,6 +116,7 @@ class Replay:
         require(status, "no status line: %r" % body[:60])
         require(int(status[1]) == self.options.expect_status, "create is answered %r" % status[0])
         if self.options.expect_status != 200:
+            self.is_refused = True  # as expected; a client says nothing more then
             return
         self.info = body[status.end():]
         self.check_xml(self.info)
@@ -158,10 +160,12 @@ class Replay:
         session = tsp.RudpSession(self.options.server)
         waiting = [entry for entry in entries if entry.kind == "RUDP" and not entry.from_client]
         for entry in entries:
+            if self.is_refused:
+                break
             if entry.from_client and entry.kind == "RUDP":
                 answer = session.request(self.client_text(entry.data[8:]), entry.data[:8])
                 self.check(waiting.pop(0).data[8:], answer)
-            elif entry.from_client and self.info:
+            elif entry.from_client and b'type="v6udpv4"' in self.info:
                 self.send_inner(session.socket, entry.data)
         extra = tsp.receive_packet(session.socket, lambda datagram: True, 0.2)
         require(extra is None, "a datagram nobody asked for: %r" % extra)
@@ -184,6 +188,8 @@ class Replay:
         with socket.create_connection((self.options.server, tsp.TSP_PORT), timeout=5) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for from_client, group in itertools.groupby(entries, key=lambda entry: entry.from_client):
+                if self.is_refused:
+                    break
                 if from_client:
                     segments = [self.client_text(entry.data) for entry in group]
                     if self.options.coalesce:
