@@ -157,6 +157,7 @@ asio::awaitable<int> Server::run() {
     while (!is_stopping_) co_await maintain();
   }
   save_activity();
+  report_rejections();
   co_await tear_down();
   co_return code;
 }
