@@ -31,6 +31,7 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 constexpr seconds kResolveLimit{15};
 constexpr seconds kTemplateLimit{60};
+constexpr seconds kTeardownLimit{20};
 // Brokers that one attempt visits, redirections included: a ring of them must end.
 constexpr std::size_t kMostBrokers = 16;
 
@@ -287,7 +288,8 @@ asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::create(Grant gran
     co_return Failed{kExitInterface, "cannot write " + run_path(".tunnel") + ", which is needed to clean up after a crash: " + error.message()};
   }
   needs_teardown_ = true;
-  const auto script = co_await tunnel::run_script(template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kCreate), kTemplateLimit);
+  const auto script = co_await tunnel::run_script(template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kCreate), kTemplateLimit,
+                                                 [this] { return is_stopping_; });
   status_.timings.template_run = script.duration;
   log_.debug("template: {}", tsp::printable(script.output, 4000));
   if (!script.has_succeeded) co_return Failed{kExitInterface, script.problem};
@@ -381,7 +383,7 @@ asio::awaitable<void> Supervisor::tear_down() {
   keepalive_.reset();
   if (needs_teardown_) {
     enter(State::kTearingDown);
-    const auto result = co_await tunnel::run_script(template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kTeardown), kTemplateLimit);
+    const auto result = co_await tunnel::run_script(template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kTeardown), kTeardownLimit);
     if (result.has_succeeded) {
       ::unlink(run_path(".tunnel").c_str());
       needs_teardown_ = false;

@@ -30,6 +30,8 @@ namespace asio = boost::asio;
 using asio::experimental::awaitable_operators::operator||;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kKeptOutput = 8192;
+// Who ends the program waits for this at most.
+constexpr std::chrono::seconds kHurriedLimit{2};
 
 std::string error_text(int number) { return std::strerror(number); }
 
@@ -115,7 +117,7 @@ bool drain(int fd, std::string& output) {
 
 bool is_readable_file(const std::string& path) { return ::access(path.c_str(), R_OK) == 0; }
 
-asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment environment, std::chrono::seconds limit) {
+asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment environment, std::chrono::seconds limit, std::function<bool()> is_hurried) {
   const auto executor = co_await asio::this_coro::executor;
   const auto started = std::chrono::steady_clock::now();
   ScriptResult result;
@@ -132,6 +134,7 @@ asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment envir
   }
   asio::posix::stream_descriptor output(executor, child->output);
   asio::steady_timer timer(executor, started + limit);
+  auto deadline = started + limit;
   bool has_output = true;
   bool has_timed_out = false;
   int status = 0;
@@ -140,7 +143,12 @@ asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment envir
     has_output = has_output && drain(child->output, result.output);
     const pid_t ended = ::waitpid(child->pid, &status, WNOHANG);
     if (ended == child->pid || (ended < 0 && errno == ECHILD)) break;
-    if (std::chrono::steady_clock::now() >= started + limit) {
+    const auto now = std::chrono::steady_clock::now();
+    if (is_hurried && is_hurried()) {
+      deadline = std::min(deadline, now + kHurriedLimit);
+      is_hurried = nullptr;
+    }
+    if (now >= deadline) {
       has_timed_out = true;
       ::kill(-child->pid, SIGKILL);
       ::kill(child->pid, SIGKILL);
@@ -149,7 +157,7 @@ asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment envir
       break;
     }
     // SIGCHLD of another child, or one coalesced away, is caught by looking again after a while.
-    timer.expires_at(std::min(started + limit, std::chrono::steady_clock::now() + std::chrono::milliseconds(250)));
+    timer.expires_at(std::min(deadline, now + std::chrono::milliseconds(250)));
     if (has_output) {
       co_await (output.async_wait(asio::posix::stream_descriptor::wait_read, kAwait) || child_ended.async_wait(kAwait) || timer.async_wait(kAwait));
     } else {
@@ -162,7 +170,7 @@ asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment envir
   result.has_succeeded = !has_timed_out && WIFEXITED(status) && WEXITSTATUS(status) == 0;
   if (!result.has_succeeded) {
     if (has_timed_out) {
-      result.problem = "the template " + path + " did not end within " + std::to_string(limit.count()) + " s and was killed";
+      result.problem = "the template " + path + " did not end in time (" + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(deadline - started).count()) + " s) and was killed";
     } else if (WIFSIGNALED(status)) {
       result.problem = "the template " + path + " was ended by signal " + std::to_string(WTERMSIG(status));
     } else {
@@ -176,10 +184,10 @@ asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment envir
 
 }  // namespace
 
-asio::awaitable<ScriptResult> run_script(std::string path, Environment environment, std::chrono::seconds limit) {
+asio::awaitable<ScriptResult> run_script(std::string path, Environment environment, std::chrono::seconds limit, std::function<bool()> is_hurried) {
   const auto executor = co_await asio::this_coro::executor;
   // A coroutine of its own, cut off from the caller's cancellation.
-  co_return co_await asio::co_spawn(executor, run_to_its_end(std::move(path), std::move(environment), limit),
+  co_return co_await asio::co_spawn(executor, run_to_its_end(std::move(path), std::move(environment), limit, std::move(is_hurried)),
                                     asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable));
 }
 

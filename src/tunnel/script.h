@@ -4,6 +4,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <functional>
 #include <string>
 
 #include "src/tunnel/parameters.h"
@@ -18,8 +19,10 @@ struct ScriptResult {
 };
 
 // `/bin/sh path` with `environment` and PATH only. The child leads a process group of its own; when the time is over the group is killed.
-// Completes always, also while the caller's operations are being cancelled: half a template must not be left behind.
-boost::asio::awaitable<ScriptResult> run_script(std::string path, Environment environment, std::chrono::seconds limit);
+// Completes always, also while the caller's operations are being cancelled: half a template must not be left behind. Once
+// `is_hurried` says so (asked every quarter of a second), the limit shrinks to two seconds from then.
+boost::asio::awaitable<ScriptResult> run_script(std::string path, Environment environment, std::chrono::seconds limit,
+                                                std::function<bool()> is_hurried = nullptr);
 
 // Where template `name` is: <home_dir>/template/<name>.sh when there, else <data_dir>/template, else beside a program that runs from
 // its build directory. Empty: nowhere; `searched` lists the places.
