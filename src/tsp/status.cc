@@ -51,6 +51,19 @@ const Row* find(int code) {
   return row == kRows.end() ? nullptr : &*row;
 }
 
+// The size of the character that `text` begins with: 0 when it is a control character (C0, DEL, C1) or no UTF-8 (RFC 3629
+// section 4).
+std::size_t character_size(std::string_view text) {
+  const auto byte = [text](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : static_cast<unsigned char>(0); };
+  const auto is_tail = [&](std::size_t at, unsigned low = 0x80, unsigned high = 0xBF) { return byte(at) >= low && byte(at) <= high; };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return lead >= 0x20 && lead != 0x7F ? 1 : 0;
+  if (lead >= 0xC2 && lead <= 0xDF) return is_tail(1, lead == 0xC2 ? 0xA0 : 0x80) ? 2 : 0;
+  if (lead >= 0xE0 && lead <= 0xEF) return is_tail(1, lead == 0xE0 ? 0xA0 : 0x80, lead == 0xED ? 0x9F : 0xBF) && is_tail(2) ? 3 : 0;
+  if (lead >= 0xF0 && lead <= 0xF4) return is_tail(1, lead == 0xF0 ? 0x90 : 0x80, lead == 0xF4 ? 0x8F : 0xBF) && is_tail(2) && is_tail(3) ? 4 : 0;
+  return 0;
+}
+
 }  // namespace
 
 std::string_view wire_text(int code) {
@@ -65,15 +78,18 @@ std::string explain_status(int code, std::string_view server_text) {
 }
 
 std::string printable(std::string_view text, std::size_t limit) {
+  while (!text.empty() && static_cast<unsigned char>(text.back()) < 0x20) text.remove_suffix(1);  // line ends
   std::string clean;
   clean.reserve(std::min(text.size(), limit));
-  for (const char c : text.substr(0, limit)) {
-    const auto byte = static_cast<unsigned char>(c);
-    clean += byte < 0x20 || byte == 0x7f ? '?' : c;
-  }
-  while (!clean.empty() && (clean.back() == '?' && (text.size() > limit || clean.size() == text.size())) &&
-         static_cast<unsigned char>(text[clean.size() - 1]) < 0x20) {
-    clean.pop_back();  // line ends
+  while (!text.empty() && clean.size() < limit) {
+    const auto size = character_size(text);
+    if (clean.size() + std::max<std::size_t>(size, 1) > limit) break;
+    if (size == 0) {
+      clean += '?';
+    } else {
+      clean += text.substr(0, size);
+    }
+    text.remove_prefix(std::max<std::size_t>(size, 1));
   }
   return clean;
 }
