@@ -48,7 +48,10 @@ class RudpClient {
     std::vector<std::uint8_t> datagram;  // kRetransmit: to be sent
   };
 
-  explicit RudpClient(TimePoint session_start) : start_(session_start) {}
+  // Deployed clients begin there: very old servers read the number little-endian and see the nibble at its other end.
+  static constexpr std::uint32_t kFirstSequence = 0xF00000F0;
+
+  explicit RudpClient(TimePoint session_start, std::uint32_t first_sequence = kFirstSequence) : start_(session_start), next_sequence_(first_sequence) {}
 
   // The datagram to send for the next message. The previous one must be answered.
   std::vector<std::uint8_t> send(std::string_view text, TimePoint now);
@@ -65,7 +68,7 @@ class RudpClient {
   std::vector<std::uint8_t> transmit(TimePoint now);
 
   TimePoint start_;
-  std::uint32_t next_sequence_ = 0xF00000F0;
+  std::uint32_t next_sequence_;
   std::uint32_t sequence_ = 0;
   std::string text_;
   bool is_waiting_ = false;
