@@ -256,7 +256,7 @@ bool Server::open_udp(const ListenAddress& address) {
   boost::system::error_code ignored;
   socket.set_option(asio::socket_base::receive_buffer_size(8 << 20), ignored);
   socket.set_option(asio::socket_base::send_buffer_size(8 << 20), ignored);
-  outer_.push_back(std::unique_ptr<OuterSocket>(new OuterSocket{OuterSocket::Kind::kUdp, address.address.is_v6(), asio::posix::stream_descriptor(io_, socket.release()), {}, {}}));
+  outer_.push_back(std::unique_ptr<OuterSocket>(new OuterSocket{OuterSocket::Kind::kUdp, address.address, asio::posix::stream_descriptor(io_, socket.release()), {}, {}}));
   log_.debug("listening on UDP {}", endpoint_text(address));
   return true;
 }
@@ -288,7 +288,7 @@ void Server::open_protocol41() {
       log_.warn("cannot open a raw socket for v6v4 ({}); such tunnels are not granted", socket.error().message());
       continue;
     }
-    outer_.push_back(std::unique_ptr<OuterSocket>(new OuterSocket{OuterSocket::Kind::kProtocol41, false, asio::posix::stream_descriptor(io_, *socket), {}, {}}));
+    outer_.push_back(std::unique_ptr<OuterSocket>(new OuterSocket{OuterSocket::Kind::kProtocol41, address.address, asio::posix::stream_descriptor(io_, *socket), {}, {}}));
     is_any = true;
   }
   granter_.set_protocol41(is_any);
@@ -382,18 +382,10 @@ Server::OuterSocket* Server::outer_for(const Tunnel& tunnel) {
   const auto kind = tunnel.outer.mode == LeaseMode::kV6V4 ? OuterSocket::Kind::kProtocol41 : OuterSocket::Kind::kUdp;
   OuterSocket* fitting = nullptr;
   for (auto& socket : outer_) {
-    if (socket->kind != kind || socket->is_v6 != tunnel.outer.address.is_v6()) continue;
-    if (!fitting) fitting = socket.get();
-    if (outer_.size() <= 3) break;
-    // Several addresses are listened on: the one that the client speaks to.
-    boost::system::error_code error;
-    sockaddr_storage storage{};
-    socklen_t length = sizeof storage;
-    udp::endpoint bound;
-    if (::getsockname(socket->descriptor.native_handle(), bound.data(), &(length = static_cast<socklen_t>(bound.capacity()))) == 0) {
-      bound.resize(length);
-      if (bound.address() == tunnel.local) return socket.get();
-    }
+    if (socket->kind != kind || socket->bound.is_v6() != tunnel.outer.address.is_v6()) continue;
+    // The one that the client speaks to; before it spoke, any.
+    if (socket->bound == tunnel.local) return socket.get();
+    if (!fitting || socket->bound.is_unspecified()) fitting = socket.get();
   }
   return fitting;
 }

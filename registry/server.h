@@ -56,7 +56,7 @@ class Server {
   struct OuterSocket {
     enum class Kind { kUdp, kProtocol41 };
     Kind kind;
-    bool is_v6;
+    boost::asio::ip::address bound;  // unspecified: all addresses of its family
     boost::asio::posix::stream_descriptor descriptor;
     platform::DatagramBatch incoming;
     platform::DatagramBatch outgoing;
