@@ -3,17 +3,17 @@
 #include "src/tunnel/leftover.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 
-#include "src/config/key_value.h"
-
 namespace sixlink::tunnel {
 namespace {
 
 constexpr std::string_view kTemplate = "TEMPLATE=";
+constexpr std::size_t kLongest = 65536;
 
 boost::system::error_code last_error() { return {errno, boost::system::system_category()}; }
 
@@ -22,6 +22,47 @@ bool is_template_variable(std::string_view line) {
   const auto name = line.substr(0, line.find('='));
   return name.size() < line.size() && (name.starts_with("TSP_") || name.starts_with("SIXLINK_")) &&
          name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == std::string_view::npos;
+}
+
+boost::system::error_code write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const auto size = ::write(fd, text.data(), text.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return last_error();
+    // A full disk may take a part first and say so only at the next call.
+    if (size == 0) return boost::system::errc::make_error_code(boost::system::errc::no_space_on_device);
+    text.remove_prefix(static_cast<std::size_t>(size));
+  }
+  return {};
+}
+
+// The file names a script that we run with our privileges: only one that this user, or root, wrote and nobody else can change is
+// believed, also where run_dir is a directory that others may write to.
+boost::system::result<std::string> read_own_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return last_error();
+  std::string text;
+  boost::system::error_code error;
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) {
+    error = last_error();
+  } else if (!S_ISREG(info.st_mode) || (info.st_uid != ::geteuid() && info.st_uid != 0) || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    error = boost::system::errc::make_error_code(boost::system::errc::operation_not_permitted);
+  }
+  char buffer[4096];
+  while (!error) {
+    const auto size = ::read(fd, buffer, sizeof buffer);
+    if (size == 0) break;
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) {
+      error = last_error();
+    } else if (text.append(buffer, static_cast<std::size_t>(size)).size() > kLongest) {
+      error = boost::system::errc::make_error_code(boost::system::errc::file_too_large);
+    }
+  }
+  ::close(fd);
+  if (error) return error;
+  return text;
 }
 
 }  // namespace
@@ -33,8 +74,7 @@ boost::system::error_code save_leftover(const std::string& path, const Leftover&
   const auto temporary = path + ".new";
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return last_error();
-  const bool is_written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  const auto error = is_written ? boost::system::error_code() : last_error();
+  const auto error = write_all(fd, text);
   ::close(fd);
   if (error || std::rename(temporary.c_str(), path.c_str()) != 0) {
     const auto reason = error ? error : last_error();
@@ -45,11 +85,13 @@ boost::system::error_code save_leftover(const std::string& path, const Leftover&
 }
 
 boost::system::result<std::optional<Leftover>> load_leftover(const std::string& path) {
-  const auto text = config::read_file(path, 65536);
+  const auto text = read_own_file(path);
   if (!text) {
     if (text.error() == boost::system::errc::no_such_file_or_directory) return std::optional<Leftover>();
     return text.error();
   }
+  // Cut off in the middle of a line, its last value would be another one.
+  if (!text->ends_with('\n')) return boost::system::errc::make_error_code(boost::system::errc::bad_message);
   Leftover leftover;
   std::string_view rest = *text;
   while (!rest.empty()) {

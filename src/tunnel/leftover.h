@@ -17,7 +17,8 @@ struct Leftover {
 };
 
 [[nodiscard]] boost::system::error_code save_leftover(const std::string& path, const Leftover& leftover);
-// nullopt: no file, so nothing is left. A file that is damaged is an error (bad_message): its record may still be there.
+// nullopt: no file, so nothing is left. A file that is damaged is an error (bad_message), and so is one that others could have written
+// (operation_not_permitted): its record may still be there.
 boost::system::result<std::optional<Leftover>> load_leftover(const std::string& path);
 
 }  // namespace sixlink::tunnel
