@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -90,6 +91,9 @@ void Background::report(int code, bool detach) {
 
 boost::system::result<PidFile> PidFile::acquire(const std::string& path, long& holder) {
   holder = 0;
+  // A holder that was killed has the lock until the kernel has taken it apart, which for one with a TUN takes a while: who starts us
+  // right after a kill -9 must not be told that it still runs.
+  int waits = 10;
   // The file may be removed by the holder between open and lock; then what was locked is no longer at the path.
   for (int attempt = 0; attempt < 10; ++attempt) {
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -99,7 +103,12 @@ boost::system::result<PidFile> PidFile::acquire(const std::string& path, long& h
       char text[32] = {};
       if (::read(fd, text, sizeof text - 1) > 0) holder = ::strtol(text, nullptr, 10);
       ::close(fd);
-      return error;
+      if (error != boost::system::errc::operation_would_block || waits-- == 0) return error;
+      holder = 0;
+      attempt = 0;
+      const timespec pause{0, 100'000'000};
+      ::nanosleep(&pause, nullptr);
+      continue;
     }
     struct stat locked {};
     struct stat at_path {};
