@@ -15,6 +15,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <system_error>
@@ -36,13 +37,29 @@ struct LookUp {
   boost::system::result<std::vector<asio::ip::address>> result = boost::system::error_code(asio::error::timed_out);
 };
 
+// Asio's category for these codes has no texts.
+// Boost's base has a protected destructor and friends, which gcc takes for an accessible one.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+class ResolverCategory final : public boost::system::error_category {
+ public:
+  const char* name() const noexcept override { return "resolver"; }
+  std::string message(int code) const override { return ::gai_strerror(code); }
+};
+#pragma GCC diagnostic pop
+
+const boost::system::error_category& resolver_category() {
+  static const ResolverCategory category;
+  return category;
+}
+
 boost::system::result<std::vector<asio::ip::address>> look_up(const std::string& host) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
   if (const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &list); code != 0) {
-    return boost::system::error_code(code, asio::error::get_addrinfo_category());
+    return code == EAI_SYSTEM ? boost::system::error_code(errno, boost::system::system_category()) : boost::system::error_code(code, resolver_category());
   }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, &::freeaddrinfo);
   std::vector<asio::ip::address> addresses;
