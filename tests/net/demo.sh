@@ -182,6 +182,7 @@ nothing_left() {
 
 keep() {
   local self="bash tests/net/demo.sh"
+  if [ "$BUILD" != "$ROOT/build" ]; then self="BUILD=${BUILD#"$ROOT/"} $self"; fi
   {
     echo "PREFIX=$PREFIX"
     echo "TEMP=$TEMP"
@@ -216,13 +217,18 @@ read_kept() {
 
 # Runs this script again inside the user namespace of the demo, if it was made in one.
 enter_kept() {
-  if [ -n "${SIXLINK_DEMO_INSIDE:-}" ] || [ "$OWNER" = 0 ]; then return; fi
+  if [ -n "${SIXLINK_DEMO_INSIDE:-}" ]; then
+    cd "$SIXLINK_DEMO_INSIDE" || exit 1  # a new mount namespace begins at /
+    return
+  fi
+  if [ "$OWNER" = 0 ]; then return; fi
   if ! is_running "$HOLDER"; then
     rm -rf "$TEMP" "$KEPT"
     echo "demo: it has ended by itself; its files are removed"
     exit 0
   fi
-  SIXLINK_DEMO_INSIDE=1 exec nsenter --preserve-credentials --user --mount --net -t "$HOLDER" -- \
+  # Not into the holder's network: its namespace is emptied by --clean.
+  SIXLINK_DEMO_INSIDE=$PWD exec nsenter --preserve-credentials --user --mount -t "$HOLDER" -- \
     bash "$ROOT/tests/net/demo.sh" "$@"
 }
 
@@ -310,7 +316,7 @@ main() {
   if [ "${KEEP:-}" = 1 ]; then
     keep "$web_pid"
     trap - EXIT INT TERM HUP
-    echo "demo: OK, kept up; 'bash tests/net/demo.sh --clean' takes it away"
+    echo "demo: OK and kept up"
     return
   fi
   stop_everything "$web_pid"

@@ -19,7 +19,7 @@ write_registry_config registry2 prefix=2001:db8:43::/48
 run_registry registry2
 
 set_hosts client "198.51.100.99 broker-a"
-write_client_config home client "server=broker-a broker-b" keepalive_interval=5
+write_client_config home client "server=broker-a broker-b" keepalive_interval=5 tunnel_mode=v6udpv4
 spawn_client home
 check "brokers: not up while every name is dead or unknown" wait_for 25 last_error_matches home .
 check_equal "brokers: status 1" 1 "$(exit_status client home status)"

@@ -19,8 +19,9 @@ class Mismatch(Exception):
 class RudpSession:
     """One client session. Sends each message once, and waits for its answer."""
 
-    def __init__(self, server, port=TSP_PORT, timeout=5.0):
+    def __init__(self, server, port=TSP_PORT, timeout=5.0, source_port=0):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("", source_port))
         self.socket.connect((server, port))
         self.socket.settimeout(timeout)
         self.sequence = FIRST_SEQUENCE
