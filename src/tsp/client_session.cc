@@ -2,6 +2,8 @@
 // The client's side of one TSP session.
 #include "src/tsp/client_session.h"
 
+#include <algorithm>
+
 #include "src/tsp/digest_md5.h"
 #include "src/tsp/status.h"
 
@@ -24,11 +26,14 @@ std::string join(const std::vector<std::string>& words) {
 ClientSession::Output ClientSession::fail(FailureKind kind, std::string message, int status) {
   state_ = State::kDone;
   Output output;
+  // The broker's words are in it, and a user's script or syslog may take the message for a format.
+  std::replace(message.begin(), message.end(), '%', '?');
   output.failure = Failure{kind, status, std::move(message), {}};
   return output;
 }
 
 ClientSession::Output ClientSession::fail_with(const StatusLine& status) {
+  if (status.code == kSuccess) return fail(FailureKind::kBadReply, "the broker reports a success where something else was due", status.code);
   if (is_redirect(status.code)) {
     auto brokers = parse_redirect(status.rest);
     if (!brokers) return fail(FailureKind::kBadReply, "the broker redirects, but " + brokers.error().message, status.code);
@@ -43,6 +48,10 @@ ClientSession::Output ClientSession::fail_with(const StatusLine& status) {
     case kVersionNotSupported: kind = FailureKind::kVersion; break;
     case kModeNotSupported:
       kind = FailureKind::kModeNotOffered;
+      if (profile_.request.client_address.is_v6() && profile_.request.mode != Mode::kV4V6) {
+        message += ". The negotiation went over IPv6; a tunnel of IPv6 in IPv4 needs a broker that is reached over IPv4";
+        break;
+      }
       // The usual reason that a client is on TCP at all.
       if (profile_.transport == Transport::kTcp && profile_.request.mode != Mode::kV6V4) {
         message += ". The negotiation went over TCP because UDP did not get through; v6udpv4 carries its packets in UDP and cannot"

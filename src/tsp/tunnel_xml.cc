@@ -244,14 +244,16 @@ XmlResult<CreateRequest> parse_create(std::string_view xml) {
   request.is_proxy = lower(attribute(*tunnel, "proxy")) == "yes";
   const auto* client = child(tunnel, "client");
   if (!client) return problem("the request has no <client>");
+  // A client that negotiates over IPv6 has its IPv6 address here, whatever it asks for.
   const bool wants_v6 = *mode == Mode::kV4V6;
-  const auto* address = address_element(client, wants_v6 ? "ipv6" : "ipv4");
-  if (address && !wants_v6) {
-    const auto v4 = parse_v4(text_of(*address));
+  const auto* v4_address = address_element(client, "ipv4");
+  const auto* v6_address = address_element(client, "ipv6");
+  if (v4_address && !wants_v6) {
+    const auto v4 = parse_v4(text_of(*v4_address));
     if (!v4 || !is_outer_unicast(*v4)) return problem("the client's IPv4 address is not usable", kInvalidIpv4);
     request.client_address = *v4;
-  } else if (address) {
-    const auto v6 = net::parse_v6(text_of(*address));
+  } else if (v6_address) {
+    const auto v6 = net::parse_v6(text_of(*v6_address));
     if (!v6 || v6->is_unspecified() || v6->is_multicast()) return problem("the client's IPv6 address is not usable", kInvalidIpv6);
     request.client_address = *v6;
   } else {
@@ -341,7 +343,8 @@ XmlResult<BrokerList> parse_redirect(std::string_view xml) {
     if (brokers.size() == kMostBrokers) return problem("the redirection lists more than 50 brokers");
     auto text = std::string(text_of(*e));
     const auto server = net::ServerAddress::parse(text);
-    if (!server) return problem("the redirection names no usable broker: \"" + printable(text) + "\"");
+    // A zone means nothing on another machine, and its text may be anything.
+    if (!server || text.find('%') != std::string::npos) return problem("the redirection names no usable broker: \"" + printable(text) + "\"");
     brokers.push_back(*server);
   }
   if (brokers.empty()) return problem("the redirection names no broker");

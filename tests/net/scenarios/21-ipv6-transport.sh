@@ -8,7 +8,7 @@
 
 begin "$@"
 topology
-start_registry
+start_registry "listen=0.0.0.0 [::]"
 
 registry_v6=2001:db8:99::1
 write_client_config six web server="[$registry_v6]"
