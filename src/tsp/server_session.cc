@@ -144,8 +144,10 @@ ServerSession::Output ServerSession::on_digest_response(std::string_view message
 }
 
 ServerSession::Output ServerSession::on_xml(std::string_view, const Content& content) {
-  const auto refuse = [this](int status, std::string_view why) {
-    auto output = refused(status);
+  // Not refused(): a request that is being granted stays so, whatever comes meanwhile.
+  const auto refuse = [](int status, std::string_view why) {
+    Output output;
+    output.reply = with_content_length(status_line(status));
     output.rejection = why;
     return output;
   };
