@@ -101,10 +101,10 @@ boost::system::result<Child> spawn(const std::string& path, const Environment& e
   return Child{pid, ends[0]};
 }
 
-// Appends what is there; false at the end of the output.
+// Appends what is there; false at the end of the output. A script that never stops writing must not hold the event loop.
 bool drain(int fd, std::string& output) {
   char buffer[4096];
-  for (;;) {
+  for (int reads = 0; reads < 64; ++reads) {
     const auto size = ::read(fd, buffer, sizeof buffer);
     if (size > 0) {
       output.append(buffer, static_cast<std::size_t>(size));
@@ -113,6 +113,7 @@ bool drain(int fd, std::string& output) {
       return size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
     }
   }
+  return true;
 }
 
 bool is_readable_file(const std::string& path) { return ::access(path.c_str(), R_OK) == 0; }
