@@ -26,11 +26,14 @@ void pass_on(int signal) {
   if (child_pid > 0) ::kill(static_cast<pid_t>(child_pid), signal);
 }
 
-[[noreturn]] void wait_as_parent(pid_t child, int fd, int lost_code) {
+constexpr int kPassedOn[] = {SIGINT, SIGTERM, SIGHUP};
+
+[[noreturn]] void wait_as_parent(pid_t child, int fd, int lost_code, const sigset_t& mask) {
   child_pid = child;
   struct sigaction action {};
   action.sa_handler = &pass_on;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
+  for (const int signal : kPassedOn) ::sigaction(signal, &action, nullptr);
+  ::sigprocmask(SIG_SETMASK, &mask, nullptr);
   unsigned char code = 0;
   for (;;) {
     const auto size = ::read(fd, &code, 1);
@@ -52,17 +55,25 @@ boost::system::result<Background> Background::fork(int lost_code) {
   ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
   ::fcntl(ends[1], F_SETFD, FD_CLOEXEC);
   std::fflush(nullptr);
+  // A signal right after the fork would end the parent alone, and the child would go on unseen.
+  sigset_t passed_on;
+  sigset_t before;
+  ::sigemptyset(&passed_on);
+  for (const int signal : kPassedOn) ::sigaddset(&passed_on, signal);
+  ::sigprocmask(SIG_BLOCK, &passed_on, &before);
   const pid_t child = ::fork();
   if (child < 0) {
     const auto error = last_error();
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
     ::close(ends[0]);
     ::close(ends[1]);
     return error;
   }
   if (child > 0) {
     ::close(ends[1]);
-    wait_as_parent(child, ends[0], lost_code);
+    wait_as_parent(child, ends[0], lost_code, before);
   }
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
   ::close(ends[0]);
   return Background(ends[1]);
 }
