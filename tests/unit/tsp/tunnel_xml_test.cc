@@ -205,7 +205,9 @@ TEST_CASE("xml: a create with unusable values is refused with its status") {
       {">10.99.0.2<", ">10.99.0.256<", 501},
       {">10.99.0.2<", ">0.0.0.0<", 501},
       {">10.99.0.2<", ">239.1.1.1<", 501},
-      {"type=\"ipv4\"", "type=\"ipv6\"", 501},
+      {"type=\"ipv4\"", "type=\"dn\"", 501},
+      // An IPv6 address is taken whatever is asked for, but it must be one.
+      {"type=\"ipv4\"", "type=\"ipv6\"", 502},
       {"type=\"v6anyv4\"", "type=\"v4v6\"", 502},
       {"interval=\"30\"", "interval=\"-30\"", 500},
       {"interval=\"30\"", "interval=\"99999999999\"", 500},
