@@ -11,9 +11,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
 
+#include "src/net/outer_address.h"
 #include "src/tsp/status.h"
-#include "src/tunnel/leftover.h"
-#include "src/tunnel/script.h"
 
 namespace sixlink::registry {
 namespace {
@@ -26,7 +25,6 @@ using Clock = std::chrono::steady_clock;
 using datapath::Drop;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
-constexpr std::chrono::seconds kTemplateLimit{60};
 // How often expired leases and deleted users are looked for, and activity is written to disk.
 constexpr std::chrono::seconds kMaintenanceInterval{30};
 constexpr std::size_t kMostExpired = 1000;
@@ -58,14 +56,7 @@ std::string make_nonce() {
   return text;
 }
 
-asio::ip::address unmapped(const asio::ip::address& address) {
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-  return address;
-}
-
-std::string endpoint_text(const ListenAddress& address) {
-  return (address.address.is_v6() ? "[" + address.address.to_string() + "]" : address.address.to_string()) + ":" + std::to_string(address.port);
-}
+std::string endpoint_text(const ListenAddress& address) { return net::endpoint_text(address.address, address.port); }
 
 // The payload of an IPv4 packet from a raw socket; empty: malformed.
 std::span<const std::uint8_t> ipv4_payload(std::span<const std::uint8_t> packet) {
@@ -109,6 +100,7 @@ Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, 
       store_(store),
       book_(book),
       settings_(std::move(settings)),
+      template_({config.template_name, "", settings_.data_dir, config.run_dir + "/" + config.instance_name(), settings_.verbosity}, log),
       policy_(policy_of(config)),
       credentials_(std::make_unique<StoreCredentials>(store, log, config.realm)),
       tunnels_({config.leases.prefix, book.broker_address(), static_cast<std::size_t>(config.mtu)}),
@@ -130,10 +122,6 @@ Server::~Server() {
   if (interface_) interface_->release();
 }
 
-std::string Server::run_path(const char* suffix) const { return config_.run_dir + "/" + config_.instance_name() + suffix; }
-
-tunnel::TemplateContext Server::template_context() const { return {settings_.data_dir, run_path(".record"), settings_.verbosity}; }
-
 void Server::stop() {
   is_stopping_ = true;
   stop_signal_.expires_at(Clock::time_point::min());
@@ -143,7 +131,7 @@ void Server::stop() {
 void Server::maintain_now() { maintenance_.cancel(); }
 
 asio::awaitable<int> Server::run() {
-  co_await remove_leftovers();
+  co_await template_.remove_leftovers();
   int code = 1;
   if (open_sockets() && co_await create_interface()) {
     for (const auto& lease : book_.all()) tunnels_.put(lease);
@@ -162,23 +150,6 @@ asio::awaitable<int> Server::run() {
   co_return code;
 }
 
-asio::awaitable<void> Server::remove_leftovers() {
-  const auto path = run_path(".tunnel");
-  const auto leftover = tunnel::load_leftover(path);
-  if (!leftover) {
-    log_.warn("cannot read {}, which an earlier run left: {}; check routes and sysctls by hand, then remove it", path, leftover.error().message());
-    co_return;
-  }
-  if (!*leftover) co_return;
-  log_.info("an earlier run ended without cleaning up; removing what it left first");
-  const auto result = co_await tunnel::run_script((*leftover)->template_path, (*leftover)->environment, kTemplateLimit);
-  if (result.has_succeeded) {
-    ::unlink(path.c_str());
-  } else {
-    log_.error("cannot remove what an earlier run left: {}; it is tried again at the next start", result.problem);
-  }
-}
-
 asio::awaitable<bool> Server::create_interface() {
   auto tun = platform::open_tun(config_.interface);
   if (!tun) {
@@ -193,22 +164,9 @@ asio::awaitable<bool> Server::create_interface() {
   parameters_.prefix = config_.leases.prefix;
   parameters_.mtu = config_.mtu;
   parameters_.default_route = tunnel::DefaultRoute::kNo;
-  std::string searched;
-  template_path_ = tunnel::find_template(config_.template_name, "", settings_.data_dir, searched);
-  if (template_path_.empty()) {
-    log_.critical("no template \"{}\": looked for {}", config_.template_name, searched);
-    co_return false;
-  }
-  const tunnel::Leftover leftover{template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kTeardown)};
-  if (const auto error = tunnel::save_leftover(run_path(".tunnel"), leftover)) {
-    log_.critical("cannot write {}, which is needed to clean up after a crash: {}", run_path(".tunnel"), error.message());
-    co_return false;
-  }
-  needs_teardown_ = true;
-  const auto script = co_await tunnel::run_script(template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kCreate), kTemplateLimit);
-  log_.debug("template: {}", tsp::printable(script.output, 4000));
-  if (!script.has_succeeded) {
-    log_.critical("{}", script.problem);
+  const auto problem = co_await template_.create(parameters_, [this] { return is_stopping_; });
+  if (!problem.empty()) {
+    log_.critical("{}", problem);
     co_return false;
   }
   interface_ = std::make_unique<asio::posix::stream_descriptor>(io_, tun_->fd());
@@ -218,14 +176,7 @@ asio::awaitable<bool> Server::create_interface() {
 asio::awaitable<void> Server::tear_down() {
   boost::system::error_code ignored;
   for (auto& acceptor : acceptors_) acceptor->close(ignored);
-  if (!needs_teardown_) co_return;
-  const auto result = co_await tunnel::run_script(template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kTeardown), kTemplateLimit);
-  if (result.has_succeeded) {
-    ::unlink(run_path(".tunnel").c_str());
-    needs_teardown_ = false;
-  } else {
-    log_.error("taking the interface down failed: {}", result.problem);
-  }
+  co_await template_.tear_down();
 }
 
 bool Server::open_sockets() {
@@ -334,7 +285,7 @@ void Server::read_outer(OuterSocket& socket, std::size_t index) {
 
 void Server::on_packet(OuterSocket& socket, const platform::DatagramBatch::Datagram& datagram, std::span<const std::uint8_t> packet, WallSeconds now) {
   const bool is_udp = socket.kind == OuterSocket::Kind::kUdp;
-  const Outer outer{is_udp ? LeaseMode::kV6UdpV4 : LeaseMode::kV6V4, unmapped(datagram.peer.address()), is_udp ? datagram.peer.port() : std::uint16_t{0}};
+  const Outer outer{is_udp ? LeaseMode::kV6UdpV4 : LeaseMode::kV6V4, net::unmapped(datagram.peer.address()), is_udp ? datagram.peer.port() : std::uint16_t{0}};
   const auto verdict = tunnels_.from_client(outer, datagram.local, packet, now);
   if (!verdict.drop) {
     write_interface(packet);

@@ -26,7 +26,7 @@
 #include "registry/store/store.h"
 #include "src/log/log.h"
 #include "src/tsp/server_session.h"
-#include "src/tunnel/parameters.h"
+#include "src/tunnel/template_runner.h"
 
 namespace sixlink::registry {
 
@@ -64,7 +64,6 @@ class Server {
   class StoreCredentials;
 
   boost::asio::awaitable<bool> create_interface();
-  boost::asio::awaitable<void> remove_leftovers();
   boost::asio::awaitable<void> tear_down();
   boost::asio::awaitable<void> maintain();
   bool open_sockets();
@@ -89,8 +88,6 @@ class Server {
   void save_activity();
   void expire_leases(WallSeconds now);
   void report_rejections();
-  tunnel::TemplateContext template_context() const;
-  std::string run_path(const char* suffix) const;
 
   boost::asio::io_context& io_;
   const Config& config_;
@@ -98,6 +95,7 @@ class Server {
   Store& store_;
   LeaseBook& book_;
   Settings settings_;
+  tunnel::TemplateRunner template_;
   tsp::ServerPolicy policy_;
   std::unique_ptr<StoreCredentials> credentials_;
   TunnelServer tunnels_;
@@ -108,8 +106,6 @@ class Server {
   boost::asio::steady_timer stop_signal_;
   boost::asio::steady_timer maintenance_;
   bool is_stopping_ = false;
-  bool needs_teardown_ = false;
-  std::string template_path_;
   tunnel::TunnelParameters parameters_;
   std::unique_ptr<platform::TunDevice> tun_;
   std::unique_ptr<boost::asio::posix::stream_descriptor> interface_;

@@ -2,7 +2,7 @@
 // All RUDP sessions of the broker.
 #include "registry/broker/rudp_sessions.h"
 
-#include "src/net/prefix.h"
+#include "src/net/outer_address.h"
 
 namespace sixlink::registry {
 namespace {
@@ -19,13 +19,8 @@ std::size_t RudpSessions::KeyHash::operator()(const Key& key) const {
   return std::hash<udp::endpoint>()(key.peer) * 31 + std::hash<address>()(key.local);
 }
 
-address RudpSessions::quota_address(const address& peer) {
-  if (peer.is_v4()) return peer;
-  return net::mask(peer.to_v6(), 64);
-}
-
 void RudpSessions::erase(List::iterator session) {
-  const auto quota = per_address_.find(quota_address(session->key.peer.address()).to_string());
+  const auto quota = per_address_.find(net::quota_address(session->key.peer.address()).to_string());
   if (quota != per_address_.end() && --quota->second == 0) per_address_.erase(quota);
   sessions_.erase(session->key);
   by_age_.erase(session);
@@ -50,7 +45,7 @@ RudpSessions::Session* RudpSessions::find_or_create(const Key& key, std::size_t 
     hooks_.rejected(key.peer.address(), "message outside a session");
     return nullptr;
   }
-  auto& held = per_address_[quota_address(key.peer.address()).to_string()];
+  auto& held = per_address_[net::quota_address(key.peer.address()).to_string()];
   if (held >= settings_.most_per_address) {
     hooks_.rejected(key.peer.address(), "too many sessions from one address");
     return nullptr;

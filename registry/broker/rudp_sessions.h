@@ -66,7 +66,6 @@ class RudpSessions {
   void handle(Session& session, const tsp::RudpMessage& message);
   void reply(Session& session, std::string text, std::uint32_t timestamp);
   void erase(List::iterator session);
-  static boost::asio::ip::address quota_address(const boost::asio::ip::address& peer);
 
   Settings settings_;
   const tsp::ServerPolicy& policy_;

@@ -11,7 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
-#include "src/net/prefix.h"
+#include "src/net/outer_address.h"
 
 namespace sixlink::registry {
 namespace {
@@ -27,11 +27,6 @@ constexpr std::chrono::seconds kSessionLimit{60};
 constexpr std::chrono::seconds kLingerLimit{5};
 // Deployed clients read "200 Success" apart from rspauth, or hang (man/sixlink-tsp.7).
 constexpr std::chrono::milliseconds kRspauthPause{200};
-
-asio::ip::address unmapped(const asio::ip::address& address) {
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-  return address;
-}
 
 }  // namespace
 
@@ -67,8 +62,8 @@ void TcpSessions::listen(tcp::acceptor& acceptor) {
       return;
     }
     boost::system::error_code gone;
-    const auto peer = unmapped(socket.remote_endpoint(gone).address());
-    const auto quota = peer.is_v6() ? asio::ip::address(net::mask(peer.to_v6(), 64)).to_string() : peer.to_string();
+    const auto peer = net::unmapped(socket.remote_endpoint(gone).address());
+    const auto quota = net::quota_address(peer).to_string();
     const auto held = per_address_.find(quota);
     if (gone) {
       // Closed again already.
@@ -107,8 +102,8 @@ asio::awaitable<void> TcpSessions::converse(tcp::socket& socket) {
   boost::system::error_code ignored;
   socket.set_option(tcp::no_delay(true), ignored);
   const auto remote = socket.remote_endpoint(ignored);
-  const auto peer = unmapped(remote.address());
-  const auto local = unmapped(socket.local_endpoint(ignored).address());
+  const auto peer = net::unmapped(remote.address());
+  const auto local = net::unmapped(socket.local_endpoint(ignored).address());
   tsp::ServerSession session(policy_, credentials_, tsp::Transport::kTcp, hooks_.make_nonce());
   tsp::Framer framer(tsp::Framer::Side::kServer);
   asio::steady_timer pause(socket.get_executor());

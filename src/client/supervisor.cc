@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "src/client/candidates.h"
+#include "src/net/outer_address.h"
 #include "src/net/resolve.h"
 #include "src/tsp/status.h"
-#include "src/tunnel/leftover.h"
 
 namespace sixlink::client {
 namespace {
@@ -30,8 +30,6 @@ using std::chrono::seconds;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 constexpr seconds kResolveLimit{15};
-constexpr seconds kTemplateLimit{60};
-constexpr seconds kTeardownLimit{20};
 // Brokers that one attempt visits, redirections included: a ring of them must end.
 constexpr std::size_t kMostBrokers = 16;
 
@@ -75,10 +73,6 @@ tunnel::DefaultRoute default_route_of(DefaultRoute route) {
 
 std::string_view name_of(tsp::Transport transport) { return transport == tsp::Transport::kRudp ? "UDP" : "TCP"; }
 
-std::string endpoint_text(const asio::ip::address& address, int port) {
-  return (address.is_v6() ? "[" + address.to_string() + "]" : address.to_string()) + ":" + std::to_string(port);
-}
-
 double in_milliseconds(microseconds time) { return static_cast<double>(time.count()) / 1000.0; }
 
 }  // namespace
@@ -97,11 +91,8 @@ Supervisor::Supervisor(asio::io_context& io, const Config& config, spdlog::logge
       settings_(std::move(settings)),
       stop_signal_(io, Clock::time_point::max()),
       wake_(io),
+      template_({config.template_name, config.home_dir, settings_.data_dir, config.run_dir + "/" + config.instance_name(), settings_.verbosity}, log),
       retry_(config.retry_delay, config.retry_delay_max, random_value<std::uint64_t>()) {}
-
-std::string Supervisor::run_path(const char* suffix) const { return config_.run_dir + "/" + config_.instance_name() + suffix; }
-
-tunnel::TemplateContext Supervisor::template_context() const { return {config_.home_dir, run_path(".record"), settings_.verbosity}; }
 
 void Supervisor::enter(State state) {
   if (status_.state == state) return;
@@ -116,7 +107,7 @@ void Supervisor::stop() {
 }
 
 asio::awaitable<int> Supervisor::run() {
-  co_await remove_leftovers();
+  co_await template_.remove_leftovers();
   int code = kExitOk;
   while (!is_stopping_) {
     attempt_started_ = Clock::now();
@@ -149,23 +140,6 @@ asio::awaitable<int> Supervisor::run() {
   }
   enter(State::kStopping);
   co_return code;
-}
-
-asio::awaitable<void> Supervisor::remove_leftovers() {
-  const auto path = run_path(".tunnel");
-  const auto leftover = tunnel::load_leftover(path);
-  if (!leftover) {
-    log_.warn("cannot read {}, which an earlier run left: {}; check by hand for routes and addresses that it created, then remove it", path, leftover.error().message());
-    co_return;
-  }
-  if (!*leftover) co_return;
-  log_.info("an earlier run ended without cleaning up; removing what it left first");
-  const auto result = co_await tunnel::run_script((*leftover)->template_path, (*leftover)->environment, kTemplateLimit);
-  if (!result.has_succeeded) {
-    log_.error("cannot remove what an earlier run left: {}; it is tried again at the next start", result.problem);
-    co_return;
-  }
-  ::unlink(path.c_str());
 }
 
 asio::awaitable<Supervisor::Failed> Supervisor::attempt() {
@@ -233,7 +207,7 @@ asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::negotiate_any(std
     }
     for (const auto& target : candidates(config_, *addresses, server.port)) {
       enter(State::kNegotiating);
-      const auto where = server.text + " (" + endpoint_text(target.address, target.port) + ", " + std::string(name_of(target.transport)) + ")";
+      const auto where = server.text + " (" + net::endpoint_text(target.address, target.port) + ", " + std::string(name_of(target.transport)) + ")";
       log_.debug("negotiating with {}", where);
       const auto negotiation_started = Clock::now();
       auto negotiation = co_await negotiate_versions(target, server);
@@ -280,19 +254,9 @@ asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::create(Grant gran
   tun_ = *std::move(tun);
   parameters_.interface = tun_->name();
 
-  std::string searched;
-  template_path_ = tunnel::find_template(config_.template_name, config_.home_dir, settings_.data_dir, searched);
-  if (template_path_.empty()) co_return Failed{kExitInterface, "no template \"" + config_.template_name + "\": looked for " + searched};
-  const tunnel::Leftover leftover{template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kTeardown)};
-  if (const auto error = tunnel::save_leftover(run_path(".tunnel"), leftover)) {
-    co_return Failed{kExitInterface, "cannot write " + run_path(".tunnel") + ", which is needed to clean up after a crash: " + error.message()};
-  }
-  needs_teardown_ = true;
-  const auto script = co_await tunnel::run_script(template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kCreate), kTemplateLimit,
-                                                 [this] { return is_stopping_; });
-  status_.timings.template_run = script.duration;
-  log_.debug("template: {}", tsp::printable(script.output, 4000));
-  if (!script.has_succeeded) co_return Failed{kExitInterface, script.problem};
+  const auto problem = co_await template_.create(parameters_, [this] { return is_stopping_; });
+  status_.timings.template_run = template_.create_duration();
+  if (!problem.empty()) co_return Failed{kExitInterface, problem};
   start_datapath(std::move(*negotiation.socket));
   on_up(grant);
   co_return std::nullopt;
@@ -381,17 +345,9 @@ asio::awaitable<Supervisor::Failed> Supervisor::keep_alive() {
 
 asio::awaitable<void> Supervisor::tear_down() {
   keepalive_.reset();
-  if (needs_teardown_) {
+  if (tun_ || datapath_) {
     enter(State::kTearingDown);
-    const auto result = co_await tunnel::run_script(template_path_, tunnel::template_environment(parameters_, template_context(), tunnel::Operation::kTeardown), kTeardownLimit);
-    if (result.has_succeeded) {
-      ::unlink(run_path(".tunnel").c_str());
-      needs_teardown_ = false;
-      log_.info("tunnel on {} taken down", parameters_.interface);
-    } else {
-      // The record stays: the next teardown or start undoes the rest.
-      log_.error("taking the tunnel down failed: {}", result.problem);
-    }
+    if (co_await template_.tear_down() && datapath_) log_.info("tunnel on {} taken down", parameters_.interface);
   }
   if (datapath_) status_.counters = datapath_->counters();
   datapath_.reset();

@@ -21,7 +21,7 @@
 #include "src/tunnel/negotiator.h"
 #include "src/tunnel/parameters.h"
 #include "src/tunnel/retry.h"
-#include "src/tunnel/script.h"
+#include "src/tunnel/template_runner.h"
 
 namespace sixlink::client {
 
@@ -57,7 +57,6 @@ class Supervisor {
   };
   struct Grant;
 
-  boost::asio::awaitable<void> remove_leftovers();
   // Ends only by a failure; holds the tunnel while it is up.
   boost::asio::awaitable<Failed> attempt();
   boost::asio::awaitable<std::optional<Failed>> negotiate_any(std::optional<Grant>& grant);
@@ -70,8 +69,6 @@ class Supervisor {
   void start_datapath(boost::asio::ip::udp::socket socket);
   void on_up(const Grant& grant);
   tsp::ClientProfile profile(const net::ServerAddress& server) const;
-  tunnel::TemplateContext template_context() const;
-  std::string run_path(const char* suffix) const;
 
   boost::asio::io_context& io_;
   const Config& config_;
@@ -79,13 +76,12 @@ class Supervisor {
   Settings settings_;
   boost::asio::steady_timer stop_signal_;
   boost::asio::steady_timer wake_;
+  tunnel::TemplateRunner template_;
   tunnel::RetrySchedule retry_;
   log::RateLimit socket_error_limit_{3, std::chrono::seconds(60)};
 
   bool is_stopping_ = false;
   bool was_up_ = false;
-  bool needs_teardown_ = false;
-  std::string template_path_;
   tunnel::TunnelParameters parameters_;
   std::unique_ptr<platform::TunDevice> tun_;  // until the datapath takes it
   std::unique_ptr<datapath::PlainTunnel> datapath_;

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One tunnel's template from creation to teardown, and the teardown of what an earlier run left behind.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <string>
+
+#include "src/tunnel/parameters.h"
+#include "src/tunnel/script.h"
+
+namespace sixlink::tunnel {
+
+class TemplateRunner {
+ public:
+  struct Settings {
+    std::string template_name;
+    std::string home_dir;  // TSP_HOME_DIR and the first place to look; may be empty
+    std::string data_dir;  // the installation's
+    std::string run_path;  // run_dir and the instance's name, without a suffix: ".record" and ".tunnel" are below it
+    int verbosity = 0;
+  };
+
+  // `log` outlives the runner.
+  TemplateRunner(Settings settings, spdlog::logger& log) : settings_(std::move(settings)), log_(log) {}
+
+  // At start: undoes what a run left that ended without a goodbye. A failure is logged; the next start tries again.
+  boost::asio::awaitable<void> remove_leftovers();
+
+  // Creates the tunnel's addresses and routes on its interface, which exists already. Empty: done. Otherwise what failed, for the user;
+  // tear_down() is to be called in either case, while the interface is still there.
+  boost::asio::awaitable<std::string> create(TunnelParameters parameters, std::function<bool()> is_hurried);
+
+  // Undoes create(); nothing when there was none. False: something is left (logged), and the next teardown or start undoes it.
+  boost::asio::awaitable<bool> tear_down();
+
+  std::chrono::milliseconds create_duration() const { return create_duration_; }
+
+ private:
+  TemplateContext context() const;
+  std::string leftover_path() const { return settings_.run_path + ".tunnel"; }
+
+  Settings settings_;
+  spdlog::logger& log_;
+  std::string path_;
+  TunnelParameters parameters_;
+  bool needs_teardown_ = false;
+  std::chrono::milliseconds create_duration_{0};
+};
+
+}  // namespace sixlink::tunnel
