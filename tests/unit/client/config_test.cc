@@ -11,7 +11,7 @@
 
 #include "src/config/build_info.h"
 #include "src/client/config_legacy.h"
-#include "tests/unit/log/temporary_directory.h"
+#include "tests/unit/temporary_directory.h"
 
 using namespace sixlink;
 using namespace sixlink::client;

@@ -9,7 +9,7 @@
 #include "src/client/config.h"
 #include "src/client/config_legacy.h"
 #include "src/client/options.h"
-#include "tests/unit/log/temporary_directory.h"
+#include "tests/unit/temporary_directory.h"
 
 using namespace sixlink;
 using namespace sixlink::client;

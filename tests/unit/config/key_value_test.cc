@@ -7,7 +7,7 @@
 #include <fstream>
 #include <random>
 
-#include "tests/unit/log/temporary_directory.h"
+#include "tests/unit/temporary_directory.h"
 
 using namespace sixlink;
 using namespace std::string_literals;

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "src/log/line_formatter.h"
-#include "tests/unit/log/temporary_directory.h"
+#include "tests/unit/temporary_directory.h"
 
 using namespace sixlink;
 using namespace std::chrono_literals;

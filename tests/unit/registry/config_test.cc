@@ -7,7 +7,7 @@
 #include <string>
 
 #include "registry/init.h"
-#include "tests/unit/store/temporary_directory.h"
+#include "tests/unit/temporary_directory.h"
 
 using namespace sixlink;
 using namespace sixlink::registry;

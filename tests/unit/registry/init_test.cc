@@ -12,7 +12,7 @@
 #include "registry/config.h"
 #include "registry/store/store.h"
 #include "tests/unit/store/file_size_limit.h"
-#include "tests/unit/store/temporary_directory.h"
+#include "tests/unit/temporary_directory.h"
 
 using namespace sixlink;
 using namespace sixlink::registry;

@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "registry/store/store.h"
-#include "tests/unit/store/temporary_directory.h"
+#include "tests/unit/temporary_directory.h"
 
 using namespace sixlink::registry;
 using sixlink::test::TemporaryDirectory;
