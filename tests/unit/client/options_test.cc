@@ -163,5 +163,5 @@ TEST_CASE("options: the help has every option and command, each once") {
     CHECK(contains(text, spec.help));
   }
   for (const auto& spec : command_specs()) CHECK(contains(text, "\n  " + std::string(spec.name) + " "));
-  CHECK(contains(text, config::config_dir()));
+  CHECK(contains(text, sixlink::config::config_dir()));
 }
