@@ -92,6 +92,8 @@ boost::system::result<std::optional<Leftover>> load_leftover(const std::string& 
   }
   // Cut off in the middle of a line, its last value would be another one.
   if (!text->ends_with('\n')) return boost::system::errc::make_error_code(boost::system::errc::bad_message);
+  // Blocks of zeros are what a crash leaves of a file; execve would take what stands before them for the whole value.
+  if (text->find('\0') != std::string::npos) return boost::system::errc::make_error_code(boost::system::errc::bad_message);
   Leftover leftover;
   std::string_view rest = *text;
   while (!rest.empty()) {
