@@ -36,7 +36,7 @@ LIBS         = -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lcrypto
 
 CORE_SOURCES     := $(filter-out src/client/main.cc,$(sort $(wildcard src/*/*.cc))) $(sort $(wildcard platform/posix/*.cc platform/$(PLATFORM)/*.cc))
 REGISTRY_SOURCES := $(filter-out registry/main.cc,$(sort $(wildcard registry/*.cc registry/*/*.cc)))
-UNIT_TESTS       ?= $(sort $(wildcard tests/unit/*.cc tests/unit/*/*.cc))
+UNIT_TESTS       ?= $(sort $(wildcard tests/unit/*.cc tests/unit/*/*.cc tests/fuzz/*_fuzz.cc))
 TEST_TOOLS       := $(patsubst tests/net/tools/%.cc,%,$(sort $(wildcard tests/net/tools/*.cc)))
 
 object = $(patsubst %.cc,$(BUILD)/obj/%.o,$(1))

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the fuzzers begin with, made from tests/recordings and from files of the repository: nothing binary is
+// committed.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/tsp/digest_md5.h"
+#include "src/tsp/message.h"
+#include "tests/unit/tsp/recording.h"
+
+namespace sixlink::fuzz {
+
+// See Records.
+inline std::string record(std::string_view bytes) {
+  const auto size = static_cast<unsigned>(bytes.size());
+  return {std::string{static_cast<char>(size >> 8), static_cast<char>(size)} + std::string(bytes)};
+}
+
+inline std::string read_whole(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// ClientSession's first byte (client_session_fuzz.cc) for a recording.
+inline char client_choice(std::string_view name, bool is_tcp) {
+  const int auth = name.starts_with("plain") || name.starts_with("wrong") ? 2
+                   : name.starts_with("digest")                           ? 3
+                                                                          : 0;
+  const int mode = name.starts_with("anonymous") ? 0 : is_tcp || name.starts_with("proxy") ? 2 : 1;
+  return static_cast<char>((is_tcp ? 1 : 0) | auth << 1 | mode << 3 |
+                           (name.starts_with("router") ? 0x20 : 0));
+}
+
+inline std::vector<std::string> seeds(std::string_view fuzzer) {
+  std::set<std::string> found;
+  for (const auto& name : tsp::test::recording_names()) {
+    for (const auto& session : tsp::test::load_recording(name)) {
+      std::string requests;
+      std::string replies;
+      std::string datagrams;
+      bool is_tcp = false;
+      for (const auto& entry : session) {
+        using Kind = tsp::test::RecordedEntry::Kind;
+        is_tcp = is_tcp || entry.kind == Kind::kTcp;
+        if (entry.kind == Kind::kData) {
+          if (fuzzer == "packet") found.insert(entry.bytes);
+          if (fuzzer == "rudp_sessions" && entry.is_from_client) datagrams += '\x04' + record(entry.bytes);
+          continue;
+        }
+        const auto text = entry.kind == Kind::kTcp ? entry.bytes : entry.bytes.substr(8);
+        (entry.is_from_client ? requests : replies) += record(text);
+        if (entry.is_from_client && entry.kind == Kind::kRudp) datagrams += '\x04' + record(entry.bytes);
+        if (fuzzer == "tunnel_xml" && text.find("<tunnel") != std::string::npos)
+          found.insert(text.substr(text.find("<tunnel")));
+        if (fuzzer == "digest_md5") {
+          found.insert(text);
+          if (const auto plain = tsp::base64_decode(text)) found.insert(*plain);
+        }
+      }
+      if (fuzzer == "server_stream") found.insert(requests);
+      if (fuzzer == "client_session") found.insert(client_choice(name, is_tcp) + replies);
+      if (fuzzer == "rudp_sessions" && !datagrams.empty()) found.insert(datagrams);
+    }
+  }
+  if (fuzzer == "config") {
+    for (const char* directory : {"conf", "tests/unit/client/conf"}) {
+      for (const auto& file : std::filesystem::directory_iterator(directory)) {
+        if (file.path().extension() == ".conf") found.insert(read_whole(file.path()));
+      }
+    }
+    // The samples are mostly comments: the same with all of them in force.
+    for (const char* path : {"conf/sixlink.conf", "conf/sixlink-registry.conf"}) {
+      auto text = read_whole(path);
+      for (std::size_t at = 0; (at = text.find("\n#", at)) != std::string::npos; ++at) {
+        if (text.find('=', at) < text.find('\n', at + 1) && text.find(' ', at) > text.find('=', at))
+          text.erase(at + 1, 1);
+      }
+      found.insert(text);
+    }
+    found.insert("server=broker.example.net\nuserid=alice\npasswd=s3cret\nauth_method=digest-md5\n");
+    found.insert("prefix=2001:db8:42::/48\n");
+  }
+  if (fuzzer == "leftover") {
+    found.insert(
+        "TEMPLATE=/usr/local/share/sixlink/template/"
+        "linux.sh\nTSP_OPERATION=TSP_TUNNEL_TEARDOWN\nTSP_TUNNEL_INTERFACE=tun0\nSIXLINK_RECORD=/run/sixlink/"
+        "x.undo\n");
+    found.insert("TEMPLATE=/x\nPATH=/tmp\n");
+    found.insert("TSP_OPERATION=x");
+    found.insert("TEMPLATE=/x\nTSP_OPERATION=" + std::string(16, '\0') + "\n");  // found by the fuzzer
+  }
+  return {found.begin(), found.end()};
+}
+
+}  // namespace sixlink::fuzz
