@@ -3,38 +3,26 @@
 // every option.
 #include "registry/options.h"
 
-#include <algorithm>
+#include <utility>
 
 namespace sixlink::registry {
 namespace {
 
-template <typename... Commands>
-constexpr std::uint32_t on(Commands... commands) {
-  return ((1u << static_cast<unsigned>(commands)) | ...);
-}
+using config::command_bits;
 
-constexpr std::uint32_t kEverywhere = ~0u;
-constexpr std::uint32_t kSetsPassword = on(Command::kUserAdd, Command::kUserPasswd);
+constexpr std::uint32_t kEverywhere = config::kEveryCommand;
+constexpr std::uint32_t kSetsPassword = command_bits(Command::kUserAdd, Command::kUserPasswd);
 
 class Parser {
  public:
-  Parser(const std::vector<std::string>& arguments, std::string_view default_config) : arguments_(arguments) {
-    options_.config_file = default_config;
-  }
+  explicit Parser(std::string_view default_config) { options_.config_file = default_config; }
 
-  ParsedOptions run() {
-    bool only_words = false;
-    while (next_ < arguments_.size() && !is_help_) {
-      const std::string& argument = arguments_[next_++];
-      if (!only_words && argument == "--") {
-        only_words = true;
-      } else if (!only_words && argument.starts_with("--")) {
-        take_long(argument);
-      } else if (!only_words && argument.size() > 1 && argument.front() == '-') {
-        take_short(argument);
-      } else {
-        words_.push_back(argument);
-      }
+  ParsedOptions run(const std::vector<std::string>& arguments) {
+    config::OptionParser parser(option_specs(), arguments);
+    while (!is_help_) {
+      const auto event = parser.next();
+      if (!event) break;
+      take(*event);
     }
     if (is_help_ || is_version_) {
       options_.command = is_help_ ? Command::kHelp : Command::kVersion;
@@ -51,42 +39,20 @@ class Parser {
     if (error_.empty()) error_ = text;
   }
 
-  void take_long(const std::string& argument) {
-    const auto equals = argument.find('=');
-    const std::string name = argument.substr(0, equals);
-    for (const OptionSpec& spec : option_specs()) {
-      if (name.substr(2) != spec.long_name) continue;
-      if (equals == std::string::npos) return take_value(name, spec);
-      if (spec.argument.empty()) return fail("option " + name + " takes no argument");
-      return apply(name, spec, argument.substr(equals + 1));
+  void take(const config::OptionParser::Event& event) {
+    using Kind = config::OptionParser::Kind;
+    if (event.kind == Kind::kError) return fail(event.text);
+    if (event.kind == Kind::kWord) {
+      words_.push_back(event.text);
+      return;
     }
-    fail("unknown option " + name);
+    given_.emplace_back(event.name, event.spec);
+    if (!event.spec->argument.empty() && event.text.empty())
+      return fail("option " + event.name + " needs an argument that is not empty");
+    apply(event.spec->long_name, event.text);
   }
 
-  void take_short(const std::string& argument) {
-    for (std::size_t at = 1; at < argument.size(); ++at) {
-      const auto spec = std::find_if(option_specs().begin(), option_specs().end(),
-                                     [&](const OptionSpec& one) { return one.short_name == argument[at]; });
-      const std::string name = std::string("-") + argument[at];
-      if (spec == option_specs().end()) return fail("unknown option " + name);
-      if (!spec->argument.empty() && at + 1 < argument.size())
-        return apply(name, *spec, argument.substr(at + 1));
-      take_value(name, *spec);
-    }
-  }
-
-  void take_value(const std::string& name, const OptionSpec& spec) {
-    if (spec.argument.empty()) return apply(name, spec, {});
-    if (next_ == arguments_.size())
-      return fail("option " + name + " needs an argument: " + std::string(spec.argument));
-    apply(name, spec, arguments_[next_++]);
-  }
-
-  void apply(const std::string& name, const OptionSpec& spec, const std::string& value) {
-    given_.emplace_back(name, &spec);
-    const auto option = spec.long_name;
-    if (!spec.argument.empty() && value.empty())
-      return fail("option " + name + " needs an argument that is not empty");
+  void apply(std::string_view option, const std::string& value) {
     if (option == "help") is_help_ = true;
     if (option == "version") is_version_ = true;
     if (option == "foreground") options_.foreground = true;
@@ -137,7 +103,7 @@ class Parser {
 
   void check_combination() {
     for (const auto& [name, spec] : given_) {
-      if ((spec->commands & on(options_.command)) != 0) continue;
+      if ((spec->commands & command_bits(options_.command)) != 0) continue;
       const std::string words(chosen_->words);
       return fail("option " + name + " does not go with " + (words.empty() ? "running the server" : words));
     }
@@ -146,8 +112,6 @@ class Parser {
     }
   }
 
-  const std::vector<std::string>& arguments_;
-  std::size_t next_ = 0;
   Options options_;
   bool is_help_ = false;
   bool is_version_ = false;
@@ -157,23 +121,19 @@ class Parser {
   std::string error_;
 };
 
-std::string padded(std::string text, std::size_t width) {
-  text.resize(std::max(text.size() + 2, width), ' ');
-  return text;
-}
-
 }  // namespace
 
 const std::vector<OptionSpec>& option_specs() {
   static const std::vector<OptionSpec> specs = {
       {'f', "config", "FILE", "the configuration, instead of the default", kEverywhere},
-      {'n', "foreground", "", "stay in the foreground", on(Command::kRun)},
-      {0, "prefix", "PREFIX", "the IPv6 prefix routed to this machine, /32 to /64", on(Command::kInit)},
-      {0, "state-dir", "DIR", "where the database goes (/var/lib/sixlink)", on(Command::kInit)},
-      {0, "run-dir", "DIR", "where the PID file and records go (/run/sixlink)", on(Command::kInit)},
+      {'n', "foreground", "", "stay in the foreground", command_bits(Command::kRun)},
+      {0, "prefix", "PREFIX", "the IPv6 prefix routed to this machine, /32 to /64",
+       command_bits(Command::kInit)},
+      {0, "state-dir", "DIR", "where the database goes (/var/lib/sixlink)", command_bits(Command::kInit)},
+      {0, "run-dir", "DIR", "where the PID file and records go (/run/sixlink)", command_bits(Command::kInit)},
       {0, "listen", "ADDRESS", "an address to serve on, with an optional :port; may be repeated (all)",
-       on(Command::kInit)},
-      {0, "force", "", "replace an existing configuration", on(Command::kInit)},
+       command_bits(Command::kInit)},
+      {0, "force", "", "replace an existing configuration", command_bits(Command::kInit)},
       {0, "password-file", "FILE", "read the password from FILE's first line", kSetsPassword},
       {'h', "help", "", "print this text", kEverywhere},
       {0, "version", "", "print the version", kEverywhere},
@@ -194,30 +154,25 @@ const std::vector<CommandSpec>& command_specs() {
 }
 
 ParsedOptions parse_options(const std::vector<std::string>& arguments, std::string_view default_config) {
-  return Parser(arguments, default_config).run();
+  return Parser(default_config).run(arguments);
 }
 
 std::string usage_text(std::string_view default_config) {
-  constexpr std::size_t kColumn = 30;
   std::string text = "Usage: sixlink-registry [COMMAND] [OPTION]...\n\nCommands:\n";
   for (const CommandSpec& spec : command_specs()) {
     std::string words = spec.words.empty() ? "(none)" : std::string(spec.words);
     if (!spec.argument.empty()) words += " " + std::string(spec.argument);
-    text += padded("  " + words, kColumn) + std::string(spec.help) + "\n";
+    text += config::help_line("  " + words, spec.help);
   }
   const auto section = [&](const char* title, std::uint32_t commands) {
     text += title;
     for (const OptionSpec& spec : option_specs()) {
-      if (spec.commands != commands) continue;
-      std::string names = spec.short_name != 0 ? std::string("  -") + spec.short_name + ", --" : "      --";
-      names += spec.long_name;
-      if (!spec.argument.empty()) names += " " + std::string(spec.argument);
-      text += padded(names, kColumn) + std::string(spec.help) + "\n";
+      if (spec.commands == commands) text += config::help_line(spec);
     }
   };
   section("\nOptions:\n", kEverywhere);
-  section("\nOptions for running the server:\n", on(Command::kRun));
-  section("\nOptions of init:\n", on(Command::kInit));
+  section("\nOptions for running the server:\n", command_bits(Command::kRun));
+  section("\nOptions of init:\n", command_bits(Command::kInit));
   section("\nOptions of user add and user passwd:\n", kSetsPassword);
   text += "\nThe default configuration is " + std::string(default_config) +
           ". See sixlink-registry(8) and sixlink-registry.conf(5).\n";

@@ -2,11 +2,12 @@
 // The command line of sixlink-registry: the server, init and the user commands.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "src/config/option_parser.h"
 
 namespace sixlink::registry {
 
@@ -31,14 +32,7 @@ struct Options {
   std::optional<std::string> password_file;  // user add, passwd
 };
 
-// One row of the table that drives parsing, --help and the test that the man page has every option.
-struct OptionSpec {
-  char short_name;  // 0: none
-  std::string_view long_name;
-  std::string_view argument;  // "FILE"; empty: none
-  std::string_view help;
-  std::uint32_t commands;  // bit 1 << Command: where it is allowed
-};
+using config::OptionSpec;
 struct CommandSpec {
   Command command;
   std::string_view words;     // "user add"; empty: running the server
@@ -53,11 +47,8 @@ struct ParsedOptions {
   std::string error;  // when options is empty: what is wrong and what to do, one line without a newline
 };
 
-// `arguments` without the program's name; `default_config` is the path that stands for a missing -f. Long
-// options take "--x v" and
-// "--x=v", flags may be joined, an argument may follow directly ("-fFILE"), options may stand before or after
-// the command.
-// "-h" and "--help" win over every mistake.
+// `arguments` without the program's name; `default_config` is the path that stands for a missing -f. Options
+// may stand before or after the command. "-h" and "--help" win over every mistake.
 ParsedOptions parse_options(const std::vector<std::string>& arguments, std::string_view default_config);
 
 std::string usage_text(std::string_view default_config);

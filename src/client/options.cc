@@ -3,18 +3,21 @@
 // option.
 #include "src/client/options.h"
 
-#include <algorithm>
 #include <boost/asio/ip/address_v4.hpp>
 #include <boost/asio/ip/address_v6.hpp>
+#include <utility>
 
-#include "src/config/build_info.h"
 #include "src/client/config.h"
+#include "src/config/build_info.h"
 #include "src/config/key_value.h"
 
 namespace sixlink::client {
 namespace {
 
 constexpr long kLongestRetryDelay = 3600;  // as retry_delay in sixlink.conf
+
+constexpr std::uint32_t kRunning = config::command_bits(Command::kRun);
+constexpr std::uint32_t kWithCommand = config::command_bits(Command::kStatus, Command::kStop);
 
 using Error = std::string;  // empty: none
 
@@ -73,90 +76,38 @@ Error apply(Options& options, const OptionSpec& spec, const std::string& value) 
 
 class Parser {
  public:
-  explicit Parser(const std::vector<std::string>& arguments) : arguments_(arguments) {}
-
-  ParsedOptions run() {
-    bool only_words = false;
-    while (error_.empty() && !is_final() && next_ < arguments_.size()) {
-      const std::string& argument = arguments_[next_++];
-      if (!only_words && argument == "--") {
-        only_words = true;
-      } else if (!only_words && argument.starts_with("--")) {
-        take_long(argument);
-      } else if (!only_words && argument.size() > 1 && argument.front() == '-') {
-        take_short(argument);
-      } else {
-        take_word(argument);
+  ParsedOptions run(const std::vector<std::string>& arguments) {
+    config::OptionParser parser(option_specs(), arguments, '?');
+    while (error_.empty() && !is_final()) {
+      const auto event = parser.next();
+      if (!event) {
+        check_combination();
+        break;
       }
+      take(*event);
     }
-    if (error_.empty() && !is_final()) check_combination();
-    ParsedOptions result;
-    if (error_.empty()) {
-      result.options = std::move(options_);
-    } else {
-      result.error = error_ + "; see \"sixlink --help\"";
-    }
-    return result;
+    if (!error_.empty()) return {std::nullopt, error_ + "; see \"sixlink --help\""};
+    return {std::move(options_), {}};
   }
 
  private:
+  using Kind = config::OptionParser::Kind;
+
   // --help and --version win over what follows, as everywhere.
   bool is_final() const {
     return options_.command == Command::kHelp || options_.command == Command::kVersion;
   }
 
-  void take_long(const std::string& argument) {
-    const auto equals = argument.find('=');
-    const auto name = std::string_view(argument).substr(2, equals == std::string::npos ? equals : equals - 2);
-    for (const OptionSpec& spec : option_specs()) {
-      if (spec.long_name != name) continue;
-      if (equals != std::string::npos && spec.argument.empty()) {
-        error_ = "option --" + std::string(name) + " takes no argument";
-      } else if (equals != std::string::npos) {
-        apply_named("--" + std::string(name), spec, argument.substr(equals + 1));
-      } else {
-        take_value("--" + std::string(name), spec);
-      }
-      return;
-    }
-    error_ = "unknown option --" + std::string(name);
-  }
-
-  void take_short(const std::string& argument) {
-    for (std::size_t at = 1; at < argument.size() && error_.empty() && !is_final(); ++at) {
-      const OptionSpec* found = nullptr;
-      for (const OptionSpec& spec : option_specs()) {
-        if (spec.short_name == argument[at]) found = &spec;
-        if (argument[at] == '?' && spec.long_name == "help") found = &spec;
-      }
-      const std::string name = std::string("-") + argument[at];
-      if (found == nullptr) {
-        error_ = "unknown option " + name;
-        return;
-      }
-      if (!found->argument.empty() && at + 1 < argument.size()) {
-        apply_named(name, *found, argument.substr(at + 1));
-        return;
-      }
-      take_value(name, *found);
-    }
-  }
-
-  void take_value(const std::string& name, const OptionSpec& spec) {
-    if (spec.argument.empty()) {
-      apply_named(name, spec, {});
-    } else if (next_ == arguments_.size()) {
-      error_ = "option " + name + " needs an argument: " + std::string(spec.argument);
+  void take(const config::OptionParser::Event& event) {
+    if (event.kind == Kind::kError) {
+      error_ = event.text;
+    } else if (event.kind == Kind::kWord) {
+      take_word(event.text);
     } else {
-      apply_named(name, spec, arguments_[next_++]);
+      const auto problem = apply(options_, *event.spec, event.text);
+      if (!problem.empty()) error_ = "option " + event.name + ": " + problem;
+      if ((event.spec->commands & kWithCommand) == 0) run_option_ = event.name;
     }
-  }
-
-  void apply_named(const std::string& name, const OptionSpec& spec, const std::string& value) {
-    const auto problem = apply(options_, spec, value);
-    if (!problem.empty()) error_ = "option " + name + ": " + problem;
-    const bool for_all = spec.long_name == "config" || spec.long_name == "json";
-    if (!for_all) run_option_ = name;
   }
 
   void take_word(const std::string& word) {
@@ -180,34 +131,28 @@ class Parser {
     }
   }
 
-  const std::vector<std::string>& arguments_;
-  std::size_t next_ = 0;
   Options options_;
   std::string run_option_;  // the last option given that a command does not take
   Error error_;
 };
 
-std::string padded(std::string text, std::size_t width) {
-  text.resize(std::max(text.size() + 2, width), ' ');
-  return text;
-}
-
 }  // namespace
 
 const std::vector<OptionSpec>& option_specs() {
+  using config::kEveryCommand;
   static const std::vector<OptionSpec> specs = {
-      {'f', "config", "FILE", "read FILE instead of the default configuration"},
-      {'n', "foreground", "", "stay in the foreground"},
-      {'b', "boot", "", "give up after the first failure"},
-      {'i', "if-prefix", "IF", "the interface of the network behind this machine (if_prefix)"},
-      {'u', "if-udp", "IF", "the tunnel's interface for v6udpv4 (if_tunnel_v6udpv4)"},
+      {'f', "config", "FILE", "read FILE instead of the default configuration", kEveryCommand},
+      {'n', "foreground", "", "stay in the foreground", kRunning},
+      {'b', "boot", "", "give up after the first failure", kRunning},
+      {'i', "if-prefix", "IF", "the interface of the network behind this machine (if_prefix)", kRunning},
+      {'u', "if-udp", "IF", "the tunnel's interface for v6udpv4 (if_tunnel_v6udpv4)", kRunning},
       {'s', "source", "IF|ADDR",
-       "the tunnel's interface for v6v4 (if_tunnel_v6v4), or the IPv4 address to use (client_v4)"},
-      {'r', "retry-delay", "SECONDS", "wait so long after a first failure (retry_delay)"},
-      {'y', "yes", "", "accept the key of a server that is not known yet"},
-      {0, "json", "", "status: print JSON"},
-      {'h', "help", "", "print this text (also -?)"},
-      {0, "version", "", "print the version"},
+       "the tunnel's interface for v6v4 (if_tunnel_v6v4), or the IPv4 address to use (client_v4)", kRunning},
+      {'r', "retry-delay", "SECONDS", "wait so long after a first failure (retry_delay)", kRunning},
+      {'y', "yes", "", "accept the key of a server that is not known yet", kRunning},
+      {0, "json", "", "status: print JSON", config::command_bits(Command::kStatus)},
+      {'h', "help", "", "print this text (also -?)", kEveryCommand},
+      {0, "version", "", "print the version", kEveryCommand},
   };
   return specs;
 }
@@ -221,25 +166,18 @@ const std::vector<CommandSpec>& command_specs() {
 }
 
 ParsedOptions parse_options(const std::vector<std::string>& arguments) {
-  return Parser(arguments).run();
+  return Parser().run(arguments);
 }
 
 std::string usage_text() {
-  constexpr std::size_t kColumn = 30;
   std::string text =
       "Usage: sixlink [OPTION]...                 get a tunnel and keep it\n"
       "       sixlink status [-f FILE] [--json]\n"
       "       sixlink stop [-f FILE]\n\nOptions:\n";
-  for (const OptionSpec& spec : option_specs()) {
-    std::string names =
-        spec.short_name != 0 ? std::string("  -") + spec.short_name + ", --" : std::string("      --");
-    names += spec.long_name;
-    if (!spec.argument.empty()) names += " " + std::string(spec.argument);
-    text += padded(names, kColumn) + std::string(spec.help) + "\n";
-  }
+  for (const OptionSpec& spec : option_specs()) text += config::help_line(spec);
   text += "\nCommands:\n";
   for (const CommandSpec& spec : command_specs()) {
-    text += padded("  " + std::string(spec.name), kColumn) + std::string(spec.help) + "\n";
+    text += config::help_line("  " + std::string(spec.name), spec.help);
   }
   text += "\nThe default configuration is " + std::string(config::config_dir()) +
           "/sixlink.conf. See sixlink(8) and sixlink.conf(5).\n";

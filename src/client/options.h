@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "src/config/option_parser.h"
+
 namespace sixlink::client {
 
 enum class Command { kRun, kStatus, kStop, kHelp, kVersion };
@@ -19,19 +21,13 @@ struct Options {
   std::string config_file;                // -f FILE, --config FILE; empty: the default path
   std::optional<std::string> if_prefix;   // -i IF, --if-prefix IF: overrides if_prefix
   std::optional<std::string> if_v6udpv4;  // -u IF, --if-udp IF: overrides if_tunnel_v6udpv4
-  std::optional<std::string>
-      if_or_source;  // -s IF|ADDR, --source IF|ADDR: if_tunnel_v6v4, or client_v4 when an address
+  // -s IF|ADDR, --source IF|ADDR: if_tunnel_v6v4, or client_v4 when an address
+  std::optional<std::string> if_or_source;
   std::optional<int> retry_delay;  // -r SECONDS, --retry-delay SECONDS
   bool json = false;               // status --json
 };
 
-// One row of the table that drives parsing, --help and the test that the man page has every option.
-struct OptionSpec {
-  char short_name;  // 0: none
-  std::string_view long_name;
-  std::string_view argument;  // "FILE"; empty: none
-  std::string_view help;
-};
+using config::OptionSpec;
 struct CommandSpec {
   std::string_view name;
   std::string_view help;
@@ -44,9 +40,8 @@ struct ParsedOptions {
   std::string error;  // when options is empty: what is wrong and what to do, one line
 };
 
-// `arguments` without the program's name. "-h", "-?" and "--help" are kHelp. Long options take "--x v" and
-// "--x=v"; flags may be joined ("-nb"), an argument may follow directly ("-fFILE"). Options may stand before
-// or after a subcommand.
+// `arguments` without the program's name. "-h", "-?" and "--help" are kHelp. Options may stand before or
+// after a subcommand.
 ParsedOptions parse_options(const std::vector<std::string>& arguments);
 
 std::string usage_text();
