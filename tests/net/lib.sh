@@ -243,6 +243,7 @@ table ip guard {
   set blocked_tcp { type inet_service; }
   chain forward {
     type filter hook forward priority filter;
+    udp dport 53 reject
     udp dport @blocked_udp drop
     udp sport @blocked_udp drop
     tcp dport @blocked_tcp drop
@@ -280,6 +281,7 @@ link set lan0 up
 link set wan0 up
 addr add 192.0.2.1/24 dev lan0
 addr add 198.51.100.1/24 dev wan0
+route add default via 198.51.100.254
 IP
   link client eth0 router lan-client
   link registry eth0 router wan-registry

@@ -9,6 +9,7 @@ begin "$@"
 topology
 start_registry
 add_user alice s3cret
+add_user bob secret2
 
 ping_from_web() { ns web ping -6 -n -c 1 -W 2 "$@" 2>&1; }
 
@@ -28,5 +29,7 @@ check_match "icmp: hop limit" 'Time exceeded|Hop limit' "$(ns client ping -6 -n 
 # Its place on the outer side goes to another client, without it having said goodbye: alice's address is leased, but nowhere.
 port=$(ns client ss -Hnu state established | awk '{ sub(/.*:/, "", $3); print $3; exit }')
 kill -KILL "$(daemon_pid home)"
-check "icmp: another client at the same endpoint" ns client "$PYTHON" "$TOOLS/take_endpoint.py" "$REGISTRY_V4" "$port"
+take_endpoint() { ns client "$PYTHON" "$TOOLS/take_endpoint.py" "$REGISTRY_V4" "$port" "$@"; }
+check_equal "endpoint: an anonymous request, which may be forged, does not take a living tunnel's place" 521 "$(take_endpoint)"
+check_equal "endpoint: another user's does" 200 "$(take_endpoint bob secret2)"
 check_match "icmp: leased, but not connected: address unreachable" 'Address unreachable' "$(ping_from_web "$address")"
