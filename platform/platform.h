@@ -107,6 +107,17 @@ class PidFile {
   int fd_;
 };
 
+// To be called first in main(): a descriptor 0, 1 or 2 that the caller closed is opened on /dev/null, or the first socket would become
+// the standard output.
+void claim_standard_descriptors();
+
+// A core file would hold the password.
+void forbid_core_files();
+
+// In a forked child: end when the parent does, where the system can. A template that outlives a killed daemon would work against the
+// next one.
+void end_with_parent();
+
 // Unpredictable bytes from the system.
 void random_bytes(std::span<std::uint8_t> out);
 

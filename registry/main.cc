@@ -3,9 +3,11 @@
 #include <cstdio>
 #include <exception>
 
+#include "platform/platform.h"
 #include "registry/app.h"
 
 int main(int argc, char** argv) {
+  sixlink::platform::claim_standard_descriptors();
   try {
     return sixlink::registry::run_app({argv + 1, argv + argc});
   } catch (const std::exception& e) {

@@ -2,7 +2,6 @@
 // Many datagrams a system call: recvmmsg(2), sendmmsg(2), IP_PKTINFO (ip(7)), IPV6_PKTINFO (RFC 3542).
 #include <netinet/in.h>
 #include <netinet/ip.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -171,21 +170,6 @@ boost::system::result<int> open_protocol41(const address_v4& local) {
     return error;
   }
   return fd;
-}
-
-void random_bytes(std::span<std::uint8_t> out) {
-  while (!out.empty()) {
-    const auto size = ::getrandom(out.data(), out.size(), 0);
-    if (size > 0) out = out.subspan(static_cast<std::size_t>(size));
-  }
-}
-
-std::string program_directory() {
-  std::array<char, 4096> path{};
-  const auto size = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
-  if (size <= 0) return {};
-  const std::string text(path.data(), static_cast<std::size_t>(size));
-  return text.substr(0, text.rfind('/'));
 }
 
 }  // namespace sixlink::platform

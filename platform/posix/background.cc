@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -100,14 +101,28 @@ void Background::report(int code, bool detach) {
   ::close(std::exchange(fd_, -1));
 }
 
+void claim_standard_descriptors() {
+  int fd = 0;
+  do {
+    fd = ::open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= 2);
+  if (fd > 2) ::close(fd);
+}
+
+void forbid_core_files() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+}
+
 boost::system::result<PidFile> PidFile::acquire(const std::string& path, long& holder) {
   holder = 0;
   // A holder that was killed has the lock until the kernel has taken it apart, which for one with a TUN takes a while: who starts us
   // right after a kill -9 must not be told that it still runs.
   int waits = 10;
+  // 0600: who can open it can lock it, and keep the next start out.
   // The file may be removed by the holder between open and lock; then what was locked is no longer at the path.
   for (int attempt = 0; attempt < 10; ++attempt) {
-    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return last_error();
     if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
       const auto error = last_error();

@@ -4,9 +4,11 @@
 #include <cstdlib>
 #include <exception>
 
+#include "platform/platform.h"
 #include "src/client/app.h"
 
 int main(int argc, char** argv) {
+  sixlink::platform::claim_standard_descriptors();
   int code = 1;
   try {
     code = sixlink::client::run_app({argv + 1, argv + argc});

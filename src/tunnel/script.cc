@@ -56,6 +56,7 @@ std::string last_words(const std::string& output) {
 // Between fork and exec only async-signal-safe calls: another thread may hold any lock.
 [[noreturn]] void become_script(int output, char* const* arguments, char* const* environment) {
   ::setpgid(0, 0);
+  platform::end_with_parent();
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
