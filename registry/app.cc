@@ -35,12 +35,11 @@ int serve(const Config& config, std::optional<platform::Background>& background)
   std::string log_problem;
   const auto logger = log::make_logger("sixlink-registry", config.log, log_problem);
   if (!log_problem.empty()) logger->warn("{}", log_problem);
-  for (const auto& [directory, mode] : {std::pair(config.run_dir, 0755U), std::pair(config.state_dir, 0700U)}) {
-    if (const auto error = config::make_directory(directory, mode)) {
-      logger->critical("cannot create {}: {}; run as root, or set run_dir and state_dir in {}", directory, error.message(), config.path);
-      return kExitFailure;
-    }
-  }
+  const auto run_dir_error = config::make_private_directory(config.run_dir);
+  const auto state_dir_error = config::make_private_directory(config.state_dir, 0700);
+  if (run_dir_error) logger->critical("{}", config::explain_directory_error("run_dir", config.run_dir, run_dir_error));
+  if (state_dir_error) logger->critical("{}", config::explain_directory_error("state_dir", config.state_dir, state_dir_error));
+  if (run_dir_error || state_dir_error) return kExitFailure;
   long holder = 0;
   const auto pid_path = config.run_dir + "/" + config.instance_name() + ".pid";
   const auto pid_file = platform::PidFile::acquire(pid_path, holder);

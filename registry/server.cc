@@ -8,6 +8,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
 
@@ -111,15 +112,31 @@ Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, 
                flush(*outer_[socket]);
              },
              [this](const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) { grant(request, requester, std::move(done)); },
-             [this](const asio::ip::address& peer, std::string_view why) { on_rejected(peer, why); }, &make_nonce}),
+             [this](const asio::ip::address& peer, std::string_view why) { on_rejected(peer, why); }, &make_nonce,
+             [this](const asio::ip::address& peer) { return failed_logins_.has(net::unmapped(peer), Clock::now()); },
+             [this](const asio::ip::address& peer) { failed_logins_.take(net::unmapped(peer), Clock::now()); }}),
       tcp_({static_cast<std::size_t>(config.max_sessions), static_cast<std::size_t>(config.sessions_per_address)}, policy_, *credentials_,
            {[this](const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) { grant(request, requester, std::move(done)); },
-            [this](const asio::ip::address& peer, std::string_view why) { on_rejected(peer, why); }, &make_nonce}),
+            [this](const asio::ip::address& peer, std::string_view why) { on_rejected(peer, why); }, &make_nonce,
+            [this](const asio::ip::address& peer) { return failed_logins_.has(net::unmapped(peer), Clock::now()); },
+            [this](const asio::ip::address& peer) { failed_logins_.take(net::unmapped(peer), Clock::now()); }}),
       stop_signal_(io, Clock::time_point::max()),
       maintenance_(io) {}
 
 Server::~Server() {
   if (interface_) interface_->release();
+}
+
+// What cannot be checked here is not offered: an OpenSSL in FIPS mode has no MD5, which the stored passwords are hashed with.
+void Server::check_methods() {
+  try {
+    tsp::digest_ha1("", "", "");
+  } catch (const std::exception& exception) {
+    log_.error("users cannot log in: {}", exception.what());
+    auto& auths = policy_.capabilities.auths;
+    std::erase(auths, "PLAIN");
+    std::erase(auths, "DIGEST-MD5");
+  }
 }
 
 void Server::stop() {
@@ -133,7 +150,8 @@ void Server::maintain_now() { maintenance_.cancel(); }
 asio::awaitable<int> Server::run() {
   co_await template_.remove_leftovers();
   int code = 1;
-  if (open_sockets() && co_await create_interface()) {
+  check_methods();
+  if (open_sockets() && co_await create_interface() && !is_stopping_) {
     for (const auto& lease : book_.all()) tunnels_.put(lease);
     for (std::size_t i = 0; i < outer_.size(); ++i) wait_for_outer(i);
     for (auto& acceptor : acceptors_) tcp_.listen(*acceptor);
@@ -141,8 +159,10 @@ asio::awaitable<int> Server::run() {
     log_.info("serving {} on {}: {} leases, broker address {}", config_.leases.prefix.to_string(), parameters_.interface, tunnels_.size(), book_.broker_address().to_string());
     if (book_.skipped() > 0) log_.warn("{} leases in the database are outside prefix={} or overlap; they are not served", book_.skipped(), config_.leases.prefix.to_string());
     if (settings_.on_serving) settings_.on_serving();
-    code = 0;
     while (!is_stopping_) co_await maintain();
+    code = has_failed_ ? 1 : 0;
+  } else if (is_stopping_) {
+    code = 0;
   }
   save_activity();
   report_rejections();
@@ -270,7 +290,13 @@ void Server::read_outer(OuterSocket& socket, std::size_t index) {
         if (datagram.is_truncated) {
           on_rejected(datagram.peer.address(), "oversized message");
         } else {
-          rudp_.input(index, datagram.peer, datagram.local, bytes, now);
+          // One message must not end the server, whatever it runs into.
+          try {
+            rudp_.input(index, datagram.peer, datagram.local, bytes, now);
+          } catch (const std::exception& exception) {
+            on_rejected(datagram.peer.address(), "internal error");
+            log_.error("while answering {}: {}", datagram.peer.address().to_string(), exception.what());
+          }
         }
       } else if (datagram.is_truncated) {
         tunnels_.counters().drop(Drop::kTooBig);
@@ -301,20 +327,20 @@ void Server::write_interface(std::span<const std::uint8_t> packet) {
 void Server::wait_for_interface() {
   interface_->async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
     if (error == asio::error::operation_aborted) return;
-    read_interface();
-    wait_for_interface();
+    if (read_interface()) wait_for_interface();
   });
 }
 
-void Server::read_interface() {
+bool Server::read_interface() {
   std::array<std::uint8_t, platform::DatagramBatch::kBufferSize> buffer;
   for (std::size_t packets = 0; packets < kBatchesPerWakeup * platform::DatagramBatch::kCapacity; ++packets) {
     const auto size = tun_->read(buffer);
     if (size == 0) break;
     if (size < 0) {
       log_.critical("the interface {} cannot be used any more (was it deleted or set down?): {}", parameters_.interface, std::strerror(static_cast<int>(-size)));
+      has_failed_ = true;
       stop();
-      break;
+      return false;
     }
     const auto packet = std::span<const std::uint8_t>(buffer).first(static_cast<std::size_t>(size));
     const auto verdict = tunnels_.from_inside(packet);
@@ -327,6 +353,7 @@ void Server::read_interface() {
     }
   }
   for (auto& socket : outer_) flush(*socket);
+  return true;
 }
 
 Server::OuterSocket* Server::outer_for(const Tunnel& tunnel) {
@@ -378,6 +405,11 @@ void Server::on_rejected(const asio::ip::address& peer, std::string_view why) {
 }
 
 void Server::grant(const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) {
+  if (!requests_.take(requester.peer, Clock::now())) {
+    on_rejected(requester.peer, "too many requests from one address");
+    asio::post(io_, [done = std::move(done)] { done(static_cast<int>(tsp::kServerBusy)); });
+    return;
+  }
   granter_.request(request, requester, wall_now(), [this, requester, done = std::move(done)](Granter::Answer answer) {
     if (const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer)) {
       log_.debug("granted {} ({}) to {} at {}", tunnel->client_v6.to_string(), tsp::to_string(tunnel->mode), requester.user.empty() ? "anonymous" : requester.user,
@@ -399,6 +431,8 @@ asio::awaitable<void> Server::maintain() {
     if (is_stopping_) co_return;
     tunnels_.refill_errors();
     rudp_.expire(Clock::now());
+    failed_logins_.expire(Clock::now());
+    requests_.expire(Clock::now());
     if (error || Clock::now() >= next_full) break;  // cancelled: now
     maintenance_.expires_after(std::chrono::seconds(1));
   }

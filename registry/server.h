@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "platform/platform.h"
+#include "registry/broker/address_budget.h"
 #include "registry/broker/granter.h"
 #include "registry/broker/rudp_sessions.h"
 #include "registry/broker/tcp_sessions.h"
@@ -66,6 +67,7 @@ class Server {
   boost::asio::awaitable<bool> create_interface();
   boost::asio::awaitable<void> tear_down();
   boost::asio::awaitable<void> maintain();
+  void check_methods();
   bool open_sockets();
   bool open_udp(const ListenAddress& address);
   bool open_tcp(const ListenAddress& address);
@@ -75,7 +77,8 @@ class Server {
   void read_outer(OuterSocket& socket, std::size_t index);
   void on_packet(OuterSocket& socket, const platform::DatagramBatch::Datagram& datagram, std::span<const std::uint8_t> packet, WallSeconds now);
   void wait_for_interface();
-  void read_interface();
+  // False: it is lost, and the server with it.
+  bool read_interface();
   // Where packets to this tunnel leave; null: no socket for its kind.
   OuterSocket* outer_for(const Tunnel& tunnel);
   void queue(OuterSocket& socket, const Tunnel& tunnel, std::span<const std::uint8_t> packet);
@@ -96,6 +99,9 @@ class Server {
   LeaseBook& book_;
   Settings settings_;
   tunnel::TemplateRunner template_;
+  // Ours: typing errors and a house full of clients behind one address pass, guessing and floods of requests do not.
+  AddressBudget failed_logins_{20, 20.0 / 60};
+  AddressBudget requests_{1000, 50};
   tsp::ServerPolicy policy_;
   std::unique_ptr<StoreCredentials> credentials_;
   TunnelServer tunnels_;
@@ -106,6 +112,7 @@ class Server {
   boost::asio::steady_timer stop_signal_;
   boost::asio::steady_timer maintenance_;
   bool is_stopping_ = false;
+  bool has_failed_ = false;
   tunnel::TunnelParameters parameters_;
   std::unique_ptr<platform::TunDevice> tun_;
   std::unique_ptr<boost::asio::posix::stream_descriptor> interface_;

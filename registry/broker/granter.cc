@@ -10,6 +10,11 @@
 namespace sixlink::registry {
 namespace {
 
+// A tunnel with a packet this recently is in use; keepalives come every 30 s.
+constexpr WallSeconds kAlive = 60;
+// Without a packet this long, an anonymous client is taken for gone when others of its address need the place.
+constexpr WallSeconds kSilent = 300;
+
 int status_of(const boost::system::error_code& error) {
   if (error.category() != lease_category()) return tsp::kServerError;
   switch (static_cast<LeaseError>(error.value())) {
@@ -64,6 +69,13 @@ void Granter::request(const tsp::CreateRequest& request, const Requester& reques
   if (!std::exchange(is_flush_posted_, true)) boost::asio::post(executor_, [this] { flush(); });
 }
 
+boost::system::error_code Granter::release(std::int64_t id, Pending& pending) {
+  const auto released = book_.release(id);
+  if (!released) return released.error();
+  pending.replaced.push_back(id);
+  return {};
+}
+
 void Granter::acquire(const tsp::CreateRequest& request, const Requester& requester, const ModeDecision& decision, WallSeconds now, Pending& pending) {
   LeaseRequest wanted;
   wanted.user = requester.user;
@@ -72,29 +84,46 @@ void Granter::acquire(const tsp::CreateRequest& request, const Requester& reques
   wanted.outer_port = decision.port;
   wanted.prefix_length = request.is_router ? *request.prefix_length : 0;
   boost::system::error_code error;
-  // Who asks again from the same endpoint does not use the earlier anonymous lease any more.
+  // The source of a datagram can be forged: an anonymous request must not take a living tunnel's place.
   const auto* before = tunnels_.find_outer({decision.mode, decision.outer, decision.port});
   const auto* held = before ? book_.find(before->lease) : nullptr;
-  if (held && held->user.empty()) {
-    pending.replaced = held->id;
-    if (const auto released = book_.release(held->id); !released) error = released.error();
+  if (held && requester.user.empty()) {
+    const bool is_alive = now - std::max(before->last_seen, held->last_seen) < kAlive;
+    if (is_alive && !held->user.empty()) {
+      pending.answer = static_cast<int>(tsp::kRequestInProgress);
+      return;
+    }
+    if (is_alive) {
+      // The same client again, its reply lost or the program started anew.
+      pending.answer = info_for(*held, request, requester);
+      pending.lease = *held;
+      return;
+    }
+    if (held->user.empty()) error = release(held->id, pending);
   }
   if (!error) {
     auto lease = book_.acquire(wanted, now);
-    if (lease) {
+    if (lease.has_error() && lease.error() == make_error_code(LeaseError::kTooManyForAddress)) {
+      // Clients that came back from another port leave their old leases to the quota.
+      if (const auto stale = book_.stalest_anonymous(decision.outer, now - kSilent)) {
+        error = release(*stale, pending);
+        if (!error) lease = book_.acquire(wanted, now);
+      }
+    }
+    if (!error && lease) {
       pending.answer = info_for(*lease, request, requester);
       pending.lease = *std::move(lease);
       return;
     }
-    error = lease.error();
+    if (!error) error = lease.error();
   }
   pending.answer = status_of(error);
   if (error == make_error_code(LeaseError::kStore)) {
     store_problem_ = book_.store_error().message();
-    pending.replaced = 0;
+    pending.replaced.clear();
     // The whole batch went with it.
     for (auto& other : pending_) {
-      other.replaced = 0;
+      other.replaced.clear();
       if (std::exchange(other.lease, std::nullopt)) other.answer = static_cast<int>(tsp::kServerError);
     }
   }
@@ -106,14 +135,24 @@ void Granter::flush() {
   if (const auto error = book_.commit()) {
     store_problem_ = error.message();
     for (auto& pending : batch) {
-      pending.replaced = 0;
+      pending.replaced.clear();
       if (std::exchange(pending.lease, std::nullopt)) pending.answer = static_cast<int>(tsp::kServerError);
     }
   }
   for (auto& pending : batch) {
-    if (pending.replaced != 0) tunnels_.remove(pending.replaced);
-    // The tunnel works before the client hears of it: it may send at once.
-    if (pending.lease) tunnels_.put(*pending.lease);
+    // A commit of someone else's may have failed and taken the batch back meanwhile: only what the book says counts.
+    for (const auto id : pending.replaced) {
+      if (!book_.find(id)) tunnels_.remove(id);
+    }
+    if (pending.lease) {
+      const auto* booked = book_.find(pending.lease->id);
+      if (booked && booked->address == pending.lease->address && booked->outer_address == pending.lease->outer_address) {
+        // The tunnel works before the client hears of it: it may send at once.
+        tunnels_.put(*booked);
+      } else {
+        pending.answer = static_cast<int>(tsp::kServerError);
+      }
+    }
     pending.done(std::move(pending.answer));
   }
 }

@@ -55,10 +55,11 @@ class Granter {
   struct Pending {
     Answer answer;
     std::optional<Lease> lease;
-    std::int64_t replaced = 0;  // an anonymous lease of the same outer endpoint, released in the same batch
+    std::vector<std::int64_t> replaced;  // anonymous leases that were released for it in the same batch
     Done done;
   };
   void flush();
+  boost::system::error_code release(std::int64_t id, Pending& pending);
   void acquire(const tsp::CreateRequest& request, const Requester& requester, const ModeDecision& decision, WallSeconds now, Pending& pending);
   tsp::TunnelInfo info_for(const Lease& lease, const tsp::CreateRequest& request, const Requester& requester) const;
 

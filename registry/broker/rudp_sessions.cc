@@ -3,6 +3,7 @@
 #include "registry/broker/rudp_sessions.h"
 
 #include "src/net/outer_address.h"
+#include "src/tsp/status.h"
 
 namespace sixlink::registry {
 namespace {
@@ -20,20 +21,32 @@ std::size_t RudpSessions::KeyHash::operator()(const Key& key) const {
 }
 
 void RudpSessions::erase(List::iterator session) {
-  const auto quota = per_address_.find(net::quota_address(session->key.peer.address()).to_string());
-  if (quota != per_address_.end() && --quota->second == 0) per_address_.erase(quota);
+  uncount(*session);
   sessions_.erase(session->key);
   by_age_.erase(session);
+}
+
+void RudpSessions::uncount(Session& session) {
+  if (!std::exchange(session.is_counted, false)) return;
+  const auto quota = per_address_.find(net::quota_address(session.key.peer.address()).to_string());
+  if (quota != per_address_.end() && --quota->second == 0) per_address_.erase(quota);
+}
+
+void RudpSessions::send_status(std::size_t socket, const Key& key, const tsp::RudpMessage& message, int status) {
+  hooks_.send(socket, key.peer, key.local, tsp::make_rudp(message.header, tsp::status_line(status)));
 }
 
 void RudpSessions::expire(TimePoint now) {
   while (!by_age_.empty() && now - by_age_.front().last_heard >= kForgetAfter) erase(by_age_.begin());
 }
 
-RudpSessions::Session* RudpSessions::find_or_create(const Key& key, std::size_t socket, bool is_authenticate, TimePoint now) {
+RudpSessions::Session* RudpSessions::find_or_create(const Key& key, std::size_t socket, const tsp::RudpMessage& message, TimePoint now) {
+  const bool is_authenticate = tsp::parse_authenticate(message.text).has_value();
   if (const auto found = sessions_.find(key); found != sessions_.end()) {
     auto& session = *found->second;
-    if (!(session.may_restart && is_authenticate)) {
+    // A copy of the AUTHENTICATE that is being handled, behind a copy of VERSION, begins nothing.
+    const bool is_copy = session.rudp.sequence() == message.header.sequence && message.header.timestamp >= session.timestamp;
+    if (!(session.may_restart && is_authenticate && !is_copy)) {
       session.last_heard = now;
       by_age_.splice(by_age_.end(), by_age_, found->second);
       return &session;
@@ -48,6 +61,7 @@ RudpSessions::Session* RudpSessions::find_or_create(const Key& key, std::size_t 
   auto& held = per_address_[net::quota_address(key.peer.address()).to_string()];
   if (held >= settings_.most_per_address) {
     hooks_.rejected(key.peer.address(), "too many sessions from one address");
+    send_status(socket, key, message, tsp::kServerBusy);
     return nullptr;
   }
   // The longest silent one goes: a session takes milliseconds, a flood of abandoned ones must not keep new clients out.
@@ -80,7 +94,12 @@ void RudpSessions::input(std::size_t socket, const udp::endpoint& peer, const ad
     hooks_.send(socket, peer, local, tsp::make_rudp(message->header, *text));
     return;
   }
-  Session* session = find_or_create(key, socket, tsp::parse_authenticate(message->text).has_value(), now);
+  if (tsp::is_login(message->text) && !hooks_.may_log_in(peer.address())) {
+    hooks_.rejected(peer.address(), "too many failed logins");
+    send_status(socket, key, *message, tsp::kServerBusy);
+    return;
+  }
+  Session* session = find_or_create(key, socket, *message, now);
   if (session) handle(*session, *message);
 }
 
@@ -98,8 +117,10 @@ void RudpSessions::handle(Session& session, const tsp::RudpMessage& message) {
   session.timestamp = message.header.timestamp;
   auto output = session.tsp->input(message.text);
   if (!output.rejection.empty()) hooks_.rejected(session.key.peer.address(), output.rejection);
+  if (output.is_failed_login) hooks_.login_failed(session.key.peer.address());
   if (!output.create) {
     reply(session, std::move(output.reply), message.header.timestamp);
+    if (output.is_closing) erase(sessions_.find(session.key)->second);
     return;
   }
   Requester requester{session.tsp->user(), tsp::Transport::kRudp, session.key.peer.address(), session.key.peer.port(), session.key.local};
@@ -109,6 +130,7 @@ void RudpSessions::handle(Session& session, const tsp::RudpMessage& message) {
     if (found == sessions_.end() || found->second->serial != serial) return;
     auto& waiting = *found->second;
     const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer);
+    if (tunnel) uncount(waiting);
     auto granted = tunnel ? waiting.tsp->granted(*tunnel) : waiting.tsp->refused(std::get<int>(answer));
     reply(waiting, std::move(granted.reply), waiting.timestamp);
   });

@@ -31,6 +31,9 @@ class RudpSessions {
     // A message was refused; for counting and logging.
     std::function<void(const boost::asio::ip::address& peer, std::string_view why)> rejected;
     std::function<std::string()> make_nonce;
+    // False: this address failed to log in too often lately. Asked before each AUTHENTICATE that is not anonymous.
+    std::function<bool(const boost::asio::ip::address& peer)> may_log_in = [](const boost::asio::ip::address&) { return true; };
+    std::function<void(const boost::asio::ip::address& peer)> login_failed = [](const boost::asio::ip::address&) {};
   };
 
   RudpSessions(const Settings& settings, const tsp::ServerPolicy& policy, tsp::Credentials& credentials, Hooks hooks)
@@ -58,11 +61,14 @@ class RudpSessions {
     std::unique_ptr<tsp::ServerSession> tsp;
     TimePoint last_heard{};
     std::uint32_t timestamp = 0;  // of the message under way
-    bool may_restart = false;     // VERSION came again: the next AUTHENTICATE begins a new session
+    bool may_restart = false;     // VERSION came again: the next new AUTHENTICATE begins a new session
+    bool is_counted = true;       // against its address's quota, until it is granted
   };
   using List = std::list<Session>;  // least recently heard first
 
-  Session* find_or_create(const Key& key, std::size_t socket, bool is_authenticate, TimePoint now);
+  Session* find_or_create(const Key& key, std::size_t socket, const tsp::RudpMessage& message, TimePoint now);
+  void send_status(std::size_t socket, const Key& key, const tsp::RudpMessage& message, int status);
+  void uncount(Session& session);
   void handle(Session& session, const tsp::RudpMessage& message);
   void reply(Session& session, std::string text, std::uint32_t timestamp);
   void erase(List::iterator session);

@@ -12,6 +12,7 @@
 #include <boost/asio/write.hpp>
 
 #include "src/net/outer_address.h"
+#include "src/tsp/status.h"
 
 namespace sixlink::registry {
 namespace {
@@ -21,8 +22,6 @@ using asio::experimental::awaitable_operators::operator||;
 using asio::ip::tcp;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
-// A whole negotiation takes a few round trips. Who needs longer holds a place that others want.
-constexpr std::chrono::seconds kSessionLimit{60};
 // The client closes after the last reply; closing first could take that reply back from it.
 constexpr std::chrono::seconds kLingerLimit{5};
 // Deployed clients read "200 Success" apart from rspauth, or hang (man/sixlink-tsp.7).
@@ -33,20 +32,20 @@ constexpr std::chrono::milliseconds kRspauthPause{200};
 // Counts one connection while it lives.
 class TcpSessions::Slot {
  public:
-  Slot(TcpSessions& owner, std::string address) : owner_(owner), address_(std::move(address)) {
-    ++owner_.count_;
-    ++owner_.per_address_[address_];
+  Slot(std::shared_ptr<Open> open, std::string address) : open_(std::move(open)), address_(std::move(address)) {
+    ++open_->count;
+    ++open_->per_address[address_];
   }
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
   ~Slot() {
-    --owner_.count_;
-    const auto found = owner_.per_address_.find(address_);
-    if (--found->second == 0) owner_.per_address_.erase(found);
+    --open_->count;
+    const auto found = open_->per_address.find(address_);
+    if (--found->second == 0) open_->per_address.erase(found);
   }
 
  private:
-  TcpSessions& owner_;
+  std::shared_ptr<Open> open_;
   std::string address_;
 };
 
@@ -64,13 +63,13 @@ void TcpSessions::listen(tcp::acceptor& acceptor) {
     boost::system::error_code gone;
     const auto peer = net::unmapped(socket.remote_endpoint(gone).address());
     const auto quota = net::quota_address(peer).to_string();
-    const auto held = per_address_.find(quota);
+    const auto held = open_->per_address.find(quota);
     if (gone) {
       // Closed again already.
-    } else if (count_ >= settings_.most_sessions || (held != per_address_.end() && held->second >= settings_.most_per_address)) {
+    } else if (open_->count >= settings_.most_sessions || (held != open_->per_address.end() && held->second >= settings_.most_per_address)) {
       hooks_.rejected(peer, "too many TCP connections");
     } else {
-      auto slot = std::make_shared<Slot>(*this, quota);
+      auto slot = std::make_shared<Slot>(open_, quota);
       const auto executor = socket.get_executor();
       asio::co_spawn(executor, serve(std::move(socket), std::move(slot)), [](const std::exception_ptr&) {});
     }
@@ -79,7 +78,7 @@ void TcpSessions::listen(tcp::acceptor& acceptor) {
 }
 
 asio::awaitable<void> TcpSessions::serve(tcp::socket socket, std::shared_ptr<Slot>) {
-  asio::steady_timer limit(socket.get_executor(), kSessionLimit);
+  asio::steady_timer limit(socket.get_executor(), longest_session_);
   co_await (converse(socket) || limit.async_wait(kAwait));
 }
 
@@ -117,8 +116,15 @@ asio::awaitable<void> TcpSessions::converse(tcp::socket& socket) {
       framer.expect_plain(session.expects_plain());
       const auto message = framer.next();
       if (!message) break;
+      if (tsp::is_login(*message) && !hooks_.may_log_in(peer)) {
+        hooks_.rejected(peer, "too many failed logins");
+        const auto busy = tsp::status_line(tsp::kServerBusy);
+        co_await asio::async_write(socket, asio::buffer(busy), kAwait);
+        co_return;
+      }
       auto output = session.input(*message);
       if (!output.rejection.empty()) hooks_.rejected(peer, output.rejection);
+      if (output.is_failed_login) hooks_.login_failed(peer);
       if (output.create) {
         const Requester requester{session.user(), tsp::Transport::kTcp, peer, remote.port(), local};
         const auto answer = co_await grant(*output.create, requester);

@@ -4,6 +4,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -18,15 +19,26 @@ class TcpSessions {
     std::function<void(const tsp::CreateRequest&, const Requester&, Granter::Done)> grant;
     std::function<void(const boost::asio::ip::address& peer, std::string_view why)> rejected;
     std::function<std::string()> make_nonce;
+    std::function<bool(const boost::asio::ip::address& peer)> may_log_in = [](const boost::asio::ip::address&) { return true; };
+    std::function<void(const boost::asio::ip::address& peer)> login_failed = [](const boost::asio::ip::address&) {};
   };
-  TcpSessions(const RudpSessions::Settings& settings, const tsp::ServerPolicy& policy, tsp::Credentials& credentials, Hooks hooks)
-      : settings_(settings), policy_(policy), credentials_(credentials), hooks_(std::move(hooks)) {}
+  // A whole negotiation takes a few round trips. Who needs longer holds a place that others want.
+  static constexpr std::chrono::milliseconds kLongestSession{60000};
+
+  TcpSessions(const RudpSessions::Settings& settings, const tsp::ServerPolicy& policy, tsp::Credentials& credentials, Hooks hooks,
+              std::chrono::milliseconds longest_session = kLongestSession)
+      : settings_(settings), policy_(policy), credentials_(credentials), hooks_(std::move(hooks)), longest_session_(longest_session) {}
 
   // Accepts on `acceptor` (listening, on `executor`) until it is closed. Outlives every connection.
   void listen(boost::asio::ip::tcp::acceptor& acceptor);
-  std::size_t size() const { return count_; }
+  std::size_t size() const { return open_->count; }
 
  private:
+  // Connections hold it too: at the program's end they may outlive this object by a moment.
+  struct Open {
+    std::size_t count = 0;
+    std::unordered_map<std::string, std::size_t> per_address;
+  };
   class Slot;
   boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket socket, std::shared_ptr<Slot> slot);
   boost::asio::awaitable<void> converse(boost::asio::ip::tcp::socket& socket);
@@ -36,8 +48,8 @@ class TcpSessions {
   const tsp::ServerPolicy& policy_;
   tsp::Credentials& credentials_;
   Hooks hooks_;
-  std::size_t count_ = 0;
-  std::unordered_map<std::string, std::size_t> per_address_;
+  std::chrono::milliseconds longest_session_;
+  std::shared_ptr<Open> open_ = std::make_shared<Open>();
 };
 
 }  // namespace sixlink::registry

@@ -288,9 +288,12 @@ bool LeaseBook::has_uncommitted() const {
 
 void LeaseBook::touch(std::int64_t id, WallSeconds now) {
   const auto lease = leases_.find(id);
-  if (lease == leases_.end() || lease->second.last_seen == now) return;
-  lease->second.last_seen = now;
-  activity_[id] = now;
+  if (lease == leases_.end()) return;
+  // Later than its creation, also within the same second: it has been used.
+  const auto seen = std::max(now, lease->second.created + 1);
+  if (lease->second.last_seen == seen) return;
+  lease->second.last_seen = seen;
+  activity_[id] = seen;
 }
 
 error_code LeaseBook::save_activity() {
@@ -313,9 +316,24 @@ std::vector<std::int64_t> LeaseBook::expired(WallSeconds now, std::size_t limit)
   std::vector<std::int64_t> ids;
   for (const auto& [id, lease] : leases_) {
     if (ids.size() >= limit) break;
-    if (lease.user.empty() && now - lease.last_seen >= policy_.anonymous_lifetime) ids.push_back(id);
+    if (!lease.user.empty()) continue;
+    // Taken and never used: by a forged source address, or a client that went away at once.
+    const bool is_unused = lease.last_seen == lease.created;
+    const auto lifetime = is_unused ? std::min(policy_.anonymous_lifetime, kUnusedLifetime) : policy_.anonymous_lifetime;
+    if (now - lease.last_seen >= lifetime) ids.push_back(id);
   }
   return ids;
+}
+
+std::optional<std::int64_t> LeaseBook::stalest_anonymous(const boost::asio::ip::address& outer_address, WallSeconds silent_since) const {
+  std::optional<std::int64_t> stalest;
+  WallSeconds last_seen = silent_since;
+  for (const auto& [id, lease] : leases_) {
+    if (!lease.user.empty() || lease.outer_address != outer_address || lease.last_seen >= last_seen) continue;
+    stalest = id;
+    last_seen = lease.last_seen;
+  }
+  return stalest;
 }
 
 boost::system::result<std::vector<std::int64_t>> LeaseBook::orphaned() {

@@ -78,13 +78,16 @@ class LeaseBook {
   // Why the last call that returned kStore did.
   const boost::system::error_code& store_error() const { return store_error_; }
 
-  // In memory only; written by save_activity().
+  // In memory only; written by save_activity(). A lease that was never touched ends within kUnusedLifetime.
   void touch(std::int64_t id, WallSeconds now);
   // Writes changed last_seen times and commits, together with an open batch; when it fails that is rolled
   // back, and the times are written the next time.
   [[nodiscard]] boost::system::error_code save_activity();
+  static constexpr WallSeconds kUnusedLifetime = 600;
   // Ids of anonymous leases whose time is over, at most `limit`. The caller releases them.
   std::vector<std::int64_t> expired(WallSeconds now, std::size_t limit) const;
+  // The anonymous lease of that outer address whose last packet is longest ago, if that was before `silent_since`.
+  std::optional<std::int64_t> stalest_anonymous(const boost::asio::ip::address& outer_address, WallSeconds silent_since) const;
   // Ids of leases that are no longer in the store: their user was deleted from the command line. The caller
   // releases them.
   [[nodiscard]] boost::system::result<std::vector<std::int64_t>> orphaned();

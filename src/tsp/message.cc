@@ -141,6 +141,11 @@ std::optional<std::string> parse_authenticate(std::string_view message) {
   return upper(mechanism);
 }
 
+bool is_login(std::string_view message) {
+  const auto mechanism = parse_authenticate(message);
+  return mechanism && *mechanism != "ANONYMOUS";
+}
+
 std::optional<PlainCredentials> parse_plain(std::string_view message) {
   if (!message.ends_with('\n')) return std::nullopt;
   message.remove_suffix(1);

@@ -55,6 +55,9 @@ std::optional<std::string_view> parse_version(std::string_view message);
 // "AUTHENTICATE DIGEST-MD5\r\n" and an optional NUL give "DIGEST-MD5" in upper case.
 std::optional<std::string> parse_authenticate(std::string_view message);
 
+// AUTHENTICATE with a method that needs a password.
+bool is_login(std::string_view message);
+
 struct PlainCredentials {
   std::string_view user;
   std::string_view password;

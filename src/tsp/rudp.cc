@@ -2,6 +2,8 @@
 // TSP's reliable UDP.
 #include "src/tsp/rudp.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 
 namespace sixlink::tsp {
@@ -85,6 +87,8 @@ RudpClient::Event RudpClient::input(Bytes datagram, TimePoint now) {
   }
   was_answered_ = true;
   is_waiting_ = false;
+  // It may have been a password.
+  OPENSSL_cleanse(text_.data(), text_.size());
   deadline_ = TimePoint::max();
   return {Event::Kind::kReply, message->text, {}};
 }

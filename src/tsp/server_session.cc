@@ -41,6 +41,7 @@ ServerSession::Output ServerSession::login_failed(std::string_view why) {
   Output output;
   output.reply = status_line(kAuthenticationFailed);
   output.rejection = why;
+  output.is_failed_login = true;
   output.is_closing = ++failed_logins_ >= kMostFailedLogins;
   state_ = State::kReady;
   pending_user_.clear();

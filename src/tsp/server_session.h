@@ -39,6 +39,7 @@ class ServerSession {
     // To be granted or refused, then granted() or refused() gives the reply; `reply` is not to be sent now.
     std::optional<CreateRequest> create;
     bool is_accepted = false;  // the client took the tunnel
+    bool is_failed_login = false;  // wrong user or password: to be counted by address
     bool is_closing = false;   // nothing more is expected: close after the replies
     std::string_view rejection; // for counting and logging: why the message was refused; empty when it was not
   };

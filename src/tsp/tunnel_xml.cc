@@ -21,6 +21,9 @@ using tinyxml2::XMLElement;
 constexpr std::array<std::pair<Mode, std::string_view>, 4> kModes{
     {{Mode::kV6V4, "v6v4"}, {Mode::kV6UdpV4, "v6udpv4"}, {Mode::kV6AnyV4, "v6anyv4"}, {Mode::kV4V6, "v4v6"}}};
 
+// Nobody delegates more than a whole provider's allocation; a mistaken or hostile broker must not claim half the Internet.
+constexpr long kShortestDelegation = 20;
+
 std::string lower(std::string_view text) {
   std::string result(text);
   std::transform(result.begin(), result.end(), result.begin(),
@@ -141,9 +144,9 @@ XmlResult<std::optional<net::Prefix>> delegated_prefix(const XMLElement* router)
   const auto* element = child(router, "prefix");
   if (!element) return std::optional<net::Prefix>();
   auto text = text_of(*element);
-  auto length = number(attribute(*element, "length"), 1, 127);
+  auto length = number(attribute(*element, "length"), kShortestDelegation, 127);
   if (const auto slash = text.find('/'); slash != std::string_view::npos) {
-    if (!length) length = number(text.substr(slash + 1), 1, 127);
+    if (!length) length = number(text.substr(slash + 1), kShortestDelegation, 127);
     text = text.substr(0, slash);
   }
   const auto address = net::parse_v6(text);
@@ -322,6 +325,7 @@ XmlResult<TunnelInfo> parse_info(std::string_view xml) {
   }
   const auto prefix = delegated_prefix(child(client, "router"));
   if (!prefix) return prefix.error();
+  if (*prefix && (*prefix)->contains(info.server_v6)) return problem("the delegated prefix holds the broker's own address");
   info.prefix = *prefix;
   if (const auto* keepalive = child(client, "keepalive")) {
     const auto interval = number(attribute(*keepalive, "interval"), 1, 86400);
