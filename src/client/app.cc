@@ -72,8 +72,8 @@ int run_daemon(const Config& config, const Options& options, std::optional<platf
   std::string log_problem;
   const auto logger = log::make_logger("sixlink", config.log, log_problem);
   if (!log_problem.empty()) logger->warn("{}", log_problem);
-  if (const auto error = config::make_directory(config.run_dir)) {
-    logger->critical("cannot create run_dir {}: {}; run as root, or set run_dir in {}", config.run_dir, error.message(), config.path);
+  if (const auto error = config::make_private_directory(config.run_dir)) {
+    logger->critical("{}", config::explain_directory_error("run_dir", config.run_dir, error));
     return kExitFailed;
   }
   long holder = 0;
@@ -87,6 +87,7 @@ int run_daemon(const Config& config, const Options& options, std::optional<platf
     }
     return kExitFailed;
   }
+  if (!config.password.empty()) platform::forbid_core_files();
   asio::io_context io(1);
   Supervisor::Settings settings;
   settings.give_up_at_first_failure = options.boot || !config.auto_retry_connect;

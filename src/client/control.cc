@@ -19,8 +19,7 @@ using Protocol = asio::local::stream_protocol;
 using boost::system::error_code;
 
 constexpr std::size_t kLongestRequest = 64;
-// A peer that asks and does not read must not be held for ever. `stop` waits for the teardown, so it gets longer.
-constexpr std::chrono::seconds kPeerLimit{10};
+// `stop` waits for the teardown.
 constexpr int kAnswerLimitMilliseconds = 120'000;
 
 }  // namespace
@@ -33,12 +32,13 @@ struct ControlServer::Peer {
   std::string answer;
 };
 
-ControlServer::ControlServer(asio::io_context& io, std::string path, Handlers handlers)
-    : acceptor_(io), path_(std::move(path)), handlers_(std::move(handlers)) {}
+ControlServer::ControlServer(asio::io_context& io, std::string path, Handlers handlers, std::chrono::milliseconds peer_limit)
+    : acceptor_(io), pause_(io), path_(std::move(path)), handlers_(std::move(handlers)), peer_limit_(peer_limit) {}
 
-boost::system::result<std::unique_ptr<ControlServer>> ControlServer::listen(asio::io_context& io, const std::string& path, Handlers handlers) {
+boost::system::result<std::unique_ptr<ControlServer>> ControlServer::listen(asio::io_context& io, const std::string& path, Handlers handlers,
+                                                                            std::chrono::milliseconds peer_limit) {
   if (path.size() >= sizeof(sockaddr_un{}.sun_path)) return boost::system::errc::make_error_code(boost::system::errc::filename_too_long);
-  auto server = std::unique_ptr<ControlServer>(new ControlServer(io, path, std::move(handlers)));
+  auto server = std::unique_ptr<ControlServer>(new ControlServer(io, path, std::move(handlers), peer_limit));
   struct stat info {};
   if (::lstat(path.c_str(), &info) == 0) {
     // Only a socket is one that an earlier daemon left; anything else is someone's file.
@@ -76,7 +76,7 @@ void ControlServer::accept() {
     if (error == asio::error::operation_aborted) return;
     if (!error) {
       const auto peer = std::make_shared<Peer>(std::move(socket));
-      peer->timer.expires_after(kPeerLimit);
+      peer->timer.expires_after(peer_limit_);
       peer->timer.async_wait([weak = std::weak_ptr(peer)](const error_code& timer_error) {
         const auto p = weak.lock();
         if (timer_error || !p) return;
@@ -84,8 +84,14 @@ void ControlServer::accept() {
         p->socket.close(ignored);
       });
       serve(peer);
+      accept();
+      return;
     }
-    accept();
+    // Out of descriptors: a moment's pause, or the loop would spin.
+    pause_.expires_after(std::chrono::milliseconds(200));
+    pause_.async_wait([this](const error_code& stopped) {
+      if (!stopped) accept();
+    });
   });
 }
 
@@ -123,7 +129,9 @@ boost::system::result<std::string> ask_daemon(const std::string& path, std::stri
     if (ready > 0) answer.append(buffer, socket.read_some(asio::buffer(buffer), error));
   }
   if (error) return error;
-  answer.resize(answer.find('\n'));
+  const auto end = answer.find('\n');
+  if (end == std::string::npos) return boost::system::errc::make_error_code(boost::system::errc::message_size);
+  answer.resize(end);
   return answer;
 }
 

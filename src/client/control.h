@@ -5,7 +5,9 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/system/result.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,8 +23,12 @@ class ControlServer {
     std::function<void()> stop;
   };
 
+  // A peer that asks and does not read, or does not ask, is held no longer than this.
+  static constexpr std::chrono::milliseconds kPeerLimit{10000};
+
   // Replaces a socket that a dead daemon left (the caller holds the PID file's lock).
-  static boost::system::result<std::unique_ptr<ControlServer>> listen(boost::asio::io_context& io, const std::string& path, Handlers handlers);
+  static boost::system::result<std::unique_ptr<ControlServer>> listen(boost::asio::io_context& io, const std::string& path, Handlers handlers,
+                                                                      std::chrono::milliseconds peer_limit = kPeerLimit);
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
   // Closes; then answers those that wait for the stop.
@@ -32,13 +38,15 @@ class ControlServer {
 
  private:
   struct Peer;
-  ControlServer(boost::asio::io_context& io, std::string path, Handlers handlers);
+  ControlServer(boost::asio::io_context& io, std::string path, Handlers handlers, std::chrono::milliseconds peer_limit);
   void accept();
   void serve(const std::shared_ptr<Peer>& peer);
 
   boost::asio::local::stream_protocol::acceptor acceptor_;
+  boost::asio::steady_timer pause_;
   std::string path_;
   Handlers handlers_;
+  std::chrono::milliseconds peer_limit_;
   std::vector<std::shared_ptr<Peer>> waiting_for_stop_;
 };
 

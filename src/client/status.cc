@@ -6,9 +6,11 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "src/config/build_info.h"
+#include "src/tsp/status.h"
 
 namespace sixlink::client {
 namespace {
@@ -21,9 +23,15 @@ std::string utc(std::chrono::system_clock::time_point time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
 }
 
-json::value or_null(const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
+// The longest value is an error that quotes a template's output.
+constexpr std::size_t kLongestValue = 2000;
 
-std::string duration_text(std::int64_t seconds) {
+// A name from the system may be no UTF-8, which JSON must be.
+json::value or_null(const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(tsp::printable(text, kLongestValue)); }
+
+std::string duration_text(double given) {
+  // Beyond any age, and before a conversion that would not be defined.
+  const auto seconds = static_cast<std::int64_t>(std::clamp(given, 0.0, 1e12));
   if (seconds < 60) return fmt::format("{} s", seconds);
   if (seconds < 3600) return fmt::format("{} min {} s", seconds / 60, seconds % 60);
   if (seconds < 86400) return fmt::format("{} h {} min", seconds / 3600, seconds % 3600 / 60);
@@ -67,8 +75,9 @@ std::optional<json::object> parse_object(std::string_view text) {
   return std::move(value.as_object());
 }
 
+// Some of the texts came from the network: none of them may drive the terminal or look like a line of ours.
 void line(std::string& out, std::string_view label, const std::string& value) {
-  if (!value.empty()) out += fmt::format("{:<16}{}\n", label, value);
+  if (!value.empty()) out += fmt::format("{:<16}{}\n", label, tsp::printable(value, kLongestValue));
 }
 
 }  // namespace
@@ -143,7 +152,7 @@ std::optional<std::string> render_status(std::string_view text) {
   if (!object) return std::nullopt;
   const Fields status(*object);
   std::string out;
-  line(out, "state", fmt::format("{} since {} ({})", status.text("state"), status.text("since"), duration_text(static_cast<std::int64_t>(status.number("since_s")))));
+  line(out, "state", fmt::format("{} since {} ({})", status.text("state"), status.text("since"), duration_text(status.number("since_s"))));
   const auto broker = status.object("broker");
   if (const auto address = broker.text("address"); !address.empty()) {
     const auto endpoint = fmt::format("{}:{:.0f}", address.find(':') == std::string::npos ? address : "[" + address + "]", broker.number("port"));
@@ -165,7 +174,7 @@ std::optional<std::string> render_status(std::string_view text) {
   if (status.number("mtu") > 0) line(out, "mtu", fmt::format("{:.0f}", status.number("mtu")));
   const auto keepalive = status.object("keepalive");
   if (keepalive.number("rtt_ms", -1) >= 0) {
-    line(out, "alive", fmt::format("{} ago, RTT {:.2f} ms", duration_text(static_cast<std::int64_t>(keepalive.number("last_reply_s"))), keepalive.number("rtt_ms")));
+    line(out, "alive", fmt::format("{} ago, RTT {:.2f} ms", duration_text(keepalive.number("last_reply_s")), keepalive.number("rtt_ms")));
   } else if (status.text("state") == "up") {
     line(out, "alive", keepalive.number("interval_s") > 0 ? "not proven yet" : "not checked (no keepalive)");
   }
@@ -178,7 +187,7 @@ std::optional<std::string> render_status(std::string_view text) {
   const auto reasons = counters.object("drops");
   for (const auto& [reason, count] : reasons.all()) {
     if (count.is_number() && count.to_number<double>() > 0) {
-      drops += fmt::format("{}{} {}", drops.empty() ? "" : ", ", std::string_view(reason), count.to_number<std::uint64_t>());
+      drops += fmt::format("{}{} {:.0f}", drops.empty() ? "" : ", ", std::string_view(reason), count.to_number<double>());
     }
   }
   line(out, "dropped", drops.empty() ? "none" : drops);

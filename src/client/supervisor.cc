@@ -30,8 +30,8 @@ using std::chrono::seconds;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 constexpr seconds kResolveLimit{15};
-// Brokers that one attempt visits, redirections included: a ring of them must end.
-constexpr std::size_t kMostBrokers = 16;
+// Brokers that one attempt follows redirections to: a ring of them must end.
+constexpr std::size_t kMostRedirected = 2 * tsp::kMostBrokers;
 
 template <typename T>
 T random_value() {
@@ -108,7 +108,7 @@ void Supervisor::stop() {
 
 asio::awaitable<int> Supervisor::run() {
   co_await template_.remove_leftovers();
-  int code = kExitOk;
+  int code = kExitCannotConnect;
   while (!is_stopping_) {
     attempt_started_ = Clock::now();
     status_.timings = {};
@@ -173,9 +173,12 @@ asio::awaitable<tunnel::Negotiation> Supervisor::negotiate_versions(const tunnel
     if (version == "1.0.1" && config_.tunnel_mode == TunnelMode::kV6UdpV4) break;
     auto with_version = profile(server);
     with_version.version = version;
-    result = co_await tunnel::negotiate(std::move(with_version), target, [this](char direction, std::string_view text) {
-      log_.trace("TSP {} {}", direction, tsp::printable(text, 2000));
-    });
+    tunnel::NegotiationEvents events;
+    events.on_message = [this](char direction, std::string_view text) { log_.trace("TSP {} {}", direction, tsp::printable(text, 2000)); };
+    events.on_plain_despite_stronger = [this] {
+      log_.warn("auth_method=plain sends the password in the clear, although the broker offers a stronger method: auth_method=any uses it");
+    };
+    result = co_await tunnel::negotiate(std::move(with_version), target, std::move(events));
     if (!result.failure || result.failure->kind != tsp::FailureKind::kVersion) break;
     log_.info("the broker does not speak TSP {}", version);
   }
@@ -185,6 +188,7 @@ asio::awaitable<tunnel::Negotiation> Supervisor::negotiate_versions(const tunnel
 asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::negotiate_any(std::optional<Grant>& grant) {
   std::deque<net::ServerAddress> servers(config_.servers.begin(), config_.servers.end());
   std::set<std::string> visited;
+  std::size_t redirected = 0;
   Failed reported{kExitCannotConnect, "no broker is configured"};
   int reported_significance = -2;
   const auto note = [&](int significance, int code, std::string message) {
@@ -196,7 +200,7 @@ asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::negotiate_any(std
   while (!servers.empty()) {
     const auto server = servers.front();
     servers.pop_front();
-    if (visited.size() >= kMostBrokers || !visited.insert(server.host + " " + std::to_string(server.port)).second) continue;
+    if (!visited.insert(server.host + " " + std::to_string(server.port)).second) continue;
     enter(State::kResolving);
     const auto resolve_started = Clock::now();
     const auto addresses = co_await net::resolve(server.host, kResolveLimit);
@@ -219,7 +223,7 @@ asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::negotiate_any(std
       }
       const auto& failure = *negotiation.failure;
       note(significance(failure.kind), exit_code(failure.kind), "broker " + where + ": " + failure.message);
-      if (failure.kind == tsp::FailureKind::kRedirect) servers.insert(servers.begin(), failure.brokers.begin(), failure.brokers.end());
+      for (auto broker = failure.brokers.rbegin(); broker != failure.brokers.rend() && redirected < kMostRedirected; ++broker, ++redirected) servers.push_front(*broker);
       if (!is_worth_another_address(failure.kind)) break;
     }
   }
@@ -229,9 +233,6 @@ asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::negotiate_any(std
 asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::create(Grant grant) {
   auto& negotiation = grant.negotiation;
   const auto& info = *negotiation.tunnel;
-  if (negotiation.sent_plain_despite_stronger) {
-    log_.warn("the password went over the network in the clear because of auth_method=plain, although the broker offers a stronger method: auth_method=any uses it");
-  }
   if (info.mode != tsp::Mode::kV6UdpV4 || !negotiation.socket) {
     std::string message = "broker " + grant.server.text + " granted a " + std::string(tsp::to_string(info.mode)) + " tunnel, which this version cannot carry";
     if (grant.target.transport == tsp::Transport::kTcp) {
@@ -257,6 +258,7 @@ asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::create(Grant gran
   const auto problem = co_await template_.create(parameters_, [this] { return is_stopping_; });
   status_.timings.template_run = template_.create_duration();
   if (!problem.empty()) co_return Failed{kExitInterface, problem};
+  if (is_stopping_) co_return Failed{kExitCannotConnect, "told to end"};
   start_datapath(std::move(*negotiation.socket));
   on_up(grant);
   co_return std::nullopt;
@@ -266,12 +268,11 @@ void Supervisor::start_datapath(asio::ip::udp::socket socket) {
   interface_error_.reset();
   datapath::PlainTunnel::Events events;
   events.on_packet = [this](const net::Ipv6Header& header, std::span<const std::uint8_t> packet) {
-    if (!keepalive_ || header.next_header != net::kNextHeaderIcmpv6) return false;
+    if (!keepalive_ || header.next_header != net::kNextHeaderIcmpv6) return;
     const auto now = Clock::now();
-    if (!keepalive_->input(header, packet, now)) return false;
+    if (!keepalive_->input(header, packet, now)) return;
     if (!status_.timings.first_reply) status_.timings.first_reply = duration_cast<microseconds>(now - attempt_started_);
     wake_.cancel();
-    return true;
   };
   events.on_socket_error = [this](const boost::system::error_code& error) {
     if (socket_error_limit_.allow(Clock::now())) log_.warn("sending to the broker failed ({}); asking whether the tunnel still works", error.message());
@@ -352,6 +353,13 @@ asio::awaitable<void> Supervisor::tear_down() {
   if (datapath_) status_.counters = datapath_->counters();
   datapath_.reset();
   tun_.reset();
+  // Only the counters and the history of a tunnel that is no more.
+  for (auto* text : {&status_.interface, &status_.datapath, &status_.local_outer, &status_.remote_outer, &status_.public_outer, &status_.local_inner,
+                     &status_.remote_inner, &status_.prefix, &status_.mode, &status_.authentication, &status_.transport}) {
+    text->clear();
+  }
+  status_.mtu = 0;
+  status_.keepalive_interval.reset();
 }
 
 Status Supervisor::status() const {

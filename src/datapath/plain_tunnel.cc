@@ -76,7 +76,7 @@ void PlainTunnel::read_socket() {
       }
       ++counters_.packets_in;
       counters_.bytes_in += packet.size();
-      if (events_.on_packet(*header, packet)) continue;
+      events_.on_packet(*header, packet);
       if (const int result = tun_->write(packet); result < 0) {
         counters_.drop(Drop::kSendFailed);
         // EIO: the interface is down, EBADFD: it was deleted. EINVAL concerns this packet only.

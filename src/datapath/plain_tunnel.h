@@ -16,8 +16,9 @@ namespace sixlink::datapath {
 class PlainTunnel {
  public:
   struct Events {
-    // A packet from the broker to this end. True: it was for the caller (a keepalive reply) and does not go to the interface.
-    std::function<bool(const net::Ipv6Header&, std::span<const std::uint8_t>)> on_packet;
+    // A packet from the broker to this end, before it goes to the interface. Keepalive replies go there too, where the kernel ignores
+    // them: that an interface which was set down refuses them is how an idle tunnel notices.
+    std::function<void(const net::Ipv6Header&, std::span<const std::uint8_t>)> on_packet;
     // The outer socket reported an error (port unreachable, network down). The tunnel goes on.
     std::function<void(const boost::system::error_code&)> on_socket_error;
     // The interface is gone or broken: the tunnel has ended.

@@ -2,6 +2,8 @@
 // Carries one TSP session over a real socket.
 #include "src/tunnel/negotiator.h"
 
+#include <openssl/crypto.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -37,6 +39,11 @@ tsp::Failure no_answer(std::string_view transport, bool was_answered) {
           was_answered ? "the broker stopped answering over " + std::string(transport)
                        : "no answer over " + std::string(transport) + " (the broker is down, or a firewall drops it)",
           {}};
+}
+
+// Everything else is a PLAIN line or a DIGEST-MD5 response, from which a password can be guessed.
+bool is_free_of_credentials(std::string_view text) {
+  return text.empty() || text.starts_with("VERSION=") || text.starts_with("AUTHENTICATE ") || text.starts_with("Content-length:");
 }
 
 // One session's I/O over a transport. send() and receive() end with a Failure in `failure_` at most.
@@ -183,7 +190,7 @@ class TcpCarrier final : public Carrier {
 
 }  // namespace
 
-asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTarget target, std::function<void(char, std::string_view)> trace) {
+asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTarget target, NegotiationEvents events) {
   const auto executor = co_await asio::this_coro::executor;
   Negotiation result;
   profile.transport = target.transport;
@@ -202,27 +209,25 @@ asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTa
   result.local_address = carrier->local_address();
   if (!profile.request.is_proxy) profile.request.client_address = result.local_address;
 
-  const auto hide = [password = profile.password](const std::string& text) -> std::string_view {
-    const bool has_password = password && !password->empty() && text.find(password->reveal()) != std::string::npos;
-    return has_password ? std::string_view("(credentials)") : std::string_view(text);
-  };
   tsp::ClientSession session(std::move(profile));
   auto output = session.start();
   std::string reply;
+  bool has_warned = false;
   for (;;) {
-    for (const auto& text : output.sends) {
-      trace('>', hide(text));
+    if (session.sent_plain_despite_stronger() && !std::exchange(has_warned, true)) events.on_plain_despite_stronger();
+    for (auto& text : output.sends) {
+      events.on_message('>', is_free_of_credentials(text) ? std::string_view(text) : "(credentials)");
       result.failure = co_await carrier->send(text);
+      OPENSSL_cleanse(text.data(), text.size());
       if (result.failure) co_return result;
     }
     if (output.is_done()) break;
     result.failure = co_await carrier->receive(reply);
     if (result.failure) co_return result;
-    trace('<', reply);
+    events.on_message('<', reply);
     output = session.input(reply);
   }
   result.method = session.method();
-  result.sent_plain_despite_stronger = session.sent_plain_despite_stronger();
   result.round_trips = carrier->round_trips();
   result.failure = std::move(output.failure);
   result.tunnel = std::move(output.tunnel);

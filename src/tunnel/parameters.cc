@@ -2,8 +2,13 @@
 // A tunnel is a record.
 #include "src/tunnel/parameters.h"
 
+#include <algorithm>
+
 namespace sixlink::tunnel {
 namespace {
+
+// What fits a 1,500-byte outer packet behind IPv4 and UDP headers; a broker that offers more would only cause outer fragments.
+constexpr int kLargestMtu = 1500 - 20 - 8;
 
 std::string_view to_string(HostType type) {
   switch (type) {
@@ -37,7 +42,7 @@ TunnelParameters from_info(const tsp::TunnelInfo& info) {
   parameters.client_inner = info.client_v6;
   parameters.server_inner = info.server_v6;
   parameters.prefix = info.prefix;
-  parameters.mtu = info.mtu.value_or(1280);
+  parameters.mtu = std::min(info.mtu.value_or(1280), kLargestMtu);
   parameters.dns_servers = info.dns_servers;
   parameters.client_name = info.client_name;
   parameters.lifetime = info.lifetime;

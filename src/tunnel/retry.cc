@@ -8,7 +8,7 @@ namespace sixlink::tunnel {
 
 std::chrono::milliseconds RetrySchedule::next() {
   std::uniform_int_distribution<std::int64_t> jitter(current_.count() * 3 / 4, current_.count() * 5 / 4);
-  const std::chrono::milliseconds wait(jitter(random_));
+  const auto wait = std::min(std::chrono::milliseconds(jitter(random_)), std::max(longest_, delay_));
   current_ = std::min(2 * current_, std::max(longest_, delay_));
   return wait;
 }

@@ -14,7 +14,7 @@ class RetrySchedule {
   RetrySchedule(std::chrono::seconds delay, std::chrono::seconds longest, std::uint64_t seed)
       : delay_(delay), longest_(longest), current_(delay), random_(seed) {}
 
-  // The wait before the next attempt, and doubles the one after. Between 75 and 125 % of the nominal delay.
+  // The wait before the next attempt, and doubles the one after. Between 75 and 125 % of the nominal delay, never above the longest.
   std::chrono::milliseconds next();
   // The tunnel worked: start over with the short delay.
   void reset() { current_ = delay_; }
