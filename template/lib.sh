@@ -156,6 +156,8 @@ start_template() {
     /*) ;;
     *) refuse "SIXLINK_RECORD must be an absolute path, not '$lib_record'" ;;
   esac
+  # Someone's trap: what is appended would go to another file.
+  if [ -L "$lib_record" ]; then refuse "SIXLINK_RECORD $lib_record is a symbolic link"; fi
 }
 
 is_dry_run() {
