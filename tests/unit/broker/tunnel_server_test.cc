@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "registry/broker/tunnel_server.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <random>
+#include <set>
+
+#include "tests/unit/net/ipv6_packet.h"
+
+using namespace sixlink;
+using namespace sixlink::registry;
+using datapath::Drop;
+using sixlink::test::ipv6_packet;
+using sixlink::test::Packet;
+using sixlink::test::v6;
+
+namespace {
+
+constexpr WallSeconds kNow = 1700000000;
+const auto kHere = boost::asio::ip::make_address("198.51.100.1");
+
+TunnelServer::Settings settings(std::size_t mtu = 1280) {
+  return {*net::Prefix::parse("2001:db8:42::/48"), v6("2001:db8:42::1"), mtu};
+}
+
+Lease lease(std::int64_t id, const char* address, const char* prefix = nullptr,
+            const char* outer = "192.0.2.1", std::uint16_t port = 4000) {
+  Lease made;
+  made.id = id;
+  made.address = v6(address);
+  if (prefix) made.prefix = net::Prefix::parse(prefix);
+  made.outer_address = boost::asio::ip::make_address(outer);
+  made.outer_port = port;
+  return made;
+}
+
+Outer outer(const char* address = "192.0.2.1", std::uint16_t port = 4000) {
+  return {LeaseMode::kV6UdpV4, boost::asio::ip::make_address(address), port};
+}
+
+struct Fixture {
+  TunnelServer server{settings()};
+
+  Fixture() { server.put(lease(1, "2001:db8:42::2", "2001:db8:42:100::/56")); }
+  TunnelServer::Verdict from_client(const Packet& packet, const Outer& from = outer()) {
+    return server.from_client(from, kHere, packet, kNow);
+  }
+  std::uint64_t dropped(Drop reason) { return server.counters().drops[static_cast<std::size_t>(reason)]; }
+};
+
+// Type, code, parameter of an ICMPv6 error; checks that it is well formed and from the broker.
+struct Icmp {
+  int type;
+  int code;
+  unsigned parameter;
+  friend bool operator==(const Icmp&, const Icmp&) = default;
+};
+Icmp icmp_of(const TunnelServer::Verdict& verdict, const net::AddressV6& to) {
+  REQUIRE(verdict.drop);
+  REQUIRE(verdict.error);
+  const Packet bytes(verdict.error->bytes().begin(), verdict.error->bytes().end());
+  const auto header = net::Ipv6Header::parse(bytes);
+  REQUIRE(header);
+  CHECK(header->source == v6("2001:db8:42::1"));
+  CHECK(header->destination == to);
+  CHECK(test::slow_icmpv6_checksum(bytes) == 0);
+  return {bytes[40], bytes[41],
+          bytes[44] * 0x1000000U + bytes[45] * 0x10000U + bytes[46] * 0x100U + bytes[47]};
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "tunnel server: a client's packet passes and tells where the client is") {
+  CHECK_FALSE(from_client(ipv6_packet("2001:db8:42::2", "2001:db8::9", 100)).drop);
+  CHECK_FALSE(from_client(ipv6_packet("2001:db8:42:1ff::77", "2001:db8::9", 100)).drop);
+  CHECK(server.counters().packets_in == 2);
+  CHECK(server.counters().bytes_in == 200);
+  const auto* tunnel = server.find_outer(outer());
+  REQUIRE(tunnel);
+  CHECK(tunnel->lease == 1);
+  CHECK(tunnel->local == kHere);
+  CHECK(tunnel->last_seen == kNow);
+  int active = 0;
+  server.for_each_active([&](Tunnel& one) {
+    ++active;
+    one.last_seen = 0;
+  });
+  server.for_each_active([&](Tunnel&) { ++active; });
+  CHECK(active == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "tunnel server: a spoofed inner source is refused with ICMPv6 source policy, and counted") {
+  for (const char* source : {"2001:db8:42::3", "2001:db8:42:200::1", "2001:db8::9", "2001:db8:42::1"}) {
+    CAPTURE(source);
+    const auto verdict = from_client(ipv6_packet(source, "2001:db8::9"));
+    CHECK(verdict.drop == Drop::kForeignSource);
+    CHECK(icmp_of(verdict, v6(source)) == Icmp{1, 5, 0});
+  }
+  CHECK(dropped(Drop::kForeignSource) == 4);
+  CHECK(server.counters().packets_in == 0);
+  CHECK_FALSE(from_client(ipv6_packet("2001:db8:42::2", "2001:db8::9")).drop);
+}
+
+TEST_CASE_FIXTURE(Fixture, "tunnel server: who has no lease gets no answer") {
+  for (const auto& other :
+       {outer("192.0.2.2", 4000), outer("192.0.2.1", 4001),
+        Outer{LeaseMode::kV6V4, boost::asio::ip::make_address("192.0.2.1"), 4000},
+        Outer{LeaseMode::kV6V4, boost::asio::ip::make_address("192.0.2.1"), 0}, Outer{}}) {
+    const auto verdict = from_client(ipv6_packet("2001:db8:42::2", "2001:db8::9"), other);
+    CHECK(verdict.drop == Drop::kUnknownPeer);
+    CHECK_FALSE(verdict.error);
+  }
+  CHECK(dropped(Drop::kUnknownPeer) == 5);
+}
+
+TEST_CASE_FIXTURE(Fixture, "tunnel server: link-local traffic and nonsense are dropped without an answer") {
+  CHECK(from_client(ipv6_packet("fe80::1", "ff02::2")).drop == Drop::kLocalScope);
+  CHECK(from_client(ipv6_packet("2001:db8:42::2", "ff02::1")).drop == Drop::kLocalScope);
+  CHECK(from_client({}).drop == Drop::kMalformed);
+  CHECK(from_client({0x60, 0, 0}).drop == Drop::kMalformed);
+  CHECK(from_client(Packet(100, 0x45)).drop == Drop::kMalformed);
+  CHECK(server.from_inside({}).drop == Drop::kMalformed);
+  CHECK(server.from_inside(ipv6_packet("fe80::1", "ff02::2")).drop == Drop::kLocalScope);
+  CHECK_FALSE(server.from_inside(ipv6_packet("fe80::1", "ff02::2")).error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "tunnel server: from inside, each failure has its own ICMPv6 error") {
+  const auto sender = v6("2001:db8::9");
+  CHECK_FALSE(server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::2", 1280)).drop);
+  CHECK(server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42:1ab::1")).tunnel->lease == 1);
+
+  const auto none = server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::3"));
+  CHECK(none.drop == Drop::kNoTunnel);
+  CHECK(icmp_of(none, sender) == Icmp{1, 0, 0});
+
+  server.put(lease(2, "2001:db8:42::3", nullptr, "0.0.0.0", 0));
+  const auto away = server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::3"));
+  CHECK(away.drop == Drop::kNotConnected);
+  CHECK(icmp_of(away, sender) == Icmp{1, 3, 0});
+
+  const auto big = server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::2", 1281));
+  CHECK(big.drop == Drop::kTooBig);
+  CHECK(icmp_of(big, sender) == Icmp{2, 0, 1280});
+  CHECK(dropped(Drop::kNoTunnel) == 1);
+  CHECK(dropped(Drop::kNotConnected) == 1);
+  CHECK(dropped(Drop::kTooBig) == 1);
+
+  TunnelServer larger{settings(1472)};
+  larger.put(lease(1, "2001:db8:42::2"));
+  CHECK_FALSE(larger.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::2", 1472)).drop);
+  CHECK(icmp_of(larger.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::2", 1473)), sender) ==
+        Icmp{2, 0, 1472});
+}
+
+TEST_CASE_FIXTURE(Fixture, "tunnel server: no more ICMPv6 errors than the budget until the next refill") {
+  const auto errors = [&](int packets) {
+    int count = 0;
+    for (int i = 0; i < packets; ++i)
+      count += server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::99")).error ? 1 : 0;
+    return count;
+  };
+  CHECK(errors(1000) == 200);
+  CHECK(errors(1000) == 0);
+  CHECK(from_client(ipv6_packet("2001:db8:42::3", "2001:db8::9")).drop == Drop::kForeignSource);
+  server.refill_errors();
+  server.refill_errors();
+  CHECK(errors(1000) == 200);
+  CHECK(dropped(Drop::kNoTunnel) == 3000);
+  // What may get no error uses none of it up.
+  server.refill_errors();
+  for (int i = 0; i < 500; ++i)
+    CHECK_FALSE(
+        server
+            .from_inside(ipv6_packet(v6("2001:db8::9"), v6("2001:db8:42::99"), 58, {1, 0, 0, 0, 0, 0, 0, 0}))
+            .error);
+  CHECK(errors(1000) == 200);
+}
+
+TEST_CASE_FIXTURE(Fixture, "tunnel server: a client that renegotiates takes its tunnel over at once") {
+  CHECK_FALSE(from_client(ipv6_packet("2001:db8:42::2", "2001:db8::9")).drop);
+  server.put(lease(1, "2001:db8:42::2", "2001:db8:42:100::/56", "203.0.113.7", 999));
+  CHECK(from_client(ipv6_packet("2001:db8:42::2", "2001:db8::9")).drop == Drop::kUnknownPeer);
+  CHECK_FALSE(from_client(ipv6_packet("2001:db8:42::2", "2001:db8::9"), outer("203.0.113.7", 999)).drop);
+  CHECK(server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::2")).tunnel->outer ==
+        outer("203.0.113.7", 999));
+  CHECK(server.size() == 1);
+}
+
+TEST_CASE_FIXTURE(
+    Fixture,
+    "tunnel server: our address that a client speaks to is forgotten when it moves, not when it asks again") {
+  CHECK_FALSE(from_client(ipv6_packet("2001:db8:42::2", "2001:db8::9")).drop);
+  server.put(lease(1, "2001:db8:42::2"));
+  CHECK(server.find_outer(outer())->local == kHere);
+  server.put(lease(1, "2001:db8:42::2", nullptr, "192.0.2.1", 4001));
+  CHECK(server.find_outer(outer("192.0.2.1", 4001))->local.is_unspecified());
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "tunnel server: an endpoint taken over by another lease disconnects its earlier one") {
+  server.put(lease(2, "2001:db8:42::3"));
+  CHECK(server.find_outer(outer())->lease == 2);
+  CHECK(from_client(ipv6_packet("2001:db8:42::2", "2001:db8::9")).drop == Drop::kForeignSource);
+  CHECK_FALSE(from_client(ipv6_packet("2001:db8:42::3", "2001:db8::9")).drop);
+  CHECK(server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::2")).drop == Drop::kNotConnected);
+  // The first one's end does not take the endpoint from the second.
+  server.remove(1);
+  CHECK(server.find_outer(outer())->lease == 2);
+  CHECK(server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42:100::1")).drop == Drop::kNoTunnel);
+  server.remove(2);
+  server.remove(2);
+  server.remove(77);
+  CHECK(server.size() == 0);
+  CHECK(server.find_outer(outer()) == nullptr);
+}
+
+TEST_CASE_FIXTURE(Fixture, "tunnel server: a changed prefix is no longer reached by the old one") {
+  server.put(lease(1, "2001:db8:42::2", "2001:db8:42:300::/60"));
+  CHECK(server.find(v6("2001:db8:42:100::1")) == nullptr);
+  CHECK(server.find(v6("2001:db8:42:30f::1")) != nullptr);
+  CHECK(server.find(v6("2001:db8:42:310::1")) == nullptr);
+  server.put(lease(1, "2001:db8:42::2"));
+  CHECK(server.find(v6("2001:db8:42:30f::1")) == nullptr);
+}
+
+TEST_CASE("tunnel server: agrees with a slow oracle over tens of thousands of random changes and look-ups") {
+  std::mt19937 random(42);
+  const auto pick = [&](unsigned below) { return static_cast<unsigned>(random() % below); };
+  TunnelServer server(settings());
+  std::map<std::int64_t, Lease> oracle;  // a lease whose endpoint was taken over has none
+
+  // Prefixes of many lengths inside each other, addresses inside prefixes: more than a registry ever hands
+  // out.
+  const auto random_address = [&] {
+    auto bytes = v6("2001:db8:42::").to_bytes();
+    bytes[6] = static_cast<std::uint8_t>(pick(4));
+    bytes[7] = static_cast<std::uint8_t>(pick(8) * 32);
+    bytes[15] = static_cast<std::uint8_t>(pick(200));
+    return net::AddressV6(bytes);
+  };
+  const auto find = [&](const net::AddressV6& inner) -> const Lease* {
+    const Lease* best = nullptr;
+    for (const auto& [id, candidate] : oracle) {
+      if (candidate.address == inner) return &candidate;
+      if (candidate.prefix && candidate.prefix->contains(inner) &&
+          (!best || candidate.prefix->length > best->prefix->length))
+        best = &candidate;
+    }
+    return best;
+  };
+  constexpr int kLengths[] = {48, 52, 55, 56, 57, 58, 59, 60, 64};
+  for (int round = 0; round < 40000; ++round) {
+    const std::int64_t id = 1 + pick(300);
+    if (pick(4) == 0) {
+      server.remove(id);
+      oracle.erase(id);
+    } else {
+      Lease next;
+      next.id = id;
+      next.address = random_address();
+      if (pick(3) != 0) {
+        const int length = kLengths[pick(std::size(kLengths))];
+        next.prefix = net::Prefix{net::mask(random_address(), length), length};
+      }
+      next.mode = pick(4) == 0 ? LeaseMode::kV6V4 : LeaseMode::kV6UdpV4;
+      if (pick(8) != 0) {
+        next.outer_address = boost::asio::ip::address_v4(0xc0000200U + pick(32));
+        next.outer_port =
+            next.mode == LeaseMode::kV6V4 ? std::uint16_t{0} : static_cast<std::uint16_t>(1 + pick(8));
+      }
+      // The book gives no address and no prefix twice.
+      const bool is_taken = std::any_of(oracle.begin(), oracle.end(), [&](const auto& held) {
+        return held.first != id &&
+               (held.second.address == next.address || (next.prefix && held.second.prefix == next.prefix));
+      });
+      if (is_taken) continue;
+      for (auto& [other_id, other] : oracle) {
+        const bool is_same_place = !next.outer_address.is_unspecified() && other.mode == next.mode &&
+                                   other.outer_address == next.outer_address &&
+                                   other.outer_port == next.outer_port;
+        if (other_id != id && is_same_place) other.outer_address = boost::asio::ip::address();
+      }
+      oracle[id] = next;
+      server.put(next);
+    }
+    if (round % 4 == 0) {
+      const auto inner = random_address();
+      const auto* expected = find(inner);
+      const auto* found = server.find(inner);
+      REQUIRE((found ? found->lease : 0) == (expected ? expected->id : 0));
+      const auto verdict = server.from_inside(ipv6_packet(v6("2001:db8::9"), inner, 17, Packet(8)));
+      if (!expected) {
+        REQUIRE(verdict.drop == Drop::kNoTunnel);
+      } else if (expected->outer_address.is_unspecified()) {
+        REQUIRE(verdict.drop == Drop::kNotConnected);
+      } else {
+        REQUIRE(verdict.tunnel);
+        REQUIRE(verdict.tunnel->outer ==
+                Outer{expected->mode, expected->outer_address, expected->outer_port});
+      }
+    }
+    if (round % 500 == 0) {
+      REQUIRE(server.size() == oracle.size());
+      std::set<std::int64_t> connected;
+      for (unsigned host = 0; host < 32; ++host) {
+        for (unsigned port = 0; port <= 8; ++port) {
+          const Outer place{port == 0 ? LeaseMode::kV6V4 : LeaseMode::kV6UdpV4,
+                            boost::asio::ip::address_v4(0xc0000200U + host),
+                            static_cast<std::uint16_t>(port)};
+          if (const auto* tunnel = server.find_outer(place)) {
+            REQUIRE(tunnel->outer == place);
+            REQUIRE(connected.insert(tunnel->lease).second);
+          }
+        }
+      }
+      for (const auto& [held_id, held] : oracle)
+        REQUIRE(connected.contains(held_id) == !held.outer_address.is_unspecified());
+    }
+  }
+  while (!oracle.empty()) {
+    server.remove(oracle.begin()->first);
+    oracle.erase(oracle.begin());
+  }
+  CHECK(server.size() == 0);
+  CHECK(server.find(v6("2001:db8:42::2")) == nullptr);
+}

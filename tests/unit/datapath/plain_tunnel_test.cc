@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "src/datapath/plain_tunnel.h"
+
+#include <doctest/doctest.h>
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "tests/unit/datapath/memory_tun.h"
+#include "tests/unit/net/run_coroutine.h"
+
+using namespace sixlink;
+using namespace sixlink::datapath;
+using namespace std::chrono_literals;
+using boost::asio::ip::udp;
+using sixlink::test::ipv6_packet;
+using sixlink::test::Packet;
+using sixlink::test::v6;
+
+namespace {
+
+constexpr const char* kOurs = "2001:db8:f:f::2";
+constexpr const char* kOther = "2001:db8::9";
+
+struct Fixture {
+  boost::asio::io_context io;
+  udp::socket broker{io, udp::endpoint(boost::asio::ip::address_v4::loopback(), 0)};
+  udp::endpoint client;
+  test::KernelSide kernel;
+  test::MemoryTun* tun = nullptr;
+  std::unique_ptr<PlainTunnel> tunnel;
+  std::vector<boost::system::error_code> socket_errors;
+  std::vector<boost::system::error_code> interface_errors;
+  std::function<void(const net::Ipv6Header&, std::span<const std::uint8_t>)> on_packet = [](const auto&,
+                                                                                            auto) {};
+
+  Fixture() {
+    broker.non_blocking(true);
+    udp::socket socket(io, udp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
+    socket.connect(broker.local_endpoint());
+    client = socket.local_endpoint();
+    auto device = std::make_unique<test::MemoryTun>(kernel.slot());
+    tun = device.get();
+    PlainTunnel::Events events;
+    events.on_packet = [this](const net::Ipv6Header& header, std::span<const std::uint8_t> packet) {
+      on_packet(header, packet);
+    };
+    events.on_socket_error = [this](const boost::system::error_code& error) {
+      socket_errors.push_back(error);
+    };
+    events.on_interface_error = [this](const boost::system::error_code& error) {
+      interface_errors.push_back(error);
+    };
+    tunnel = std::make_unique<PlainTunnel>(std::move(device), std::move(socket),
+                                           InnerFilter(v6(kOurs), std::nullopt), 1280, std::move(events));
+  }
+  void from_broker(const Packet& packet) { broker.send_to(boost::asio::buffer(packet), client); }
+  std::optional<Packet> at_broker() {
+    Packet packet(65536);
+    boost::system::error_code error;
+    packet.resize(broker.receive(boost::asio::buffer(packet), 0, error));
+    if (error) return std::nullopt;
+    return packet;
+  }
+  std::uint64_t dropped(Drop reason) const {
+    return tunnel->counters().drops[static_cast<std::size_t>(reason)];
+  }
+  std::uint64_t all_dropped() const {
+    std::uint64_t sum = 0;
+    for (const auto count : tunnel->counters().drops) sum += count;
+    return sum;
+  }
+  // Handles `count` more packets, dropped ones too.
+  bool settle(std::uint64_t count) {
+    const auto handled = [this] {
+      return tunnel->counters().packets_in + tunnel->counters().packets_out + all_dropped();
+    };
+    return test::run_until(io, [&, goal = settled_ += count] { return handled() >= goal; });
+  }
+
+ private:
+  std::uint64_t settled_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "plain tunnel: packets go both ways unchanged and are counted") {
+  const auto outgoing = ipv6_packet(kOurs, kOther, 777);
+  const auto incoming = ipv6_packet(kOther, kOurs, 1280);
+  REQUIRE(kernel.send(outgoing));
+  from_broker(incoming);
+  REQUIRE(settle(2));
+  CHECK(at_broker() == outgoing);
+  CHECK(kernel.receive() == incoming);
+  const auto& counters = tunnel->counters();
+  CHECK(counters.packets_out == 1);
+  CHECK(counters.bytes_out == 777);
+  CHECK(counters.packets_in == 1);
+  CHECK(counters.bytes_in == 1280);
+  CHECK(all_dropped() == 0);
+  CHECK(tunnel->interface_name() == "memory0");
+}
+
+TEST_CASE_FIXTURE(Fixture, "plain tunnel: more than many batches at once, in order") {
+  constexpr std::size_t kCount = 600;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    from_broker(ipv6_packet(kOther, kOurs, 48 + i));
+    io.poll();
+    io.restart();
+    const auto received = kernel.receive();
+    if (!received) {
+      // A socket may be readable a moment later.
+      REQUIRE(test::run_until(io, [&] { return tunnel->counters().packets_in == i + 1; }));
+      REQUIRE(kernel.receive()->size() == 48 + i);
+    } else {
+      REQUIRE(received->size() == 48 + i);
+    }
+  }
+  // All there before the loop looks: 600 datagrams are more than a wake-up takes.
+  for (std::size_t i = 0; i < kCount; ++i) from_broker(ipv6_packet(kOther, kOurs, 48));
+  std::size_t delivered = 0;
+  CHECK(test::run_until(io, [&] {
+    while (kernel.receive()) ++delivered;
+    return tunnel->counters().packets_in == 2 * kCount;
+  }));
+}
+
+TEST_CASE_FIXTURE(Fixture, "plain tunnel: a full queue of the interface is emptied over several turns") {
+  std::size_t count = 0;
+  while (count < 1000 && kernel.send(ipv6_packet(kOurs, kOther, 48 + count % 100))) ++count;
+  REQUIRE(count > 5);
+  std::size_t seen = 0;
+  CHECK(test::run_until(io, [&] {
+    while (const auto packet = at_broker()) CHECK(packet->size() == 48 + seen++ % 100);
+    return seen == count;
+  }));
+}
+
+TEST_CASE_FIXTURE(Fixture, "plain tunnel: sources that are not ours do not leave and are counted") {
+  kernel.send(ipv6_packet("2001:db8:f:f::3", kOther));
+  kernel.send(ipv6_packet("fe80::1", "ff02::2"));
+  kernel.send(Packet{0x45, 1, 2, 3});
+  kernel.send(ipv6_packet(kOurs, kOther, 1281));
+  kernel.send(ipv6_packet(kOurs, kOther, 1280));
+  REQUIRE(settle(5));
+  CHECK(dropped(Drop::kForeignSource) == 1);
+  CHECK(dropped(Drop::kLocalScope) == 1);
+  CHECK(dropped(Drop::kMalformed) == 1);
+  CHECK(dropped(Drop::kTooBig) == 1);
+  CHECK(at_broker()->size() == 1280);
+  CHECK_FALSE(at_broker());
+}
+
+TEST_CASE_FIXTURE(
+    Fixture, "plain tunnel: what comes in wrong is dropped and counted, and the next good packet passes") {
+  from_broker(ipv6_packet(kOurs, kOurs));               // claims to be us
+  from_broker(ipv6_packet(kOther, "2001:db8:f:f::3"));  // for someone else
+  from_broker(ipv6_packet("fe80::1", "ff02::1"));
+  from_broker({});  // empty datagram
+  from_broker({0x60});
+  from_broker(test::from_hex("f00000f200000000323030"));  // RUDP
+  from_broker({0x01, 0, 0, 0});                           // WireGuard
+  from_broker(ipv6_packet(kOther, kOurs, 2049));          // longer than any inner packet
+  from_broker(ipv6_packet(kOther, kOurs, 60000));
+  from_broker(ipv6_packet(kOther, kOurs, 100));
+  REQUIRE(settle(10));
+  CHECK(dropped(Drop::kForeignSource) == 1);
+  CHECK(dropped(Drop::kForeignTarget) == 1);
+  CHECK(dropped(Drop::kLocalScope) == 1);
+  CHECK(dropped(Drop::kMalformed) == 3);
+  CHECK(dropped(Drop::kControl) == 1);
+  CHECK(dropped(Drop::kTooBig) == 2);
+  CHECK(kernel.receive()->size() == 100);
+  CHECK_FALSE(kernel.receive());
+  CHECK(socket_errors.empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "plain tunnel: a stranger's datagrams do not reach a connected socket") {
+  udp::socket stranger(io, udp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
+  stranger.send_to(boost::asio::buffer(ipv6_packet(kOther, kOurs, 99)), client);
+  from_broker(ipv6_packet(kOther, kOurs, 100));
+  REQUIRE(settle(1));
+  CHECK(kernel.receive()->size() == 100);
+  CHECK_FALSE(kernel.receive());
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "plain tunnel: the caller sees every packet that comes in, and the interface gets it too") {
+  std::vector<std::size_t> seen;
+  on_packet = [&](const net::Ipv6Header& header, std::span<const std::uint8_t> packet) {
+    CHECK(header.source == v6(kOther));
+    seen.push_back(packet.size());
+  };
+  for (const std::size_t size : {50, 51, 50}) from_broker(ipv6_packet(kOther, kOurs, size));
+  REQUIRE(settle(3));
+  CHECK(seen == std::vector<std::size_t>{50, 51, 50});
+  for (const std::size_t size : {50, 51, 50}) CHECK(kernel.receive()->size() == size);
+}
+
+TEST_CASE_FIXTURE(Fixture, "plain tunnel: send() sends the caller's own packet") {
+  const auto packet = ipv6_packet(kOurs, kOther, 56);
+  tunnel->send(packet);
+  REQUIRE(test::run_until(io, [&] { return at_broker() == packet; }));
+  CHECK(tunnel->counters().packets_out == 1);
+  CHECK(tunnel->counters().bytes_out == 56);
+}
+
+TEST_CASE_FIXTURE(Fixture, "plain tunnel: a refusing broker is reported, and the tunnel goes on") {
+  const auto address = broker.local_endpoint();
+  broker.close();
+  REQUIRE(kernel.send(ipv6_packet(kOurs, kOther)));
+  REQUIRE(test::run_until(io, [&] { return !socket_errors.empty(); }));
+  CHECK(socket_errors.front() == boost::asio::error::connection_refused);
+  CHECK(interface_errors.empty());
+  // It comes back at the same place.
+  broker = udp::socket(io, address);
+  broker.non_blocking(true);
+  const auto packet = ipv6_packet(kOurs, kOther, 100);
+  REQUIRE(test::run_until(io, [&] {
+    kernel.send(packet);
+    return at_broker() == packet;
+  }));
+  from_broker(ipv6_packet(kOther, kOurs, 101));
+  std::optional<Packet> received;
+  CHECK(test::run_until(io, [&] { return (received = kernel.receive()).has_value(); }));
+  CHECK(received->size() == 101);
+}
+
+TEST_CASE_FIXTURE(Fixture, "plain tunnel: the end of the interface ends it, once") {
+  kernel.close();
+  REQUIRE(test::run_until(io, [&] { return !interface_errors.empty(); }));
+  CHECK(interface_errors.front().value() == EBADFD);
+  io.restart();
+  io.run_for(50ms);
+  CHECK(interface_errors.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "plain tunnel: a packet that the interface refuses costs that packet only") {
+  tun->write_error = EINVAL;
+  from_broker(ipv6_packet(kOther, kOurs, 70));
+  REQUIRE(test::run_until(io, [&] { return dropped(Drop::kSendFailed) == 1; }));
+  CHECK(interface_errors.empty());
+  tun->write_error = 0;
+  from_broker(ipv6_packet(kOther, kOurs, 71));
+  std::optional<Packet> received;
+  CHECK(test::run_until(io, [&] { return (received = kernel.receive()).has_value(); }));
+  CHECK(received->size() == 71);
+
+  tun->write_error = EIO;
+  from_broker(ipv6_packet(kOther, kOurs, 72));
+  REQUIRE(test::run_until(io, [&] { return !interface_errors.empty(); }));
+  CHECK(interface_errors.front().value() == EIO);
+}
+
+TEST_CASE_FIXTURE(Fixture, "plain tunnel: no event comes after its end, whatever was under way") {
+  bool was_called = false;
+  on_packet = [&](const auto&, auto) { was_called = true; };
+  from_broker(ipv6_packet(kOther, kOurs));
+  kernel.send(ipv6_packet(kOurs, kOther));
+  kernel.close();
+  tunnel.reset();
+  io.restart();
+  io.run_for(50ms);
+  CHECK_FALSE(was_called);
+  CHECK(socket_errors.empty());
+  CHECK(interface_errors.empty());
+  // The loop has nothing left of it.
+  io.restart();
+  CHECK(io.run_for(10ms) == 0);
+}
