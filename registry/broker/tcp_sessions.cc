@@ -91,7 +91,8 @@ asio::awaitable<Granter::Answer> TcpSessions::grant(const tsp::CreateRequest& re
   const auto waiting = std::make_shared<Waiting>(co_await asio::this_coro::executor);
   hooks_.grant(request, requester, [waiting](Granter::Answer answer) {
     waiting->answer = std::move(answer);
-    waiting->answered.cancel();
+    // In the past: whoever waits for it, now or later, continues at once.
+    waiting->answered.expires_at(std::chrono::steady_clock::time_point::min());
   });
   co_await waiting->answered.async_wait(kAwait);
   co_return waiting->answer;
