@@ -6,7 +6,6 @@
 #include <boost/asio/ip/address_v4.hpp>
 #include <cctype>
 #include <filesystem>
-#include <map>
 #include <utility>
 
 namespace sixlink::registry {
@@ -228,112 +227,58 @@ std::vector<Key> make_keys() {
   return keys;
 }
 
-const Key* find_key(std::string_view name) {
-  for (const Key& key : config_keys()) {
-    if (key.name == name) return &key;
-  }
-  return nullptr;
-}
-
-// A log level without a value is 1, as in gogoc.conf; any other key without a value has its default.
-bool empty_is_a_value(std::string_view key) {
-  return key == "log_console" || key == "log_stderr" || key == "log_file" || key == "log_syslog";
-}
-
-// One load: keeps where each key stood.
-class Loader {
+// What the keys demand of each other.
+class CrossCheck {
  public:
-  explicit Loader(LoadedConfig& result) : result_(result) {
-    for (const Key& key : config_keys()) {
-      if (!key.default_value.empty()) key.set(config_, std::string(key.default_value));
-    }
-  }
+  CrossCheck(Config& config, config::KeyReport& report) : config_(config), report_(report) {}
 
-  void take(const config::Entry& entry) {
-    const Key* key = find_key(entry.key);
-    if (key == nullptr) {
-      problem(entry.line, entry.key, "unknown key; sixlink-registry.conf(5) lists them all");
-      return;
-    }
-    const bool use_default = entry.value.empty() && !empty_is_a_value(entry.key);
-    if (!key->set(config_, use_default ? std::string(key->default_value) : entry.value)) {
-      problem(entry.line, entry.key,
-              "\"" + entry.value + "\" is not allowed; allowed: " + std::string(key->allowed));
-      refused_.push_back(entry.key);
-    }
-    const auto [seen, first] = lines_.try_emplace(entry.key, entry.line);
-    if (first) return;
-    warning(entry.line, entry.key, "given twice; line " + std::to_string(seen->second) + " is ignored");
-    seen->second = entry.line;
-  }
-
-  void finish(const std::string& path) {
-    config_.path = path;
+  void run() {
     check_prefix();
     check_delegation();
     check_listen();
     check_authentication();
-    const auto by_line = [](const config::Problem& a, const config::Problem& b) { return a.line < b.line; };
-    std::stable_sort(result_.problems.begin(), result_.problems.end(), by_line);
-    std::stable_sort(result_.warnings.begin(), result_.warnings.end(), by_line);
-    if (result_.problems.empty()) result_.config = std::move(config_);
   }
 
  private:
-  void problem(int line, std::string_view key, std::string message) {
-    result_.problems.push_back({line, std::string(key), std::move(message)});
-  }
-  void warning(int line, std::string_view key, std::string message) {
-    result_.warnings.push_back({line, std::string(key), std::move(message)});
-  }
-  int line_of(std::string_view key) const {
-    const auto found = lines_.find(key);
-    return found == lines_.end() ? 0 : found->second;
-  }
-  bool is_given(std::string_view key) const { return lines_.contains(key); }
-  // A value that was refused left its default behind: what that breaks is not the user's second mistake.
-  bool is_refused(std::string_view key) const {
-    return std::find(refused_.begin(), refused_.end(), key) != refused_.end();
-  }
-
   void check_prefix() {
-    if (config_.leases.prefix.length <= kLongestPrefix || is_refused("prefix")) return;
-    problem(line_of("prefix"), "prefix",
-            "the registry's prefix is missing; add a line such as prefix=2001:db8:42::/48");
+    if (config_.leases.prefix.length <= kLongestPrefix || report_.is_refused("prefix")) return;
+    report_.problem("prefix", "the registry's prefix is missing; add a line such as prefix=2001:db8:42::/48");
   }
 
   void check_delegation() {
     LeasePolicy& leases = config_.leases;
-    if (is_refused("prefix") || is_refused("prefix_length_min") || is_refused("prefix_length_max")) return;
+    if (report_.is_refused("prefix") || report_.is_refused("prefix_length_min") ||
+        report_.is_refused("prefix_length_max"))
+      return;
     if (leases.prefix.length > kLongestPrefix) return;
     if (leases.prefix.length == kLongestPrefix) {
       for (const char* key : {"prefix_length_min", "prefix_length_max", "anonymous_prefix"}) {
-        if (is_given(key))
-          warning(line_of(key), key, "without effect: a /64 holds the tunnels only, nothing is delegated");
+        if (report_.is_given(key))
+          report_.warning(key, "without effect: a /64 holds the tunnels only, nothing is delegated");
       }
       return;
     }
     // The default serves a registry with a long prefix, too.
-    if (!is_given("prefix_length_min")) {
+    if (!report_.is_given("prefix_length_min")) {
       leases.shortest_delegation = std::max(leases.shortest_delegation, leases.prefix.length + 1);
-      if (is_given("prefix_length_max")) {
+      if (report_.is_given("prefix_length_max")) {
         leases.shortest_delegation = std::min(leases.shortest_delegation, leases.longest_delegation);
       }
     }
     if (leases.shortest_delegation <= leases.prefix.length) {
-      const bool is_max = !is_given("prefix_length_min");
-      problem(line_of(is_max ? "prefix_length_max" : "prefix_length_min"),
-              is_max ? "prefix_length_max" : "prefix_length_min",
-              std::to_string(leases.shortest_delegation) + " is not longer than the registry's own prefix (" +
-                  leases.prefix.to_string() + "), which also holds the tunnels; give " +
-                  std::to_string(leases.prefix.length + 1) + " or more");
+      const bool is_max = !report_.is_given("prefix_length_min");
+      report_.problem(is_max ? "prefix_length_max" : "prefix_length_min",
+                      std::to_string(leases.shortest_delegation) +
+                          " is not longer than the registry's own prefix (" + leases.prefix.to_string() +
+                          "), which also holds the tunnels; give " +
+                          std::to_string(leases.prefix.length + 1) + " or more");
     } else if (leases.shortest_delegation > leases.longest_delegation) {
-      problem(line_of("prefix_length_min"), "prefix_length_min",
-              "is " + std::to_string(leases.shortest_delegation) + ", more than prefix_length_max=" +
-                  std::to_string(leases.longest_delegation) + "; lower one or raise the other");
+      report_.problem("prefix_length_min",
+                      "is " + std::to_string(leases.shortest_delegation) + ", more than prefix_length_max=" +
+                          std::to_string(leases.longest_delegation) + "; lower one or raise the other");
     }
     if (!config_.anonymous && leases.anonymous_prefix) {
-      warning(line_of("anonymous_prefix"), "anonymous_prefix", "without effect with anonymous=no");
+      report_.warning("anonymous_prefix", "without effect with anonymous=no");
     }
   }
 
@@ -343,40 +288,27 @@ class Loader {
         return other.address == one->address && other.port == one->port;
       };
       if (std::find_if(config_.listen.begin(), one, same) == one) continue;
-      problem(
-          line_of("listen"), "listen",
-          one->address.to_string() + " port " + std::to_string(one->port) + " is there twice; remove one");
+      report_.problem("listen", one->address.to_string() + " port " + std::to_string(one->port) +
+                                    " is there twice; remove one");
     }
   }
 
   void check_authentication() {
     if (config_.anonymous || config_.auth_plain || config_.auth_digest_md5) return;
-    if (is_refused("anonymous") || is_refused("auth_plain") || is_refused("auth_digest_md5")) return;
-    problem(line_of("anonymous"), "anonymous",
-            "nobody can log in: set anonymous, auth_plain or auth_digest_md5 to yes");
+    if (report_.is_refused("anonymous") || report_.is_refused("auth_plain") ||
+        report_.is_refused("auth_digest_md5"))
+      return;
+    report_.problem("anonymous", "nobody can log in: set anonymous, auth_plain or auth_digest_md5 to yes");
   }
 
-  LoadedConfig& result_;
-  Config config_;
-  std::map<std::string, int, std::less<>> lines_;
-  std::vector<std::string> refused_;
+  Config& config_;
+  config::KeyReport& report_;
 };
 
 void make_absolute(std::string& path) {
   std::error_code ignored;
   auto absolute = std::filesystem::absolute(path, ignored);
   if (!ignored) path = absolute.lexically_normal().string();
-}
-
-std::string cannot_read_message(const boost::system::error_code& error) {
-  std::string message = "cannot read the configuration: " + error.message();
-  if (error == boost::system::errc::no_such_file_or_directory) {
-    message +=
-        "; name another file with -f FILE, or write one with \"sixlink-registry init --prefix PREFIX\"";
-  } else if (error == boost::system::errc::permission_denied) {
-    message += "; run as root";
-  }
-  return message;
 }
 
 }  // namespace
@@ -396,23 +328,17 @@ const std::vector<Key>& config_keys() {
 }
 
 LoadedConfig parse_config(const std::string& path, std::string_view text) {
-  LoadedConfig result;
   auto file = config::parse_key_values(text);
-  result.problems = std::move(file.problems);
-  Loader loader(result);
-  for (const auto& entry : file.entries) loader.take(entry);
-  loader.finish(path);
-  return result;
+  config::TableLoader<Config> loader(config_keys(), "sixlink-registry.conf(5)", std::move(file.problems));
+  for (auto& entry : file.entries) loader.take(entry);
+  loader.config().path = path;
+  CrossCheck(loader.config(), loader.report()).run();
+  return loader.finish();
 }
 
 LoadedConfig load_config(const std::string& path) {
-  const auto text = config::read_file(path);
-  if (!text) {
-    LoadedConfig result;
-    result.problems.push_back({0, {}, cannot_read_message(text.error())});
-    return result;
-  }
-  auto result = parse_config(path, *text);
+  auto result =
+      config::load_file(path, "write one with \"sixlink-registry init --prefix PREFIX\"", &parse_config);
   if (result.config) {
     make_absolute(result.config->log.filename);
     make_absolute(result.config->run_dir);

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "registry/lease/lease_book.h"
-#include "src/config/key_value.h"
+#include "src/config/key_table.h"
 #include "src/log/log_config.h"
 #include "src/net/server_address.h"
 
@@ -26,9 +26,9 @@ struct Config {
   std::string path;
   LeasePolicy leases;                 // prefix=, prefix_length_min/max=, anonymous_*=
   std::vector<ListenAddress> listen;  // listen=; default 0.0.0.0 and [::]
-  std::optional<boost::asio::ip::address_v4>
-      advertised_v4;            // server_v4=: the broker's IPv4 address as clients see it, when
-                                // it is behind NAT; default: the address a client spoke to
+  // server_v4=: the broker's IPv4 address as clients see it, when it is behind NAT; default: the address a
+  // client spoke to
+  std::optional<boost::asio::ip::address_v4> advertised_v4;
   bool anonymous = true;        // anonymous=yes|no
   bool auth_plain = true;       // auth_plain=
   bool auth_digest_md5 = true;  // auth_digest_md5=
@@ -52,11 +52,7 @@ struct Config {
   std::string instance_name() const;  // the file's name without its extension
 };
 
-struct LoadedConfig {
-  std::optional<Config> config;
-  std::vector<config::Problem> problems;
-  std::vector<config::Problem> warnings;  // a key given twice, a value without effect
-};
+using LoadedConfig = config::Loaded<Config>;
 
 // Every key.
 const std::vector<config::Key<Config>>& config_keys();

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "src/config/key_value.h"
+#include "src/config/key_table.h"
 #include "src/log/log_config.h"
 #include "src/net/prefix.h"
 #include "src/net/server_address.h"
@@ -66,11 +66,7 @@ struct Config {
   std::string instance_name() const;
 };
 
-struct LoadedConfig {
-  std::optional<Config> config;           // only without problems
-  std::vector<config::Problem> problems;  // every mistake, not only the first
-  std::vector<config::Problem> warnings;  // "not yet supported", an exposed password, a key given twice
-};
+using LoadedConfig = config::Loaded<Config>;
 
 // Every key, in the order of the man page and of conf/sixlink.conf.
 const std::vector<config::Key<Config>>& config_keys();

@@ -3,21 +3,11 @@
 #include "src/client/config_checks.h"
 
 #include <string>
+#include <string_view>
+#include <utility>
 
 namespace sixlink::client {
 namespace {
-
-class Report {
- public:
-  Report(const LineOf& line_of, std::vector<config::Problem>& out) : line_of_(line_of), out_(out) {}
-  void operator()(std::string_view key, std::string message) {
-    out_.push_back({line_of_(key), std::string(key), std::move(message)});
-  }
-
- private:
-  const LineOf& line_of_;
-  std::vector<config::Problem>& out_;
-};
 
 std::string_view mode_name(TunnelMode mode) {
   switch (mode) {
@@ -41,8 +31,10 @@ bool is_file_named(std::string_view path, std::string_view name) {
 
 }  // namespace
 
-void cross_check(const Config& config, const LineOf& line_of, std::vector<config::Problem>& problems) {
-  Report problem(line_of, problems);
+void cross_check(const Config& config, config::KeyReport& report) {
+  const auto problem = [&](std::string_view key, std::string message) {
+    if (!report.is_refused(key)) report.problem(key, std::move(message));
+  };
   if (config.servers.empty()) {
     problem("server", "no broker is named; add a line such as server=broker.example.net");
   }
@@ -76,9 +68,10 @@ void cross_check(const Config& config, const LineOf& line_of, std::vector<config
   }
 }
 
-void warn_of_unsupported(const Config& config, const LineOf& line_of,
-                         std::vector<config::Problem>& warnings) {
-  Report warning(line_of, warnings);
+void warn_of_unsupported(const Config& config, config::KeyReport& report) {
+  const auto warning = [&](std::string_view key, std::string message) {
+    report.warning(key, std::move(message));
+  };
   const Config standard;
   if (config.auth_method == AuthMethod::kPassDss3Des1) {
     warning("auth_method",

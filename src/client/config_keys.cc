@@ -177,7 +177,7 @@ std::vector<Key> make_keys() {
        "(broker.example.net 192.0.2.1:3653 [2001:db8::1])",
        "", set_servers},
       {"userid", "up to 253 characters", "", set_user_id},
-      {"passwd", "the rest of the line", "", set_password},
+      {"passwd", "the rest of the line", "", set_password, config::ValueKind::kSecret},
       {"auth_method", "anonymous, any, passdss-3des-1, digest-md5 or plain", "anonymous",
        word(&Config::auth_method, {{"anonymous", kAnonymous},
                                    {"any", kAny},

@@ -32,6 +32,13 @@ struct ParsedFile {
 // Never throws. Accepts CRLF and a missing last newline, and a UTF-8 byte order mark.
 ParsedFile parse_key_values(std::string_view text);
 
+// How a key's value is to be handled.
+enum class ValueKind {
+  kPlain,       // an empty value stands for the default
+  kMayBeEmpty,  // an empty value is one
+  kSecret,      // as kPlain; not repeated in messages, and wiped
+};
+
 // One key of a configuration: its documentation and how a value is stored. The table of these drives parsing,
 // the list of allowed values in errors, and the test that the man page has every key.
 template <typename Config>
@@ -41,6 +48,7 @@ struct Key {
   std::string_view default_value;  // as text
   // Returns false when the value is not allowed; the config is then unchanged.
   std::function<bool(Config&, const std::string& value)> set;
+  ValueKind kind = ValueKind::kPlain;
 };
 
 // Parses numbers and words the same way everywhere. nullopt-like: false leaves `out` unchanged.

@@ -54,11 +54,12 @@ bool set_facility(LogConfig& config, const std::string& value) {
 }  // namespace
 
 const std::vector<LogKey>& log_keys() {
+  using enum config::ValueKind;
   static const std::vector<LogKey> keys = {
-      {"log_console", kLevels, "0", set_level<&LogConfig::console>},
-      {"log_stderr", kLevels, "1", set_level<&LogConfig::stderr_level>},
-      {"log_file", kLevels, "0", set_level<&LogConfig::file>},
-      {"log_syslog", kLevels, "0", set_level<&LogConfig::syslog>},
+      {"log_console", kLevels, "0", set_level<&LogConfig::console>, kMayBeEmpty},
+      {"log_stderr", kLevels, "1", set_level<&LogConfig::stderr_level>, kMayBeEmpty},
+      {"log_file", kLevels, "0", set_level<&LogConfig::file>, kMayBeEmpty},
+      {"log_syslog", kLevels, "0", set_level<&LogConfig::syslog>, kMayBeEmpty},
       {"log_filename", "a file's path", "", set_filename},
       {"log_rotation", "yes or no", "yes", set_flag<&LogConfig::rotation>},
       {"log_rotation_size", "16, 32, 128 or 1024 (KiB)", "32", set_rotation_size},

@@ -29,6 +29,7 @@ struct LogKey {
   std::string_view allowed;
   std::string_view default_value;
   bool (*set)(LogConfig&, const std::string& value);
+  config::ValueKind kind = config::ValueKind::kPlain;
 };
 const std::vector<LogKey>& log_keys();
 
@@ -41,7 +42,8 @@ void append_log_keys(std::vector<config::Key<Config>>& keys, LogConfig Config::*
     keys.push_back({key.name, key.allowed, is_filename ? default_filename : key.default_value,
                     [set = key.set, member](Config& config, const std::string& value) {
                       return set(config.*member, value);
-                    }});
+                    },
+                    key.kind});
   }
 }
 

@@ -10,6 +10,12 @@
 
 namespace sixlink::pki {
 
+// For what a caller keeps in a string until a Secret has it.
+inline void wipe(std::string& text) {
+  if (!text.empty()) OPENSSL_cleanse(text.data(), text.size());
+  text.clear();
+}
+
 class Secret {
  public:
   Secret() = default;
@@ -36,10 +42,7 @@ class Secret {
   // Needed where two owners must hold the same password; says so at the call.
   Secret duplicate() const { return Secret(bytes_); }
 
-  void wipe() {
-    if (!bytes_.empty()) OPENSSL_cleanse(bytes_.data(), bytes_.size());
-    bytes_.clear();
-  }
+  void wipe() { pki::wipe(bytes_); }
 
  private:
   std::string bytes_;
