@@ -39,6 +39,12 @@ REGISTRY_SOURCES := $(filter-out registry/main.cc,$(sort $(wildcard registry/*.c
 UNIT_TESTS       ?= $(sort $(wildcard tests/unit/*.cc tests/unit/*/*.cc tests/fuzz/*_fuzz.cc))
 TEST_TOOLS       := $(patsubst tests/net/tools/%.cc,%,$(sort $(wildcard tests/net/tools/*.cc)))
 
+# One line a file; V=1 shows the commands.
+quiet = $(if $(V),,@echo "  $(1) $(2)";)
+# Builds that a target starts use every core, unless make was given -j itself.
+JOBS     ?= $(shell nproc 2>/dev/null || echo 2)
+parallel  = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+
 object = $(patsubst %.cc,$(BUILD)/obj/%.o,$(1))
 
 SHELL_SCRIPTS = $(shell git ls-files '*.sh' 2>/dev/null || find . -name '*.sh') .ci/run
@@ -53,18 +59,18 @@ all: $(BUILD)/sixlink $(BUILD)/sixlink-registry ## Build build/sixlink and build
 help: ## List the targets
 	@echo "sixlink $(VERSION). Targets:"
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
-	@echo "Variables: BUILD PREFIX DESTDIR CONFDIR CXX CXXFLAGS LDFLAGS KEEP=1 (demo) ONLY=name (check-net)"
+	@echo "Variables: BUILD PREFIX DESTDIR CONFDIR CXX CXXFLAGS LDFLAGS V=1 (show commands) KEEP=1 (demo) ONLY=name (check-net)"
 
 deps: ## Install what is missing to build and test, with the system's package manager
 	@sh tools/deps.sh
 
 # The demo and the tests install what they need first, so that each is the only command a new user types.
 demo: deps ## Build, then show a tunnel from a client behind NAT to an IPv6-only server (KEEP=1 leaves it up)
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(parallel) all
 	@BUILD=$(BUILD) KEEP=$(KEEP) bash tests/net/demo.sh
 
 check: deps ## Run all tests: unit, template and network namespaces
-	@$(MAKE) --no-print-directory all tests
+	@$(MAKE) --no-print-directory $(parallel) all tests
 	@BUILD=$(BUILD) bash tools/check.sh unit template net
 
 check-unit: $(BUILD)/unit-tests ## Run the unit tests
@@ -77,7 +83,7 @@ check-net: all tests ## Run the scenarios in network namespaces (ONLY=name runs 
 	@BUILD=$(BUILD) ONLY=$(ONLY) bash tools/check.sh net
 
 asan: ## Build with AddressSanitizer and UBSan and run the unit tests and the fuzz corpus
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CXXFLAGS="-O1 -g1 -fno-omit-frame-pointer" \
+	@$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/asan CXXFLAGS="-O1 -g1 -fno-omit-frame-pointer" \
 	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=all" check-unit
 
 fuzz: ## Run each fuzzer for FUZZ_SECONDS (30) under libFuzzer (needs clang)
@@ -93,17 +99,17 @@ $(BUILD)/libsixlink-registry.a: $(call object,$(REGISTRY_SOURCES))
 $(BUILD)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call quiet,AR ,$@)ar rcs $@ $^
 
 $(BUILD)/sixlink: $(BUILD)/obj/src/client/main.o $(BUILD)/libsixlink.a
-	$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/sixlink-registry: $(BUILD)/obj/registry/main.o $(BUILD)/libsixlink-registry.a $(BUILD)/libsixlink.a
-	$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/unit-tests: $(call object,$(UNIT_TESTS)) $(BUILD)/libsixlink-registry.a $(BUILD)/libsixlink.a
-	$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/tools/%: $(BUILD)/obj/tests/net/tools/%.o $(BUILD)/libsixlink-registry.a $(BUILD)/libsixlink.a
 	@mkdir -p $(@D)
-	$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # Paths and version are compiled into one file, so that changing them does not rebuild the rest.
 $(BUILD)/obj/src/config/build_info.o: ALL_CXXFLAGS += $(DEFINES)
@@ -115,7 +121,7 @@ FORCE:
 
 $(BUILD)/obj/%.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
+	$(call quiet,CXX,$<)$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
 
 -include $(patsubst %.o,%.d,$(call object,$(CORE_SOURCES) $(REGISTRY_SOURCES) $(UNIT_TESTS) src/client/main.cc registry/main.cc) \
            $(patsubst %,$(BUILD)/obj/tests/net/tools/%.d,$(TEST_TOOLS)))
