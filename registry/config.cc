@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "src/config/setters.h"
+
 namespace sixlink::registry {
 namespace {
 
@@ -26,45 +28,11 @@ constexpr std::size_t kMostListenAddresses = 64;
 constexpr std::string_view kYesNo = "yes or no";
 constexpr std::string_view kDirectory = "a directory's path";
 constexpr std::string_view kDelegation = "33 to 64, a prefix length";
-constexpr std::string_view kSeparators = " \t,";
 
-Setter yes_no(bool Config::*member) {
-  return [member](Config& config, const std::string& value) {
-    return config::parse_yes_no(value, config.*member);
-  };
-}
-
-Setter policy_yes_no(bool LeasePolicy::*member) {
-  return [member](Config& config, const std::string& value) {
-    return config::parse_yes_no(value, config.leases.*member);
-  };
-}
-
-Setter number(int Config::*member, long low, long high) {
-  return [=](Config& config, const std::string& value) {
-    long parsed = 0;
-    if (!config::parse_number(value, low, high, parsed)) return false;
-    config.*member = static_cast<int>(parsed);
-    return true;
-  };
-}
-
-Setter policy_number(int LeasePolicy::*member, long low, long high) {
-  return [=](Config& config, const std::string& value) {
-    long parsed = 0;
-    if (!config::parse_number(value, low, high, parsed)) return false;
-    config.leases.*member = static_cast<int>(parsed);
-    return true;
-  };
-}
-
-Setter seconds(std::chrono::seconds Config::*member, long low, long high) {
-  return [=](Config& config, const std::string& value) {
-    long parsed = 0;
-    if (!config::parse_number(value, low, high, parsed)) return false;
-    config.*member = std::chrono::seconds(parsed);
-    return true;
-  };
+// A member of the policy within the configuration.
+template <typename Value>
+auto in_leases(Value LeasePolicy::*member) {
+  return [member](Config& config) -> Value& { return config.leases.*member; };
 }
 
 Setter directory(std::string Config::*member) {
@@ -75,17 +43,6 @@ Setter directory(std::string Config::*member) {
   };
 }
 
-// The parts of a list, at most one more than `limit`.
-std::vector<std::string_view> split(std::string_view text, std::size_t limit) {
-  std::vector<std::string_view> parts;
-  for (auto at = text.find_first_not_of(kSeparators); at != text.npos && parts.size() <= limit;) {
-    const auto end = text.find_first_of(kSeparators, at);
-    parts.push_back(text.substr(at, end - at));
-    at = text.find_first_not_of(kSeparators, end);
-  }
-  return parts;
-}
-
 bool set_prefix(Config& config, const std::string& value) {
   const auto prefix = net::Prefix::parse(value);
   if (!prefix || prefix->length < kShortestPrefix || prefix->length > kLongestPrefix) return false;
@@ -94,16 +51,9 @@ bool set_prefix(Config& config, const std::string& value) {
   return true;
 }
 
-bool set_anonymous_lifetime(Config& config, const std::string& value) {
-  long parsed = 0;
-  if (!config::parse_number(value, 60, kYear, parsed)) return false;
-  config.leases.anonymous_lifetime = parsed;
-  return true;
-}
-
 bool set_listen(Config& config, const std::string& value) {
   std::vector<ListenAddress> listen;
-  for (const auto part : split(value, kMostListenAddresses)) {
+  for (const auto part : config::split_list(value)) {
     const auto server = net::ServerAddress::parse(part);
     if (!server || !server->is_literal()) return false;
     boost::system::error_code error;
@@ -131,9 +81,8 @@ bool set_server_v4(Config& config, const std::string& value) {
 bool set_tunnel_modes(Config& config, const std::string& value) {
   bool udp = false;
   bool direct = false;
-  for (const auto part : split(value, 2)) {
-    std::string lower(part);
-    for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const auto part : config::split_list(value)) {
+    const auto lower = config::lower_case(part);
     if (lower != "v6udpv4" && lower != "v6v4") return false;
     (lower == "v6v4" ? direct : udp) = true;
   }
@@ -175,15 +124,6 @@ bool set_dns_server(Config& config, const std::string& value) {
   return true;
 }
 
-bool set_template(Config& config, const std::string& value) {
-  if (value.empty() || value.size() > 64) return false;
-  for (const char c : value) {
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') return false;
-  }
-  config.template_name = value;
-  return true;
-}
-
 std::vector<Key> make_keys() {
   std::vector<Key> keys = {
       {"prefix",
@@ -195,31 +135,32 @@ std::vector<Key> make_keys() {
        "[::]:3653)",
        "0.0.0.0 [::]", set_listen},
       {"server_v4", "an IPv4 address", "", set_server_v4},
-      {"anonymous", kYesNo, "yes", yes_no(&Config::anonymous)},
-      {"anonymous_prefix", kYesNo, "no", policy_yes_no(&LeasePolicy::anonymous_prefix)},
-      {"anonymous_lifetime", "60 to 31536000 (seconds)", "86400", set_anonymous_lifetime},
+      {"anonymous", kYesNo, "yes", config::yes_no(&Config::anonymous)},
+      {"anonymous_prefix", kYesNo, "no", config::yes_no(in_leases(&LeasePolicy::anonymous_prefix))},
+      {"anonymous_lifetime", "60 to 31536000 (seconds)", "86400",
+       config::number(in_leases(&LeasePolicy::anonymous_lifetime), 60, kYear)},
       {"anonymous_per_address", "1 to 1000000", "256",
-       policy_number(&LeasePolicy::anonymous_per_address, 1, kMostSessions)},
-      {"auth_plain", kYesNo, "yes", yes_no(&Config::auth_plain)},
-      {"auth_digest_md5", kYesNo, "yes", yes_no(&Config::auth_digest_md5)},
+       config::number(in_leases(&LeasePolicy::anonymous_per_address), 1, kMostSessions)},
+      {"auth_plain", kYesNo, "yes", config::yes_no(&Config::auth_plain)},
+      {"auth_digest_md5", kYesNo, "yes", config::yes_no(&Config::auth_digest_md5)},
       {"realm", "1 to 64 printable ASCII characters without \" and \\", "sixlink", set_realm},
       {"prefix_length_min", kDelegation, "56",
-       policy_number(&LeasePolicy::shortest_delegation, kShortestPrefix + 1, kLongestPrefix)},
+       config::number(in_leases(&LeasePolicy::shortest_delegation), kShortestPrefix + 1, kLongestPrefix)},
       {"prefix_length_max", kDelegation, "64",
-       policy_number(&LeasePolicy::longest_delegation, kShortestPrefix + 1, kLongestPrefix)},
+       config::number(in_leases(&LeasePolicy::longest_delegation), kShortestPrefix + 1, kLongestPrefix)},
       {"tunnel_modes", "v6udpv4, v6v4 or both, separated by a blank", "v6udpv4 v6v4", set_tunnel_modes},
-      {"proxy", kYesNo, "no", yes_no(&Config::proxy)},
+      {"proxy", kYesNo, "no", config::yes_no(&Config::proxy)},
       {"interface", "an interface name: 1 to 15 letters, digits or \"_.-\", not beginning with \"-\"",
        "sixlink0", set_interface},
-      {"mtu", "1280 to 1472", "1280", number(&Config::mtu, kSmallestMtu, kLargestMtu)},
+      {"mtu", "1280 to 1472", "1280", config::number(&Config::mtu, kSmallestMtu, kLargestMtu)},
       {"dns_server", "an IPv6 address", "", set_dns_server},
-      {"lifetime", "60 to 31536000 (seconds)", "604800", seconds(&Config::lifetime, 60, kYear)},
+      {"lifetime", "60 to 31536000 (seconds)", "604800", config::number(&Config::lifetime, 60, kYear)},
       {"keepalive_interval_min", "1 to 3600 (seconds)", "5",
-       seconds(&Config::keepalive_interval_min, 1, 3600)},
-      {"max_sessions", "1 to 1000000", "4096", number(&Config::max_sessions, 1, kMostSessions)},
+       config::number(&Config::keepalive_interval_min, 1, 3600)},
+      {"max_sessions", "1 to 1000000", "4096", config::number(&Config::max_sessions, 1, kMostSessions)},
       {"sessions_per_address", "1 to 1000000", "256",
-       number(&Config::sessions_per_address, 1, kMostSessions)},
-      {"template", "a name of letters, digits, \"_\" and \"-\": template/NAME.sh", "linux", set_template},
+       config::number(&Config::sessions_per_address, 1, kMostSessions)},
+      {"template", config::kTemplateNames, "linux", config::template_name(&Config::template_name)},
       {"run_dir", kDirectory, "/run/sixlink", directory(&Config::run_dir)},
       {"state_dir", kDirectory, "/var/lib/sixlink", directory(&Config::state_dir)},
   };

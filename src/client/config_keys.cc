@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "src/client/config.h"
+#include "src/config/setters.h"
 
 namespace sixlink::client {
 namespace {
@@ -35,31 +36,11 @@ bool has_control_character(std::string_view text) {
   return false;
 }
 
-std::string to_lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
-
-Setter yes_no(bool Config::*member) {
-  return [member](Config& config, const std::string& value) {
-    return config::parse_yes_no(value, config.*member);
-  };
-}
-
-Setter seconds(std::chrono::seconds Config::*member, long high) {
-  return [member, high](Config& config, const std::string& value) {
-    long number = 0;
-    if (!config::parse_number(value, 0, high, number)) return false;
-    config.*member = std::chrono::seconds(number);
-    return true;
-  };
-}
-
 template <typename Enum>
 Setter word(Enum Config::*member, std::initializer_list<std::pair<const char*, Enum>> words) {
   return [member, words = std::vector<std::pair<std::string, Enum>>(words.begin(), words.end())](
              Config& config, const std::string& value) {
-    const auto lower = to_lower(value);
+    const auto lower = config::lower_case(value);
     for (const auto& [name, meaning] : words) {
       if (lower != name) continue;
       config.*member = meaning;
@@ -98,23 +79,13 @@ bool set_password(Config& config, const std::string& value) {
 }
 
 bool set_servers(Config& config, const std::string& value) {
-  constexpr const char* kSeparators = " \t,";
   std::vector<net::ServerAddress> servers;
-  for (std::size_t at = value.find_first_not_of(kSeparators); at != std::string::npos;) {
-    const auto end = value.find_first_of(kSeparators, at);
-    auto server = net::ServerAddress::parse(std::string_view(value).substr(at, end - at));
+  for (const auto part : config::split_list(value)) {
+    auto server = net::ServerAddress::parse(part);
     if (!server || servers.size() == kMostServers) return false;
     servers.push_back(std::move(*server));
-    at = value.find_first_not_of(kSeparators, end);
   }
   config.servers = std::move(servers);
-  return true;
-}
-
-bool set_prefix_length(Config& config, const std::string& value) {
-  long length = 0;
-  if (!config::parse_number(value, 0, 128, length)) return false;
-  config.prefix_length = static_cast<int>(length);
   return true;
 }
 
@@ -136,7 +107,7 @@ bool set_dns_servers(Config& config, const std::string& value) {
 }
 
 bool set_client_v4(Config& config, const std::string& value) {
-  if (to_lower(value) == "auto") {
+  if (config::lower_case(value) == "auto") {
     config.client_v4 = "auto";
     return true;
   }
@@ -148,22 +119,13 @@ bool set_client_v4(Config& config, const std::string& value) {
 }
 
 bool set_client_v6(Config& config, const std::string& value) {
-  if (to_lower(value) == "auto") {
+  if (config::lower_case(value) == "auto") {
     config.client_v6 = "auto";
     return true;
   }
   const auto address = net::parse_v6(value);
   if (!address || address->is_unspecified() || address->is_multicast()) return false;
   config.client_v6 = address->to_string();
-  return true;
-}
-
-bool set_template(Config& config, const std::string& value) {
-  if (value.empty() || value.size() > 64) return false;
-  for (const char c : value) {
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') return false;
-  }
-  config.template_name = value;
   return true;
 }
 
@@ -186,16 +148,17 @@ std::vector<Key> make_keys() {
                                    {"plain", AuthMethod::kPlain}})},
       {"host_type", "host or router", "host",
        word(&Config::host_type, {{"host", kHost}, {"router", kRouter}})},
-      {"prefixlen", "0 to 128", "64", set_prefix_length},
+      {"prefixlen", "0 to 128", "64", config::number(&Config::prefix_length, 0, 128)},
       {"if_prefix", kInterface, "", interface(&Config::home_interface, true)},
       {"dns_server", "names of DNS servers, separated by colons", "", set_dns_servers},
       {"gogoc_dir", kDirectory, "", path(&Config::home_dir, true)},
-      {"auto_retry_connect", kYesNo, "yes", yes_no(&Config::auto_retry_connect)},
-      {"retry_delay", kRetryDelay, "30", seconds(&Config::retry_delay, kLongestRetryDelay)},
-      {"retry_delay_max", kRetryDelay, "300", seconds(&Config::retry_delay_max, kLongestRetryDelay)},
-      {"keepalive", kYesNo, "yes", yes_no(&Config::keepalive)},
+      {"auto_retry_connect", kYesNo, "yes", config::yes_no(&Config::auto_retry_connect)},
+      {"retry_delay", kRetryDelay, "30", config::number(&Config::retry_delay, 0, kLongestRetryDelay)},
+      {"retry_delay_max", kRetryDelay, "300",
+       config::number(&Config::retry_delay_max, 0, kLongestRetryDelay)},
+      {"keepalive", kYesNo, "yes", config::yes_no(&Config::keepalive)},
       {"keepalive_interval", "0 to 86400 (seconds)", "30",
-       seconds(&Config::keepalive_interval, kLongestKeepaliveInterval)},
+       config::number(&Config::keepalive_interval, 0, kLongestKeepaliveInterval)},
       {"tunnel_mode", "v6anyv4, v6udpv4, v6v4, v4v6 or dslite", "v6anyv4",
        word(&Config::tunnel_mode, {{"v6anyv4", kV6AnyV4},
                                    {"v6udpv4", kV6UdpV4},
@@ -207,11 +170,11 @@ std::vector<Key> make_keys() {
       {"if_tunnel_v4v6", kInterface, "sit0", interface(&Config::interface_v4v6)},
       {"client_v4", "auto or an IPv4 address of this machine", "auto", set_client_v4},
       {"client_v6", "auto or an IPv6 address of this machine", "auto", set_client_v6},
-      {"template", "a name of letters, digits, \"_\" and \"-\": template/NAME.sh", "linux", set_template},
-      {"proxy_client", kYesNo, "no", yes_no(&Config::proxy_client)},
+      {"template", config::kTemplateNames, "linux", config::template_name(&Config::template_name)},
+      {"proxy_client", kYesNo, "no", config::yes_no(&Config::proxy_client)},
       {"broker_list", kPath, "tsp-broker-list.txt", path(&Config::broker_list)},
       {"last_server", kPath, "tsp-last-server.txt", path(&Config::last_server)},
-      {"always_use_same_server", kYesNo, "no", yes_no(&Config::always_use_same_server)},
+      {"always_use_same_server", kYesNo, "no", config::yes_no(&Config::always_use_same_server)},
   };
   log::append_log_keys(keys, &Config::log, "/var/log/sixlink.log");
   keys.push_back(

@@ -61,9 +61,7 @@ ParsedFile parse_key_values(std::string_view text) {
       result.problems.push_back({number, {}, expected_message(line)});
       continue;
     }
-    Entry entry{number, std::string(key), std::string(trim(line.substr(equals + 1)))};
-    for (char& c : entry.key) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    result.entries.push_back(std::move(entry));
+    result.entries.push_back({number, lower_case(key), std::string(trim(line.substr(equals + 1)))});
   }
   return result;
 }
@@ -80,10 +78,34 @@ bool parse_number(std::string_view text, long low, long high, long& out) {
 }
 
 bool parse_yes_no(std::string_view text, bool& out) {
-  std::string lower(text);
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const auto lower = lower_case(text);
   if (lower != "yes" && lower != "no") return false;
   out = lower == "yes";
+  return true;
+}
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return lower;
+}
+
+std::vector<std::string_view> split_list(std::string_view text) {
+  constexpr std::string_view kSeparators = " \t,";
+  std::vector<std::string_view> parts;
+  for (auto at = text.find_first_not_of(kSeparators); at != text.npos;) {
+    const auto end = text.find_first_of(kSeparators, at);
+    parts.push_back(text.substr(at, end - at));
+    at = text.find_first_not_of(kSeparators, end);
+  }
+  return parts;
+}
+
+bool is_template_name(std::string_view text) {
+  if (text.empty() || text.size() > 64) return false;
+  for (const char c : text) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') return false;
+  }
   return true;
 }
 

@@ -54,6 +54,11 @@ struct Key {
 // Parses numbers and words the same way everywhere. nullopt-like: false leaves `out` unchanged.
 bool parse_number(std::string_view text, long low, long high, long& out);
 bool parse_yes_no(std::string_view text, bool& out);
+std::string lower_case(std::string_view text);
+// The parts of a list, which blanks or commas separate.
+std::vector<std::string_view> split_list(std::string_view text);
+// 1 to 64 letters, digits, "_" and "-": no path.
+bool is_template_name(std::string_view text);
 
 // The whole file, at most `limit` bytes. Errors are those of the system (no_such_file_or_directory, ...);
 // file_too_large over the limit.

@@ -106,3 +106,17 @@ TEST_CASE("key values: a file is read whole, within the limit") {
   CHECK(config::read_file(directory.file("none")).error() == boost::system::errc::no_such_file_or_directory);
   CHECK(config::read_file(directory.path().string()).has_error());
 }
+
+TEST_CASE("key value: a list is separated by blanks and commas") {
+  using Parts = std::vector<std::string_view>;
+  CHECK(config::split_list("a b,c ,\t d") == Parts{"a", "b", "c", "d"});
+  CHECK(config::split_list(" ,").empty());
+  CHECK(config::split_list("").empty());
+}
+
+TEST_CASE("key value: a template's name is no path") {
+  for (const char* good : {"linux", "my_own", "open_WRT-2"}) CHECK(config::is_template_name(good));
+  for (const char* bad : {"", "a.sh", "a/b", "..", "a b"}) CHECK_FALSE(config::is_template_name(bad));
+  CHECK(config::is_template_name(std::string(64, 'a')));
+  CHECK_FALSE(config::is_template_name(std::string(65, 'a')));
+}
