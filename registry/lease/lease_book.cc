@@ -319,13 +319,15 @@ std::vector<std::int64_t> LeaseBook::expired(WallSeconds now, std::size_t limit)
     if (!lease.user.empty()) continue;
     // Taken and never used: by a forged source address, or a client that went away at once.
     const bool is_unused = lease.last_seen == lease.created;
-    const auto lifetime = is_unused ? std::min(policy_.anonymous_lifetime, kUnusedLifetime) : policy_.anonymous_lifetime;
+    const auto lifetime =
+        is_unused ? std::min(policy_.anonymous_lifetime, kUnusedLifetime) : policy_.anonymous_lifetime;
     if (now - lease.last_seen >= lifetime) ids.push_back(id);
   }
   return ids;
 }
 
-std::optional<std::int64_t> LeaseBook::stalest_anonymous(const boost::asio::ip::address& outer_address, WallSeconds silent_since) const {
+std::optional<std::int64_t> LeaseBook::stalest_anonymous(const boost::asio::ip::address& outer_address,
+                                                         WallSeconds silent_since) const {
   std::optional<std::int64_t> stalest;
   WallSeconds last_seen = silent_since;
   for (const auto& [id, lease] : leases_) {

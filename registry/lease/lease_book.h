@@ -86,8 +86,10 @@ class LeaseBook {
   static constexpr WallSeconds kUnusedLifetime = 600;
   // Ids of anonymous leases whose time is over, at most `limit`. The caller releases them.
   std::vector<std::int64_t> expired(WallSeconds now, std::size_t limit) const;
-  // The anonymous lease of that outer address whose last packet is longest ago, if that was before `silent_since`.
-  std::optional<std::int64_t> stalest_anonymous(const boost::asio::ip::address& outer_address, WallSeconds silent_since) const;
+  // The anonymous lease of that outer address whose last
+  // packet is longest ago, if that was before `silent_since`.
+  std::optional<std::int64_t> stalest_anonymous(const boost::asio::ip::address& outer_address,
+                                                WallSeconds silent_since) const;
   // Ids of leases that are no longer in the store: their user was deleted from the command line. The caller
   // releases them.
   [[nodiscard]] boost::system::result<std::vector<std::int64_t>> orphaned();

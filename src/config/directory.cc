@@ -22,7 +22,8 @@ boost::system::error_code make_directory(const std::string& wanted, unsigned mod
   }
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return {errno, boost::system::system_category()};
-  if (!S_ISDIR(info.st_mode)) return boost::system::errc::make_error_code(boost::system::errc::not_a_directory);
+  if (!S_ISDIR(info.st_mode))
+    return boost::system::errc::make_error_code(boost::system::errc::not_a_directory);
   return {};
 }
 
@@ -31,14 +32,18 @@ boost::system::error_code make_private_directory(const std::string& path, unsign
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return {errno, boost::system::system_category()};
   const bool is_ours = info.st_uid == ::geteuid() || info.st_uid == 0;
-  if (!is_ours || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) return boost::system::errc::make_error_code(boost::system::errc::operation_not_permitted);
+  if (!is_ours || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return boost::system::errc::make_error_code(boost::system::errc::operation_not_permitted);
   return {};
 }
 
-std::string explain_directory_error(const std::string& key, const std::string& path, const boost::system::error_code& error) {
+std::string explain_directory_error(const std::string& key, const std::string& path,
+                                    const boost::system::error_code& error) {
   const std::string text = "cannot use " + key + "=" + path + ": ";
   if (error == boost::system::errc::operation_not_permitted) {
-    return text + "other users may write to it; it must belong to the user that runs this program and be writable by no one else";
+    return text +
+           "other users may write to it; it must belong to the user that runs this program and be writable "
+           "by no one else";
   }
   return text + error.message() + "; run as root, or set " + key + " in the configuration";
 }

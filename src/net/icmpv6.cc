@@ -14,7 +14,9 @@ constexpr std::uint8_t kEchoRequest = 128;
 constexpr std::uint8_t kEchoReply = 129;
 constexpr std::uint8_t kRedirect = 137;
 
-std::uint16_t get16(Packet bytes, std::size_t at) { return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]); }
+std::uint16_t get16(Packet bytes, std::size_t at) {
+  return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]);
+}
 
 void put16(std::uint8_t* at, std::size_t value) {
   at[0] = static_cast<std::uint8_t>(value >> 8);
@@ -33,8 +35,8 @@ std::uint32_t sum(Packet bytes, std::uint32_t total) {
   return total;
 }
 
-// The upper-layer protocol of a packet behind its extension headers; nullopt when a header is cut off or this is a
-// later fragment, where it cannot be known.
+// The upper-layer protocol of a packet behind its extension headers; nullopt when a header is cut off or this
+// is a later fragment, where it cannot be known.
 struct UpperLayer {
   std::uint8_t protocol;
   std::size_t offset;
@@ -88,7 +90,8 @@ void IcmpPacket::finish(const AddressV6& source, const AddressV6& destination, s
   put16(&data_[kIpv6HeaderSize + 2], icmpv6_checksum(source, destination, bytes().subspan(kIpv6HeaderSize)));
 }
 
-std::optional<IcmpPacket> make_error(IcmpError error, std::uint32_t parameter, const AddressV6& source, Packet packet) {
+std::optional<IcmpPacket> make_error(IcmpError error, std::uint32_t parameter, const AddressV6& source,
+                                     Packet packet) {
   const auto header = Ipv6Header::parse(packet);
   if (!header || header->source.is_unspecified() || header->source.is_multicast()) return std::nullopt;
   if (header->destination.is_multicast() && error.type != kPacketTooBig.type) return std::nullopt;
@@ -127,7 +130,8 @@ IcmpPacket make_echo_request(const AddressV6& source, const AddressV6& destinati
 std::optional<EchoReply> parse_echo_reply(const Ipv6Header& header, Packet packet) {
   if (header.next_header != kNextHeaderIcmpv6 || header.payload_length < 8) return std::nullopt;
   const auto icmp = packet.subspan(kIpv6HeaderSize);
-  if (icmp[0] != kEchoReply || icmp[1] != 0 || icmpv6_checksum(header.source, header.destination, icmp) != 0) return std::nullopt;
+  if (icmp[0] != kEchoReply || icmp[1] != 0 || icmpv6_checksum(header.source, header.destination, icmp) != 0)
+    return std::nullopt;
   return EchoReply{get16(icmp, 4), get16(icmp, 6), icmp.subspan(8)};
 }
 

@@ -22,7 +22,8 @@ struct Ipv6Header {
   std::uint8_t hop_limit = 0;
   std::size_t payload_length = 0;
 
-  // nullopt: not version 6, shorter than its header, or payload_length does not fit the bytes (jumbograms included).
+  // nullopt: not version 6, shorter than its header, or
+  // payload_length does not fit the bytes (jumbograms included).
   static std::optional<Ipv6Header> parse(std::span<const std::uint8_t> packet);
 };
 
@@ -43,16 +44,19 @@ class IcmpPacket {
   std::span<const std::uint8_t> bytes() const { return {data_.data(), size_}; }
 
  private:
-  friend std::optional<IcmpPacket> make_error(IcmpError, std::uint32_t, const AddressV6&, std::span<const std::uint8_t>);
-  friend IcmpPacket make_echo_request(const AddressV6&, const AddressV6&, std::uint16_t, std::uint16_t, std::span<const std::uint8_t>);
+  friend std::optional<IcmpPacket> make_error(IcmpError, std::uint32_t, const AddressV6&,
+                                              std::span<const std::uint8_t>);
+  friend IcmpPacket make_echo_request(const AddressV6&, const AddressV6&, std::uint16_t, std::uint16_t,
+                                      std::span<const std::uint8_t>);
   void finish(const AddressV6& source, const AddressV6& destination, std::size_t icmp_size);
 
   std::array<std::uint8_t, 1280> data_{};
   std::size_t size_ = 0;
 };
 
-// An error about `packet` from `source` to its sender. nullopt where RFC 4443 section 2.4 e forbids one (about an ICMPv6 error or a
-// redirect, to a multicast destination except packet too big, from a source that is not one node). `parameter` is the MTU of packet too big.
+// An error about `packet` from `source` to its sender. nullopt where RFC 4443 section 2.4 e forbids one
+// (about an ICMPv6 error or a redirect, to a multicast destination except packet too big, from a source that
+// is not one node). `parameter` is the MTU of packet too big.
 std::optional<IcmpPacket> make_error(IcmpError error, std::uint32_t parameter, const AddressV6& source,
                                      std::span<const std::uint8_t> packet);
 
@@ -64,10 +68,12 @@ struct EchoReply {
   std::uint16_t sequence = 0;
   std::span<const std::uint8_t> payload;
 };
-// nullopt unless `packet` (its header already parsed) is an echo reply with a right checksum and no extension headers.
+// nullopt unless `packet` (its header already parsed) is an
+// echo reply with a right checksum and no extension headers.
 std::optional<EchoReply> parse_echo_reply(const Ipv6Header& header, std::span<const std::uint8_t> packet);
 
 // RFC 8200 section 8.1: over pseudo-header and payload. 0 when a checksum within is right.
-std::uint16_t icmpv6_checksum(const AddressV6& source, const AddressV6& destination, std::span<const std::uint8_t> icmp);
+std::uint16_t icmpv6_checksum(const AddressV6& source, const AddressV6& destination,
+                              std::span<const std::uint8_t> icmp);
 
 }  // namespace sixlink::net

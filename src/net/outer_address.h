@@ -8,7 +8,8 @@
 
 namespace sixlink::net {
 
-// An IPv4 address that a dual-stack socket shows as ::ffff:a.b.c.d becomes an IPv4 one, so that quotas and comparisons match.
+// An IPv4 address that a dual-stack socket shows as ::ffff:a.b.c.d
+// becomes an IPv4 one, so that quotas and comparisons match.
 boost::asio::ip::address unmapped(const boost::asio::ip::address& address);
 
 // "192.0.2.1:3653", "[2001:db8::1]:3653"

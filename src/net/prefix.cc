@@ -51,8 +51,8 @@ std::string expanded_text(const AddressV6& address) {
   char text[40];
   size_t used = 0;
   for (size_t i = 0; i < 16; i += 2) {
-    used += static_cast<size_t>(
-        std::snprintf(text + used, sizeof text - used, "%s%02x%02x", i == 0 ? "" : ":", bytes[i], bytes[i + 1]));
+    used += static_cast<size_t>(std::snprintf(text + used, sizeof text - used, "%s%02x%02x",
+                                              i == 0 ? "" : ":", bytes[i], bytes[i + 1]));
   }
   return std::string(text, used);
 }
@@ -63,7 +63,8 @@ std::string covered_groups(const Prefix& prefix) {
 }
 
 std::optional<AddressV6> parse_v6(std::string_view text) {
-  // Longest form is 45 characters (with an embedded IPv4 address); the limit keeps hostile text from being copied.
+  // Longest form is 45 characters (with an embedded IPv4
+  // address); the limit keeps hostile text from being copied.
   if (text.size() > 45 || text.find('%') != std::string_view::npos) return std::nullopt;
   if (text.find('\0') != std::string_view::npos) return std::nullopt;
   boost::system::error_code error;

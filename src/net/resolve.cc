@@ -34,7 +34,8 @@ struct LookUp {
   explicit LookUp(const asio::any_io_executor& executor) : answered(executor) {}
   asio::steady_timer answered;  // only the loop's thread touches these three
   bool is_done = false;
-  boost::system::result<std::vector<asio::ip::address>> result = boost::system::error_code(asio::error::timed_out);
+  boost::system::result<std::vector<asio::ip::address>> result =
+      boost::system::error_code(asio::error::timed_out);
 };
 
 // Asio's category for these codes has no texts.
@@ -59,7 +60,8 @@ boost::system::result<std::vector<asio::ip::address>> look_up(const std::string&
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
   if (const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &list); code != 0) {
-    return code == EAI_SYSTEM ? boost::system::error_code(errno, boost::system::system_category()) : boost::system::error_code(code, resolver_category());
+    return code == EAI_SYSTEM ? boost::system::error_code(errno, boost::system::system_category())
+                              : boost::system::error_code(code, resolver_category());
   }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, &::freeaddrinfo);
   std::vector<asio::ip::address> addresses;
@@ -68,14 +70,16 @@ boost::system::result<std::vector<asio::ip::address>> look_up(const std::string&
     if (entry->ai_addrlen > endpoint.capacity()) continue;
     endpoint.resize(entry->ai_addrlen);
     std::memcpy(endpoint.data(), entry->ai_addr, entry->ai_addrlen);
-    if (std::find(addresses.begin(), addresses.end(), endpoint.address()) == addresses.end()) addresses.push_back(endpoint.address());
+    if (std::find(addresses.begin(), addresses.end(), endpoint.address()) == addresses.end())
+      addresses.push_back(endpoint.address());
   }
   return addresses;
 }
 
 }  // namespace
 
-asio::awaitable<boost::system::result<std::vector<asio::ip::address>>> resolve(std::string host, std::chrono::seconds limit) {
+asio::awaitable<boost::system::result<std::vector<asio::ip::address>>> resolve(std::string host,
+                                                                               std::chrono::seconds limit) {
   const auto executor = co_await asio::this_coro::executor;
   boost::system::error_code error;
   if (const auto literal = asio::ip::make_address(host, error); !error) co_return std::vector{literal};
@@ -86,7 +90,8 @@ asio::awaitable<boost::system::result<std::vector<asio::ip::address>>> resolve(s
   const auto shared = std::make_shared<LookUp>(executor);
   shared->answered.expires_after(limit);
   try {
-    // getaddrinfo cannot be interrupted, so the thread is let go; the counter above bounds how many there are.
+    // getaddrinfo cannot be interrupted, so the thread is
+    // let go; the counter above bounds how many there are.
     std::thread([shared, executor, host] {
       auto result = look_up(host);
       running_look_ups.fetch_sub(1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Names to addresses through the system's resolver, with a deadline and cancellable (getaddrinfo itself is neither).
+// Names to addresses through the system's resolver, with a
+// deadline and cancellable (getaddrinfo itself is neither).
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -11,9 +12,11 @@
 
 namespace sixlink::net {
 
-// Every address of both families in the resolver's order, each once. Asks anew at each call. timed_out when `limit` passed: the
-// abandoned look-up ends by itself in its thread; while eight of them hang, further calls fail at once with
-// resource_unavailable_try_again. The io_context must outlive the process's last look-up or the process end by _Exit.
-boost::asio::awaitable<boost::system::result<std::vector<boost::asio::ip::address>>> resolve(std::string host, std::chrono::seconds limit);
+// Every address of both families in the resolver's order, each once. Asks anew at each call. timed_out when
+// `limit` passed: the abandoned look-up ends by itself in its thread; while eight of them hang, further calls
+// fail at once with resource_unavailable_try_again. The io_context must outlive the process's last look-up or
+// the process end by _Exit.
+boost::asio::awaitable<boost::system::result<std::vector<boost::asio::ip::address>>> resolve(
+    std::string host, std::chrono::seconds limit);
 
 }  // namespace sixlink::net

@@ -24,7 +24,8 @@ bool is_host_name(std::string_view text) {
   size_t label = 0;
   char previous = '.';
   for (const char c : text) {
-    const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    const bool alphanumeric =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
     if (c == '.') {
       if (label == 0 || previous == '-') return false;
       label = 0;

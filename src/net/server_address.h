@@ -17,13 +17,15 @@ struct ServerAddress {
   std::uint16_t port = kTspPort;
   std::string text;  // as the configuration has it: DIGEST-MD5 puts it in digest-uri
 
-  // Accepts also a bare v6 literal (two colons or more). nullopt: no host, bad characters, or port not 1 to 65535.
+  // Accepts also a bare v6 literal (two colons or more).
+  // nullopt: no host, bad characters, or port not 1 to 65535.
   static std::optional<ServerAddress> parse(std::string_view text);
 
   bool is_literal() const;
 };
 
-// True for a name that may be looked up in DNS: RFC 1123 labels, also with underscores, 253 characters at most.
+// True for a name that may be looked up in DNS: RFC 1123
+// labels, also with underscores, 253 characters at most.
 bool is_host_name(std::string_view text);
 
 }  // namespace sixlink::net

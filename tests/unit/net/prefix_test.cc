@@ -9,8 +9,9 @@ TEST_CASE("prefix: parses what RFC 4291 2.3 allows and nothing else") {
   CHECK(Prefix::parse("2001:db8::/32")->to_string() == "2001:db8::/32");
   CHECK(Prefix::parse("::/0")->length == 0);
   CHECK(Prefix::parse("2001:db8::1/128")->contains(*parse_v6("2001:db8::1")));
-  for (const char* text : {"", "/", "2001:db8::", "2001:db8::/", "2001:db8::/129", "2001:db8::/-1", "2001:db8::/32x",
-                           "2001:db8::1/64", "192.0.2.0/24", "2001:db8::%eth0/64", "fe80::%1/64", "2001:db8::/ 32"}) {
+  for (const char* text :
+       {"", "/", "2001:db8::", "2001:db8::/", "2001:db8::/129", "2001:db8::/-1", "2001:db8::/32x",
+        "2001:db8::1/64", "192.0.2.0/24", "2001:db8::%eth0/64", "fe80::%1/64", "2001:db8::/ 32"}) {
     CAPTURE(text);
     CHECK_FALSE(Prefix::parse(text).has_value());
   }
@@ -58,5 +59,6 @@ TEST_CASE("prefix: texts for templates and deployed clients") {
 TEST_CASE("prefix: inner addresses are unicast and routable") {
   CHECK(is_inner_unicast(*parse_v6("2001:db8::1")));
   CHECK(is_inner_unicast(*parse_v6("fd00::1")));
-  for (const char* text : {"::", "::1", "fe80::1", "ff02::1", "::ffff:192.0.2.1"}) CHECK_FALSE(is_inner_unicast(*parse_v6(text)));
+  for (const char* text : {"::", "::1", "fe80::1", "ff02::1", "::ffff:192.0.2.1"})
+    CHECK_FALSE(is_inner_unicast(*parse_v6(text)));
 }

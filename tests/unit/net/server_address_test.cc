@@ -11,9 +11,12 @@ TEST_CASE("server address: the forms of gogoc.conf") {
     const char* host;
     int port;
   };
-  for (const Row& row : {Row{"broker.example.net", "broker.example.net", 3653}, Row{"broker.example.net:3654", "broker.example.net", 3654},
-                         Row{"192.0.2.1", "192.0.2.1", 3653}, Row{"192.0.2.1:1", "192.0.2.1", 1}, Row{"[2001:db8::1]", "2001:db8::1", 3653},
-                         Row{"[2001:db8::1]:65535", "2001:db8::1", 65535}, Row{"2001:db8::1", "2001:db8::1", 3653}, Row{"localhost", "localhost", 3653}}) {
+  for (const Row& row :
+       {Row{"broker.example.net", "broker.example.net", 3653},
+        Row{"broker.example.net:3654", "broker.example.net", 3654}, Row{"192.0.2.1", "192.0.2.1", 3653},
+        Row{"192.0.2.1:1", "192.0.2.1", 1}, Row{"[2001:db8::1]", "2001:db8::1", 3653},
+        Row{"[2001:db8::1]:65535", "2001:db8::1", 65535}, Row{"2001:db8::1", "2001:db8::1", 3653},
+        Row{"localhost", "localhost", 3653}}) {
     CAPTURE(row.text);
     const auto server = ServerAddress::parse(row.text);
     REQUIRE(server);
@@ -24,8 +27,26 @@ TEST_CASE("server address: the forms of gogoc.conf") {
 }
 
 TEST_CASE("server address: refuses what cannot be a server") {
-  for (const char* text : {"", ":3653", "host:", "host:0", "host:65536", "host:12x", "[2001:db8::1", "[2001:db8::1]x", "[192.0.2.1]", "[]", "192.0.2.300",
-                           "1.2.3", "ho st", "host;reboot", "-host", "host-", "a..b", "$(id)", "2001:db8::1::2", "host:3653:1"}) {
+  for (const char* text : {"",
+                           ":3653",
+                           "host:",
+                           "host:0",
+                           "host:65536",
+                           "host:12x",
+                           "[2001:db8::1",
+                           "[2001:db8::1]x",
+                           "[192.0.2.1]",
+                           "[]",
+                           "192.0.2.300",
+                           "1.2.3",
+                           "ho st",
+                           "host;reboot",
+                           "-host",
+                           "host-",
+                           "a..b",
+                           "$(id)",
+                           "2001:db8::1::2",
+                           "host:3653:1"}) {
     CAPTURE(text);
     CHECK_FALSE(ServerAddress::parse(text).has_value());
   }
