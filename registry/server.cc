@@ -31,7 +31,10 @@ constexpr std::chrono::seconds kMaintenanceInterval{30};
 constexpr std::size_t kMostExpired = 1000;
 constexpr int kBatchesPerWakeup = 4;
 
-WallSeconds wall_now() { return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+WallSeconds wall_now() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
 
 tsp::ServerPolicy policy_of(const Config& config) {
   tsp::ServerPolicy policy;
@@ -57,7 +60,9 @@ std::string make_nonce() {
   return text;
 }
 
-std::string endpoint_text(const ListenAddress& address) { return net::endpoint_text(address.address, address.port); }
+std::string endpoint_text(const ListenAddress& address) {
+  return net::endpoint_text(address.address, address.port);
+}
 
 // The payload of an IPv4 packet from a raw socket; empty: malformed.
 std::span<const std::uint8_t> ipv4_payload(std::span<const std::uint8_t> packet) {
@@ -70,7 +75,8 @@ std::span<const std::uint8_t> ipv4_payload(std::span<const std::uint8_t> packet)
 
 class Server::StoreCredentials final : public tsp::Credentials {
  public:
-  StoreCredentials(Store& store, spdlog::logger& log, const std::string& realm) : store_(store), log_(log), realm_(realm) {}
+  StoreCredentials(Store& store, spdlog::logger& log, const std::string& realm)
+      : store_(store), log_(log), realm_(realm) {}
 
   std::optional<tsp::Md5> find(std::string_view name) override {
     const auto user = store_.find_user(std::string(name));
@@ -80,7 +86,10 @@ class Server::StoreCredentials final : public tsp::Credentials {
     }
     if (!*user || (*user)->ha1.size() != tsp::Md5{}.size()) return std::nullopt;
     if ((*user)->realm != realm_) {
-      log_.warn("user {} has a password for realm \"{}\", not \"{}\": set it again with sixlink-registry user passwd", (*user)->name, (*user)->realm, realm_);
+      log_.warn(
+          "user {} has a password for realm \"{}\", not \"{}\": set it again with sixlink-registry user "
+          "passwd",
+          (*user)->name, (*user)->realm, realm_);
       return std::nullopt;
     }
     tsp::Md5 ha1;
@@ -94,32 +103,54 @@ class Server::StoreCredentials final : public tsp::Credentials {
   const std::string& realm_;
 };
 
-Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, Store& store, LeaseBook& book, Settings settings)
+Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, Store& store, LeaseBook& book,
+               Settings settings)
     : io_(io),
       config_(config),
       log_(log),
       store_(store),
       book_(book),
       settings_(std::move(settings)),
-      template_({config.template_name, "", settings_.data_dir, config.run_dir + "/" + config.instance_name(), settings_.verbosity}, log),
+      template_({config.template_name, "", settings_.data_dir, config.run_dir + "/" + config.instance_name(),
+                 settings_.verbosity},
+                log),
       policy_(policy_of(config)),
       credentials_(std::make_unique<StoreCredentials>(store, log, config.realm)),
       tunnels_({config.leases.prefix, book.broker_address(), static_cast<std::size_t>(config.mtu)}),
       granter_(io.get_executor(), config, book, tunnels_),
-      rudp_({static_cast<std::size_t>(config.max_sessions), static_cast<std::size_t>(config.sessions_per_address)}, policy_, *credentials_,
-            {[this](std::size_t socket, const udp::endpoint& peer, const asio::ip::address& local, std::vector<std::uint8_t> datagram) {
+      rudp_({static_cast<std::size_t>(config.max_sessions),
+             static_cast<std::size_t>(config.sessions_per_address)},
+            policy_, *credentials_,
+            {[this](std::size_t socket, const udp::endpoint& peer, const asio::ip::address& local,
+                    std::vector<std::uint8_t> datagram) {
                queue_to(*outer_[socket], peer, local, datagram);
                flush(*outer_[socket]);
              },
-             [this](const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) { grant(request, requester, std::move(done)); },
-             [this](const asio::ip::address& peer, std::string_view why) { on_rejected(peer, why); }, &make_nonce,
-             [this](const asio::ip::address& peer) { return failed_logins_.has(net::unmapped(peer), Clock::now()); },
-             [this](const asio::ip::address& peer) { failed_logins_.take(net::unmapped(peer), Clock::now()); }}),
-      tcp_({static_cast<std::size_t>(config.max_sessions), static_cast<std::size_t>(config.sessions_per_address)}, policy_, *credentials_,
-           {[this](const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) { grant(request, requester, std::move(done)); },
-            [this](const asio::ip::address& peer, std::string_view why) { on_rejected(peer, why); }, &make_nonce,
-            [this](const asio::ip::address& peer) { return failed_logins_.has(net::unmapped(peer), Clock::now()); },
-            [this](const asio::ip::address& peer) { failed_logins_.take(net::unmapped(peer), Clock::now()); }}),
+             [this](const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) {
+               grant(request, requester, std::move(done));
+             },
+             [this](const asio::ip::address& peer, std::string_view why) { on_rejected(peer, why); },
+             &make_nonce,
+             [this](const asio::ip::address& peer) {
+               return failed_logins_.has(net::unmapped(peer), Clock::now());
+             },
+             [this](const asio::ip::address& peer) {
+               failed_logins_.take(net::unmapped(peer), Clock::now());
+             }}),
+      tcp_({static_cast<std::size_t>(config.max_sessions),
+            static_cast<std::size_t>(config.sessions_per_address)},
+           policy_, *credentials_,
+           {[this](const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) {
+              grant(request, requester, std::move(done));
+            },
+            [this](const asio::ip::address& peer, std::string_view why) { on_rejected(peer, why); },
+            &make_nonce,
+            [this](const asio::ip::address& peer) {
+              return failed_logins_.has(net::unmapped(peer), Clock::now());
+            },
+            [this](const asio::ip::address& peer) {
+              failed_logins_.take(net::unmapped(peer), Clock::now());
+            }}),
       stop_signal_(io, Clock::time_point::max()),
       maintenance_(io) {}
 
@@ -127,7 +158,8 @@ Server::~Server() {
   if (interface_) interface_->release();
 }
 
-// What cannot be checked here is not offered: an OpenSSL in FIPS mode has no MD5, which the stored passwords are hashed with.
+// What cannot be checked here is not offered: an OpenSSL in FIPS mode has no MD5, which the stored passwords
+// are hashed with.
 void Server::check_methods() {
   try {
     tsp::digest_ha1("", "", "");
@@ -145,19 +177,27 @@ void Server::stop() {
   maintenance_.cancel();
 }
 
-void Server::maintain_now() { maintenance_.cancel(); }
+void Server::maintain_now() {
+  maintenance_.cancel();
+}
 
 asio::awaitable<int> Server::run() {
   co_await template_.remove_leftovers();
   int code = 1;
   check_methods();
-  if (open_sockets() && co_await create_interface() && !is_stopping_) {
+  bool is_ready = open_sockets();
+  // On its own line: gcc 12 miscompiles co_await as an operand of &&.
+  if (is_ready) is_ready = co_await create_interface();
+  if (is_ready && !is_stopping_) {
     for (const auto& lease : book_.all()) tunnels_.put(lease);
     for (std::size_t i = 0; i < outer_.size(); ++i) wait_for_outer(i);
     for (auto& acceptor : acceptors_) tcp_.listen(*acceptor);
     wait_for_interface();
-    log_.info("serving {} on {}: {} leases, broker address {}", config_.leases.prefix.to_string(), parameters_.interface, tunnels_.size(), book_.broker_address().to_string());
-    if (book_.skipped() > 0) log_.warn("{} leases in the database are outside prefix={} or overlap; they are not served", book_.skipped(), config_.leases.prefix.to_string());
+    log_.info("serving {} on {}: {} leases, broker address {}", config_.leases.prefix.to_string(),
+              parameters_.interface, tunnels_.size(), book_.broker_address().to_string());
+    if (book_.skipped() > 0)
+      log_.warn("{} leases in the database are outside prefix={} or overlap; they are not served",
+                book_.skipped(), config_.leases.prefix.to_string());
     if (settings_.on_serving) settings_.on_serving();
     while (!is_stopping_) co_await maintain();
     code = has_failed_ ? 1 : 0;
@@ -217,7 +257,8 @@ bool Server::open_udp(const ListenAddress& address) {
   if (!error) socket.non_blocking(true, error);
   if (!error) error = platform::enable_packet_info(socket.native_handle(), address.address.is_v6());
   if (error == asio::error::address_family_not_supported) {
-    log_.warn("this system has no {}; not listening on {}", address.address.is_v6() ? "IPv6" : "IPv4", endpoint_text(address));
+    log_.warn("this system has no {}; not listening on {}", address.address.is_v6() ? "IPv6" : "IPv4",
+              endpoint_text(address));
     return true;
   }
   if (error) {
@@ -227,7 +268,12 @@ bool Server::open_udp(const ListenAddress& address) {
   boost::system::error_code ignored;
   socket.set_option(asio::socket_base::receive_buffer_size(8 << 20), ignored);
   socket.set_option(asio::socket_base::send_buffer_size(8 << 20), ignored);
-  outer_.push_back(std::unique_ptr<OuterSocket>(new OuterSocket{OuterSocket::Kind::kUdp, address.address, asio::posix::stream_descriptor(io_, socket.release()), {}, {}}));
+  outer_.push_back(
+      std::unique_ptr<OuterSocket>(new OuterSocket{OuterSocket::Kind::kUdp,
+                                                   address.address,
+                                                   asio::posix::stream_descriptor(io_, socket.release()),
+                                                   {},
+                                                   {}}));
   log_.debug("listening on UDP {}", endpoint_text(address));
   return true;
 }
@@ -256,10 +302,16 @@ void Server::open_protocol41() {
     if (!address.address.is_v4()) continue;
     const auto socket = platform::open_protocol41(address.address.to_v4());
     if (!socket) {
-      log_.warn("cannot open a raw socket for v6v4 ({}); such tunnels are not granted", socket.error().message());
+      log_.warn("cannot open a raw socket for v6v4 ({}); such tunnels are not granted",
+                socket.error().message());
       continue;
     }
-    outer_.push_back(std::unique_ptr<OuterSocket>(new OuterSocket{OuterSocket::Kind::kProtocol41, address.address, asio::posix::stream_descriptor(io_, *socket), {}, {}}));
+    outer_.push_back(
+        std::unique_ptr<OuterSocket>(new OuterSocket{OuterSocket::Kind::kProtocol41,
+                                                     address.address,
+                                                     asio::posix::stream_descriptor(io_, *socket),
+                                                     {},
+                                                     {}}));
     is_any = true;
   }
   granter_.set_protocol41(is_any);
@@ -268,11 +320,12 @@ void Server::open_protocol41() {
 }
 
 void Server::wait_for_outer(std::size_t index) {
-  outer_[index]->descriptor.async_wait(asio::posix::stream_descriptor::wait_read, [this, index](const boost::system::error_code& error) {
-    if (error == asio::error::operation_aborted) return;
-    read_outer(*outer_[index], index);
-    wait_for_outer(index);
-  });
+  outer_[index]->descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
+                                       [this, index](const boost::system::error_code& error) {
+                                         if (error == asio::error::operation_aborted) return;
+                                         read_outer(*outer_[index], index);
+                                         wait_for_outer(index);
+                                       });
 }
 
 void Server::read_outer(OuterSocket& socket, std::size_t index) {
@@ -301,7 +354,8 @@ void Server::read_outer(OuterSocket& socket, std::size_t index) {
       } else if (datagram.is_truncated) {
         tunnels_.counters().drop(Drop::kTooBig);
       } else {
-        on_packet(socket, datagram, socket.kind == OuterSocket::Kind::kUdp ? bytes : ipv4_payload(bytes), wall);
+        on_packet(socket, datagram, socket.kind == OuterSocket::Kind::kUdp ? bytes : ipv4_payload(bytes),
+                  wall);
       }
     }
     flush(socket);
@@ -309,9 +363,11 @@ void Server::read_outer(OuterSocket& socket, std::size_t index) {
   }
 }
 
-void Server::on_packet(OuterSocket& socket, const platform::DatagramBatch::Datagram& datagram, std::span<const std::uint8_t> packet, WallSeconds now) {
+void Server::on_packet(OuterSocket& socket, const platform::DatagramBatch::Datagram& datagram,
+                       std::span<const std::uint8_t> packet, WallSeconds now) {
   const bool is_udp = socket.kind == OuterSocket::Kind::kUdp;
-  const Outer outer{is_udp ? LeaseMode::kV6UdpV4 : LeaseMode::kV6V4, net::unmapped(datagram.peer.address()), is_udp ? datagram.peer.port() : std::uint16_t{0}};
+  const Outer outer{is_udp ? LeaseMode::kV6UdpV4 : LeaseMode::kV6V4, net::unmapped(datagram.peer.address()),
+                    is_udp ? datagram.peer.port() : std::uint16_t{0}};
   const auto verdict = tunnels_.from_client(outer, datagram.local, packet, now);
   if (!verdict.drop) {
     write_interface(packet);
@@ -325,10 +381,11 @@ void Server::write_interface(std::span<const std::uint8_t> packet) {
 }
 
 void Server::wait_for_interface() {
-  interface_->async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-    if (error == asio::error::operation_aborted) return;
-    if (read_interface()) wait_for_interface();
-  });
+  interface_->async_wait(asio::posix::stream_descriptor::wait_read,
+                         [this](const boost::system::error_code& error) {
+                           if (error == asio::error::operation_aborted) return;
+                           if (read_interface()) wait_for_interface();
+                         });
 }
 
 bool Server::read_interface() {
@@ -337,7 +394,8 @@ bool Server::read_interface() {
     const auto size = tun_->read(buffer);
     if (size == 0) break;
     if (size < 0) {
-      log_.critical("the interface {} cannot be used any more (was it deleted or set down?): {}", parameters_.interface, std::strerror(static_cast<int>(-size)));
+      log_.critical("the interface {} cannot be used any more (was it deleted or set down?): {}",
+                    parameters_.interface, std::strerror(static_cast<int>(-size)));
       has_failed_ = true;
       stop();
       return false;
@@ -357,7 +415,8 @@ bool Server::read_interface() {
 }
 
 Server::OuterSocket* Server::outer_for(const Tunnel& tunnel) {
-  const auto kind = tunnel.outer.mode == LeaseMode::kV6V4 ? OuterSocket::Kind::kProtocol41 : OuterSocket::Kind::kUdp;
+  const auto kind =
+      tunnel.outer.mode == LeaseMode::kV6V4 ? OuterSocket::Kind::kProtocol41 : OuterSocket::Kind::kUdp;
   OuterSocket* fitting = nullptr;
   for (auto& socket : outer_) {
     if (socket->kind != kind || socket->bound.is_v6() != tunnel.outer.address.is_v6()) continue;
@@ -375,7 +434,8 @@ void Server::queue(OuterSocket& socket, const Tunnel& tunnel, std::span<const st
   queue_to(socket, udp::endpoint(tunnel.outer.address, tunnel.outer.port), tunnel.local, packet);
 }
 
-void Server::queue_to(OuterSocket& socket, const udp::endpoint& peer, const asio::ip::address& local, std::span<const std::uint8_t> bytes) {
+void Server::queue_to(OuterSocket& socket, const udp::endpoint& peer, const asio::ip::address& local,
+                      std::span<const std::uint8_t> bytes) {
   if (socket.outgoing.count == platform::DatagramBatch::kCapacity) flush(socket);
   const auto buffer = socket.outgoing.buffer(socket.outgoing.count);
   if (bytes.size() > buffer.size()) {
@@ -410,16 +470,19 @@ void Server::grant(const tsp::CreateRequest& request, const Requester& requester
     asio::post(io_, [done = std::move(done)] { done(static_cast<int>(tsp::kServerBusy)); });
     return;
   }
-  granter_.request(request, requester, wall_now(), [this, requester, done = std::move(done)](Granter::Answer answer) {
-    if (const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer)) {
-      log_.debug("granted {} ({}) to {} at {}", tunnel->client_v6.to_string(), tsp::to_string(tunnel->mode), requester.user.empty() ? "anonymous" : requester.user,
-                 requester.peer.to_string());
-    } else {
-      on_rejected(requester.peer, tsp::wire_text(std::get<int>(answer)));
-      if (const auto problem = granter_.take_store_problem(); !problem.empty()) log_.error("cannot write leases to {}: {}", config_.database_path(), problem);
-    }
-    done(std::move(answer));
-  });
+  granter_.request(
+      request, requester, wall_now(), [this, requester, done = std::move(done)](Granter::Answer answer) {
+        if (const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer)) {
+          log_.debug("granted {} ({}) to {} at {}", tunnel->client_v6.to_string(),
+                     tsp::to_string(tunnel->mode), requester.user.empty() ? "anonymous" : requester.user,
+                     requester.peer.to_string());
+        } else {
+          on_rejected(requester.peer, tsp::wire_text(std::get<int>(answer)));
+          if (const auto problem = granter_.take_store_problem(); !problem.empty())
+            log_.error("cannot write leases to {}: {}", config_.database_path(), problem);
+        }
+        done(std::move(answer));
+      });
 }
 
 asio::awaitable<void> Server::maintain() {
@@ -446,7 +509,8 @@ void Server::save_activity() {
     book_.touch(tunnel.lease, tunnel.last_seen);
     tunnel.last_seen = 0;
   });
-  if (const auto error = book_.save_activity()) log_.error("cannot write to {}: {}", config_.database_path(), error.message());
+  if (const auto error = book_.save_activity())
+    log_.error("cannot write to {}: {}", config_.database_path(), error.message());
 }
 
 void Server::expire_leases(WallSeconds now) {
@@ -473,14 +537,16 @@ void Server::expire_leases(WallSeconds now) {
 
 void Server::report_rejections() {
   std::string text;
-  for (const auto& [reason, count] : rejections_) text += (text.empty() ? "" : ", ") + reason + " " + std::to_string(count);
+  for (const auto& [reason, count] : rejections_)
+    text += (text.empty() ? "" : ", ") + reason + " " + std::to_string(count);
   rejections_.clear();
   const auto& drops = tunnels_.counters().drops;
   for (std::size_t i = 0; i < drops.size(); ++i) {
     const auto reason = static_cast<Drop>(i);
     // Router solicitations and MLD reports of every client are nothing to tell.
     if (drops[i] == reported_drops_[i] || reason == Drop::kLocalScope) continue;
-    text += (text.empty() ? "packets " : ", packets ") + std::string(datapath::to_string(reason)) + " " + std::to_string(drops[i] - reported_drops_[i]);
+    text += (text.empty() ? "packets " : ", packets ") + std::string(datapath::to_string(reason)) + " " +
+            std::to_string(drops[i] - reported_drops_[i]);
   }
   reported_drops_ = drops;
   if (!text.empty()) log_.info("refused since the last report: {}", text);

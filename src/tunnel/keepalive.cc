@@ -5,8 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 namespace sixlink::tunnel {
+namespace {
+
+constexpr std::chrono::milliseconds kSecondEcho{3000};
+
+}  // namespace
 
 Keepalive::Output Keepalive::tick(TimePoint now) {
   Output output;
@@ -25,7 +31,8 @@ Keepalive::Output Keepalive::tick(TimePoint now) {
   due_ = now + settings_.timeout;
   std::array<std::uint8_t, sizeof settings_.cookie> payload{};
   std::memcpy(payload.data(), &settings_.cookie, payload.size());
-  output.echo = net::make_echo_request(settings_.source, settings_.destination, settings_.identifier, sequence_, payload);
+  output.echo = net::make_echo_request(settings_.source, settings_.destination, settings_.identifier,
+                                       sequence_, payload);
   return output;
 }
 
@@ -33,14 +40,18 @@ bool Keepalive::input(const net::Ipv6Header& header, std::span<const std::uint8_
   if (header.source != settings_.destination || header.destination != settings_.source) return false;
   const auto reply = net::parse_echo_reply(header, packet);
   if (!reply || reply->identifier != settings_.identifier) return false;
-  if (reply->payload.size() != sizeof settings_.cookie || std::memcmp(reply->payload.data(), &settings_.cookie, sizeof settings_.cookie) != 0) {
+  if (reply->payload.size() != sizeof settings_.cookie ||
+      std::memcmp(reply->payload.data(), &settings_.cookie, sizeof settings_.cookie) != 0) {
     return false;
   }
   // An answer to an earlier echo proves the tunnel too, but not this round-trip time.
-  if (is_waiting_ && reply->sequence == sequence_) rtt_ = std::chrono::duration_cast<std::chrono::microseconds>(now - sent_);
+  if (is_waiting_ && reply->sequence == sequence_)
+    rtt_ = std::chrono::duration_cast<std::chrono::microseconds>(now - sent_);
   last_reply_ = now;
   lost_ = 0;
-  if (is_waiting_) due_ = now + settings_.interval;
+  if (is_waiting_)
+    due_ = now + (std::exchange(was_answered_, true) ? settings_.interval
+                                                     : std::min(settings_.interval, kSecondEcho));
   is_waiting_ = false;
   return true;
 }

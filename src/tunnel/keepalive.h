@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Proves that a tunnel carries packets: ICMPv6 echo to the broker's keepalive address (man/sixlink-tsp.7). A machine without I/O.
+// Proves that a tunnel carries packets: ICMPv6 echo to the broker's keepalive address (man/sixlink-tsp.7). A
+// machine without I/O.
 #pragma once
 
 #include <chrono>
@@ -15,16 +16,18 @@ class Keepalive {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
   struct Settings {
-    net::AddressV6 source;                 // the tunnel's own inner address
+    net::AddressV6 source;  // the tunnel's own inner address
     net::AddressV6 destination;
     std::chrono::milliseconds interval{30000};
     std::chrono::milliseconds timeout{5000};  // an echo without reply this long is lost
     unsigned most_lost = 3;                   // in a row: dead
     std::uint16_t identifier = 0;             // unpredictable
-    std::uint64_t cookie = 0;                 // unpredictable: a reply must carry it, so it cannot be forged blindly
+    std::uint64_t cookie = 0;  // unpredictable: a reply must carry it, so it cannot be forged blindly
   };
 
-  // The first echo is due at once: it shows whether the tunnel works at all.
+  // The first echo is due at once: it shows whether the tunnel works at all. The second follows soon: Linux
+  // NATs take a UDP mapping for a lasting one (120 s instead of 30 s) only when packets pass in both
+  // directions more than 2 s after it was made.
   Keepalive(const Settings& settings, TimePoint now) : settings_(settings), due_(now) {}
 
   struct Output {
@@ -51,6 +54,7 @@ class Keepalive {
   bool is_waiting_ = false;
   std::uint16_t sequence_ = 0;
   unsigned lost_ = 0;
+  bool was_answered_ = false;
   std::optional<std::chrono::microseconds> rtt_;
   std::optional<TimePoint> last_reply_;
 };

@@ -202,6 +202,34 @@ TEST_CASE("lease book: anonymous leases are new every time, bounded for each out
   CHECK(again.acquire(request(""), kNow).error() == LeaseError::kTooManyForAddress);
 }
 
+TEST_CASE("lease book: an anonymous lease that was never used ends early") {
+  const TemporaryDirectory directory;
+  Store store = open(directory.file("registry.db"));
+  LeaseBook book = load(store);
+  const Lease unused = acquire(book, request(""));
+  const Lease used = acquire(book, request(""));
+  REQUIRE_FALSE(book.commit());
+  book.touch(used.id, kNow);  // in the second of its creation
+  CHECK(book.expired(kNow + LeaseBook::kUnusedLifetime - 1, 10).empty());
+  CHECK(book.expired(kNow + LeaseBook::kUnusedLifetime, 10) == std::vector<std::int64_t>{unused.id});
+}
+
+TEST_CASE("lease book: the stalest anonymous lease of an address is found") {
+  const TemporaryDirectory directory;
+  Store store = open(directory.file("registry.db"));
+  add_users(store, {"alice"});
+  LeaseBook book = load(store);
+  const Lease user = acquire(book, request("alice"));
+  const Lease old = acquire(book, request(""));
+  const Lease recent = acquire(book, request(""));
+  REQUIRE_FALSE(book.commit());
+  book.touch(old.id, kNow + 100);
+  book.touch(recent.id, kNow + 500);
+  CHECK_FALSE(book.stalest_anonymous(old.outer_address, kNow + 100).has_value());
+  CHECK(book.stalest_anonymous(old.outer_address, kNow + 1000) == old.id);
+  CHECK_FALSE(book.stalest_anonymous(boost::asio::ip::make_address("203.0.113.77"), kNow + 1000).has_value());
+}
+
 TEST_CASE("lease book: anonymous leases expire without activity, users' do not") {
   const TemporaryDirectory directory;
   Store store = open(directory.file("registry.db"));
@@ -215,15 +243,18 @@ TEST_CASE("lease book: anonymous leases expire without activity, users' do not")
   book.touch(active.id, kNow + 80000);
   book.touch(user.id, kNow + 80001);
   book.touch(12345, kNow);
-  CHECK(book.expired(kNow + 86399, 10).empty());
-  CHECK(book.expired(kNow + 86400, 10) == std::vector<std::int64_t>{quiet.id, other.id});
-  CHECK(book.expired(kNow + 86400, 1) == std::vector<std::int64_t>{quiet.id});
+  // Used at least once.
+  book.touch(quiet.id, kNow);
+  book.touch(other.id, kNow);
+  CHECK(book.expired(kNow + 86400, 10).empty());
+  CHECK(book.expired(kNow + 86401, 10) == std::vector<std::int64_t>{quiet.id, other.id});
+  CHECK(book.expired(kNow + 86401, 1) == std::vector<std::int64_t>{quiet.id});
   CHECK_FALSE(book.has_uncommitted());
   REQUIRE_FALSE(book.save_activity());
   LeaseBook again = load(store);
   CHECK(again.find(active.id)->last_seen == kNow + 80000);
   CHECK(again.find_user("alice")->last_seen == kNow + 80001);
-  CHECK(again.expired(kNow + 86400, 10) == std::vector<std::int64_t>{quiet.id, other.id});
+  CHECK(again.expired(kNow + 86401, 10) == std::vector<std::int64_t>{quiet.id, other.id});
 }
 
 TEST_CASE("lease book: activity that could not be written is written the next time") {
