@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What differs between systems, or needs privilege: implemented in platform/<os>/ (and platform/posix/ where systems agree).
+// What differs between systems, or needs privilege: implemented in platform/<os>/ (and platform/posix/ where
+// systems agree).
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
@@ -13,8 +14,8 @@
 
 namespace sixlink::platform {
 
-// A layer-3 tunnel interface that this process moves the packets of. It disappears with the object (and with the process,
-// however that ends). Not blocking.
+// A layer-3 tunnel interface that this process moves the packets of. It disappears with the object (and with
+// the process, however that ends). Not blocking.
 class TunDevice {
  public:
   virtual ~TunDevice() = default;
@@ -26,8 +27,8 @@ class TunDevice {
   virtual int write(std::span<const std::uint8_t> packet) = 0;
 };
 
-// `name` "tun" picks the first free tunN, as gogoc does; any other name is used as it is. An existing interface is never taken over:
-// EEXIST. EPERM: not privileged; ENOENT, ENODEV: the kernel has no TUN.
+// `name` "tun" picks the first free tunN, as gogoc does; any other name is used as it is. An existing
+// interface is never taken over: EEXIST. EPERM: not privileged; ENOENT, ENODEV: the kernel has no TUN.
 boost::system::result<std::unique_ptr<TunDevice>> open_tun(const std::string& name);
 
 // What a person can do about a failed open_tun().
@@ -45,7 +46,8 @@ class DatagramBatch {
     std::size_t size = 0;
     bool is_truncated = false;
     boost::asio::ip::udp::endpoint peer;  // sending on a connected socket: ignored
-    boost::asio::ip::address local;       // received: the address it was sent to (packet info on); to send: source, unspecified: any
+    // Received: the address it was sent to (packet info on). To send: the source; unspecified: any.
+    boost::asio::ip::address local;
   };
 
   DatagramBatch();
@@ -58,11 +60,11 @@ class DatagramBatch {
   std::vector<Datagram> datagrams_;
 };
 
-// Fills `batch` with what is there, without blocking. Sets batch.count; returns the error that a connected socket reports
-// (ECONNREFUSED, ...) when nothing was received; would_block is no error.
+// Fills `batch` with what is there, without blocking. Sets batch.count; returns the error that a connected
+// socket reports (ECONNREFUSED, ...) when nothing was received; would_block is no error.
 boost::system::error_code receive_batch(int fd, DatagramBatch& batch);
-// Sends the batch's first `count`; `connected`: peers are not given to the kernel. Returns the number sent; the rest could not be
-// (queue full, unreachable), `error` is the first reason.
+// Sends the batch's first `count`; `connected`: peers are not given to the kernel. Returns the number sent;
+// the rest could not be (queue full, unreachable), `error` is the first reason.
 std::size_t send_batch(int fd, DatagramBatch& batch, bool connected, boost::system::error_code& error);
 
 // Has the kernel tell the local address of each datagram, for replies from the same one.
@@ -74,16 +76,18 @@ boost::system::result<int> open_protocol41(const boost::asio::ip::address_v4& lo
 // The directory of the running program; empty when not known.
 std::string program_directory();
 
-// Puts the process into the background in two steps, so that the shell's exit code is about the tunnel, not about fork().
+// Puts the process into the background in two steps, so that the shell's exit code is about the tunnel, not
+// about fork().
 class Background {
  public:
-  // Returns in the child; the parent stays inside, passes SIGINT, SIGTERM and SIGHUP on, and exits with what the child reports (or
-  // with `lost_code` when the child dies before).
+  // Returns in the child; the parent stays inside, passes SIGINT, SIGTERM and SIGHUP on, and exits with what
+  // the child reports (or with `lost_code` when the child dies before).
   static boost::system::result<Background> fork(int lost_code);
   Background(Background&& other) noexcept;
   Background& operator=(Background&&) = delete;
   ~Background();
-  // The parent exits with `code`. With detach, this process leaves the terminal: new session, stdio on /dev/null. Once.
+  // The parent exits with `code`. With detach, this process leaves the terminal: new session, stdio on
+  // /dev/null. Once.
   void report(int code, bool detach);
 
  private:
@@ -107,15 +111,15 @@ class PidFile {
   int fd_;
 };
 
-// To be called first in main(): a descriptor 0, 1 or 2 that the caller closed is opened on /dev/null, or the first socket would become
-// the standard output.
+// To be called first in main(): a descriptor 0, 1 or 2 that the caller closed is opened on /dev/null, or the
+// first socket would become the standard output.
 void claim_standard_descriptors();
 
 // A core file would hold the password.
 void forbid_core_files();
 
-// In a forked child: end when the parent does, where the system can. A template that outlives a killed daemon would work against the
-// next one.
+// In a forked child: end when the parent does, where the system can. A template that outlives a killed daemon
+// would work against the next one.
 void end_with_parent();
 
 // Unpredictable bytes from the system.

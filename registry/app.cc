@@ -28,7 +28,9 @@ namespace {
 
 namespace asio = boost::asio;
 
-void complain(const std::string& text) { std::fprintf(stderr, "sixlink-registry: %s\n", text.c_str()); }
+void complain(const std::string& text) {
+  std::fprintf(stderr, "sixlink-registry: %s\n", text.c_str());
+}
 
 // The server proper: everything that is held while it runs.
 int serve(const Config& config, std::optional<platform::Background>& background) {
@@ -37,15 +39,18 @@ int serve(const Config& config, std::optional<platform::Background>& background)
   if (!log_problem.empty()) logger->warn("{}", log_problem);
   const auto run_dir_error = config::make_private_directory(config.run_dir);
   const auto state_dir_error = config::make_private_directory(config.state_dir, 0700);
-  if (run_dir_error) logger->critical("{}", config::explain_directory_error("run_dir", config.run_dir, run_dir_error));
-  if (state_dir_error) logger->critical("{}", config::explain_directory_error("state_dir", config.state_dir, state_dir_error));
+  if (run_dir_error)
+    logger->critical("{}", config::explain_directory_error("run_dir", config.run_dir, run_dir_error));
+  if (state_dir_error)
+    logger->critical("{}", config::explain_directory_error("state_dir", config.state_dir, state_dir_error));
   if (run_dir_error || state_dir_error) return kExitFailure;
   long holder = 0;
   const auto pid_path = config.run_dir + "/" + config.instance_name() + ".pid";
   const auto pid_file = platform::PidFile::acquire(pid_path, holder);
   if (!pid_file) {
     if (holder > 0) {
-      logger->critical("sixlink-registry runs already with this configuration (process {}, {})", holder, pid_path);
+      logger->critical("sixlink-registry runs already with this configuration (process {}, {})", holder,
+                       pid_path);
     } else {
       logger->critical("cannot lock {}: {}", pid_path, pid_file.error().message());
     }
@@ -64,7 +69,8 @@ int serve(const Config& config, std::optional<platform::Background>& background)
   asio::io_context io(1);
   Server::Settings settings;
   settings.data_dir = config::data_dir();
-  settings.verbosity = std::max({config.log.console, config.log.stderr_level, config.log.file, config.log.syslog});
+  settings.verbosity =
+      std::max({config.log.console, config.log.stderr_level, config.log.file, config.log.syslog});
   settings.on_serving = [&] {
     if (!background) return;
     log::detach_terminal(*logger);
@@ -106,7 +112,8 @@ int serve(const Config& config, std::optional<platform::Background>& background)
 
 int run(const Options& options) {
   const auto loaded = load_config(options.config_file);
-  for (const auto& warning : loaded.warnings) complain("warning: " + config::to_string(options.config_file, warning));
+  for (const auto& warning : loaded.warnings)
+    complain("warning: " + config::to_string(options.config_file, warning));
   for (const auto& problem : loaded.problems) complain(config::to_string(options.config_file, problem));
   if (!loaded.config) {
     if (options.is_default_config) complain("sixlink-registry init --prefix PREFIX writes a configuration");
@@ -136,11 +143,18 @@ int run_app(const std::vector<std::string>& arguments) {
     return kExitBadConfiguration;
   }
   switch (parsed.options->command) {
-    case Command::kHelp: std::cout << usage_text(default_config); return kExitOk;
-    case Command::kVersion: std::cout << "sixlink-registry " << config::version() << "\n"; return kExitOk;
-    case Command::kInit: return run_init(*parsed.options, std::cout, std::cerr);
-    case Command::kRun: return run(*parsed.options);
-    default: return run_user_command(*parsed.options, STDIN_FILENO, std::cout, std::cerr);
+    case Command::kHelp:
+      std::cout << usage_text(default_config);
+      return kExitOk;
+    case Command::kVersion:
+      std::cout << "sixlink-registry " << config::version() << "\n";
+      return kExitOk;
+    case Command::kInit:
+      return run_init(*parsed.options, std::cout, std::cerr);
+    case Command::kRun:
+      return run(*parsed.options);
+    default:
+      return run_user_command(*parsed.options, STDIN_FILENO, std::cout, std::cerr);
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The running registry: sockets, tunnel interface, timers, around the machines of registry/broker and registry/lease.
+// The running registry: sockets, tunnel interface, timers, around the machines of registry/broker and
+// registry/lease.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -40,7 +41,8 @@ class Server {
   };
 
   // `config`, `log`, `store` and `book` outlive the server.
-  Server(boost::asio::io_context& io, const Config& config, spdlog::logger& log, Store& store, LeaseBook& book, Settings settings);
+  Server(boost::asio::io_context& io, const Config& config, spdlog::logger& log, Store& store,
+         LeaseBook& book, Settings settings);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   ~Server();
@@ -75,14 +77,16 @@ class Server {
 
   void wait_for_outer(std::size_t index);
   void read_outer(OuterSocket& socket, std::size_t index);
-  void on_packet(OuterSocket& socket, const platform::DatagramBatch::Datagram& datagram, std::span<const std::uint8_t> packet, WallSeconds now);
+  void on_packet(OuterSocket& socket, const platform::DatagramBatch::Datagram& datagram,
+                 std::span<const std::uint8_t> packet, WallSeconds now);
   void wait_for_interface();
   // False: it is lost, and the server with it.
   bool read_interface();
   // Where packets to this tunnel leave; null: no socket for its kind.
   OuterSocket* outer_for(const Tunnel& tunnel);
   void queue(OuterSocket& socket, const Tunnel& tunnel, std::span<const std::uint8_t> packet);
-  void queue_to(OuterSocket& socket, const boost::asio::ip::udp::endpoint& peer, const boost::asio::ip::address& local, std::span<const std::uint8_t> bytes);
+  void queue_to(OuterSocket& socket, const boost::asio::ip::udp::endpoint& peer,
+                const boost::asio::ip::address& local, std::span<const std::uint8_t> bytes);
   void flush(OuterSocket& socket);
   void write_interface(std::span<const std::uint8_t> packet);
 
@@ -99,7 +103,8 @@ class Server {
   LeaseBook& book_;
   Settings settings_;
   tunnel::TemplateRunner template_;
-  // Ours: typing errors and a house full of clients behind one address pass, guessing and floods of requests do not.
+  // Ours: typing errors and a house full of clients behind one address pass, guessing and floods of requests
+  // do not.
   AddressBudget failed_logins_{20, 20.0 / 60};
   AddressBudget requests_{1000, 50};
   tsp::ServerPolicy policy_;

@@ -11,7 +11,9 @@
 
 namespace sixlink::platform {
 
-void end_with_parent() { ::prctl(PR_SET_PDEATHSIG, SIGKILL); }
+void end_with_parent() {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
 
 void random_bytes(std::span<std::uint8_t> out) {
   while (!out.empty()) {

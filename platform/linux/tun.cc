@@ -53,7 +53,9 @@ class LinuxTun final : public TunDevice {
 }  // namespace
 
 boost::system::result<std::unique_ptr<TunDevice>> open_tun(const std::string& name) {
-  const auto error = [](int number) { return boost::system::error_code(number, boost::system::system_category()); };
+  const auto error = [](int number) {
+    return boost::system::error_code(number, boost::system::system_category());
+  };
   const std::string wanted = name == "tun" ? "tun%d" : name;
   ifreq request{};
   if (wanted.size() >= sizeof request.ifr_name) return error(ENAMETOOLONG);
@@ -75,13 +77,18 @@ std::string explain_tun_error(const std::string& name, const boost::system::erro
   std::string text = "cannot create the tunnel interface " + name + ": " + error.message();
   switch (error.value()) {
     case EPERM:
-    case EACCES: return text + "; run as root, or with the capability CAP_NET_ADMIN and access to " + kDevice;
+    case EACCES:
+      return text + "; run as root, or with the capability CAP_NET_ADMIN and access to " + kDevice;
     case ENOENT:
     case ENODEV:
-    case ENXIO: return text + "; the kernel has no TUN driver here: modprobe tun (in a container, pass " + kDevice + " in)";
+    case ENXIO:
+      return text + "; the kernel has no TUN driver here: modprobe tun (in a container, pass " + kDevice +
+             " in)";
     case EEXIST:
-    case EBUSY: return text + "; another program uses this name: choose another one in the configuration";
-    default: return text;
+    case EBUSY:
+      return text + "; another program uses this name: choose another one in the configuration";
+    default:
+      return text;
   }
 }
 

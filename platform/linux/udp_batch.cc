@@ -20,7 +20,9 @@ using boost::asio::ip::address_v6;
 
 constexpr std::size_t kControlSize = CMSG_SPACE(sizeof(in6_pktinfo));
 
-boost::system::error_code to_error(int number) { return {number, boost::system::system_category()}; }
+boost::system::error_code to_error(int number) {
+  return {number, boost::system::system_category()};
+}
 
 // CMSG_DATA has no alignment promise, so structures are copied.
 template <typename T>
@@ -100,7 +102,8 @@ boost::system::error_code receive_batch(int fd, DatagramBatch& batch) {
   do {
     received = ::recvmmsg(fd, messages.data(), static_cast<unsigned>(messages.size()), MSG_DONTWAIT, nullptr);
   } while (received < 0 && errno == EINTR);
-  if (received < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? boost::system::error_code() : to_error(errno);
+  if (received < 0)
+    return errno == EAGAIN || errno == EWOULDBLOCK ? boost::system::error_code() : to_error(errno);
   batch.count = static_cast<std::size_t>(received);
   for (std::size_t i = 0; i < batch.count; ++i) {
     auto& datagram = batch[i];
@@ -134,7 +137,8 @@ std::size_t send_batch(int fd, DatagramBatch& batch, bool connected, boost::syst
   std::size_t sent = 0;
   std::size_t done = 0;
   while (done < batch.count) {
-    const int count = ::sendmmsg(fd, messages.data() + done, static_cast<unsigned>(batch.count - done), MSG_DONTWAIT);
+    const int count =
+        ::sendmmsg(fd, messages.data() + done, static_cast<unsigned>(batch.count - done), MSG_DONTWAIT);
     if (count > 0) {
       sent += static_cast<std::size_t>(count);
       done += static_cast<std::size_t>(count);
@@ -164,7 +168,8 @@ boost::system::result<int> open_protocol41(const address_v4& local) {
   address.sin_addr.s_addr = htonl(local.to_uint());
   sockaddr_storage storage{};
   std::memcpy(&storage, &address, sizeof address);
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&storage), sizeof address) != 0 || enable_packet_info(fd, false)) {
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&storage), sizeof address) != 0 ||
+      enable_packet_info(fd, false)) {
     const auto error = to_error(errno);
     ::close(fd);
     return error;

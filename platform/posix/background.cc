@@ -19,7 +19,9 @@
 namespace sixlink::platform {
 namespace {
 
-boost::system::error_code last_error() { return {errno, boost::system::system_category()}; }
+boost::system::error_code last_error() {
+  return {errno, boost::system::system_category()};
+}
 
 // Only for the parent between fork and exit, where nothing else runs.
 volatile sig_atomic_t child_pid = 0;
@@ -116,11 +118,11 @@ void forbid_core_files() {
 
 boost::system::result<PidFile> PidFile::acquire(const std::string& path, long& holder) {
   holder = 0;
-  // A holder that was killed has the lock until the kernel has taken it apart, which for one with a TUN takes a while: who starts us
-  // right after a kill -9 must not be told that it still runs.
+  // A holder that was killed has the lock until the kernel has taken it apart, which for one with a TUN takes
+  // a while: who starts us right after a kill -9 must not be told that it still runs.
   int waits = 10;
-  // 0600: who can open it can lock it, and keep the next start out.
-  // The file may be removed by the holder between open and lock; then what was locked is no longer at the path.
+  // 0600: who can open it can lock it, and keep the next start out. The file may be removed by the holder
+  // between open and lock; then what was locked is no longer at the path.
   for (int attempt = 0; attempt < 10; ++attempt) {
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return last_error();
@@ -138,9 +140,11 @@ boost::system::result<PidFile> PidFile::acquire(const std::string& path, long& h
     }
     struct stat locked {};
     struct stat at_path {};
-    if (::fstat(fd, &locked) == 0 && ::stat(path.c_str(), &at_path) == 0 && locked.st_ino == at_path.st_ino && locked.st_dev == at_path.st_dev) {
+    if (::fstat(fd, &locked) == 0 && ::stat(path.c_str(), &at_path) == 0 && locked.st_ino == at_path.st_ino &&
+        locked.st_dev == at_path.st_dev) {
       const auto text = std::to_string(::getpid()) + "\n";
-      if (::ftruncate(fd, 0) != 0 || ::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+      if (::ftruncate(fd, 0) != 0 ||
+          ::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
         const auto error = last_error();
         ::close(fd);
         return error;
@@ -152,7 +156,8 @@ boost::system::result<PidFile> PidFile::acquire(const std::string& path, long& h
   return boost::system::errc::make_error_code(boost::system::errc::resource_unavailable_try_again);
 }
 
-PidFile::PidFile(PidFile&& other) noexcept : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
+PidFile::PidFile(PidFile&& other) noexcept
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
 
 PidFile::~PidFile() {
   if (fd_ < 0) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How often something may be done from one outer address: a token bucket each (failed logins, tunnel requests). No I/O; memory is
-// bounded.
+// How often something may be done from one outer address: a token bucket each (failed logins, tunnel
+// requests). No I/O; memory is bounded.
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
@@ -25,7 +25,8 @@ class AddressBudget {
   std::size_t size() const { return spent_.size(); }
 
  private:
-  // Above this the budgets of all are forgotten: then the attacker has so many addresses that counting by address is in vain.
+  // Above this the budgets of all are forgotten: then the attacker has so many addresses that counting by
+  // address is in vain.
   static constexpr std::size_t kMostAddresses = 65536;
 
   struct Spent {

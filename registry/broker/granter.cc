@@ -12,49 +12,63 @@ namespace {
 
 // A tunnel with a packet this recently is in use; keepalives come every 30 s.
 constexpr WallSeconds kAlive = 60;
-// Without a packet this long, an anonymous client is taken for gone when others of its address need the place.
+// Without a packet this long, an anonymous client is taken for gone when others of its address need the
+// place.
 constexpr WallSeconds kSilent = 300;
 
 int status_of(const boost::system::error_code& error) {
   if (error.category() != lease_category()) return tsp::kServerError;
   switch (static_cast<LeaseError>(error.value())) {
-    case LeaseError::kNoAddressLeft: return tsp::kNoTunnelsLeft;
-    case LeaseError::kNoPrefixLeft: return tsp::kPrefixLengthNotAvailable;
-    case LeaseError::kPrefixLength: return tsp::kPrefixLengthNotSupported;
-    case LeaseError::kPrefixNotForAnonymous: return tsp::kPrefixNotForAnonymous;
-    case LeaseError::kTooManyForAddress: return tsp::kServerBusy;
-    case LeaseError::kUserDeleted: return tsp::kAuthenticationFailed;
-    case LeaseError::kStore: return tsp::kServerError;
+    case LeaseError::kNoAddressLeft:
+      return tsp::kNoTunnelsLeft;
+    case LeaseError::kNoPrefixLeft:
+      return tsp::kPrefixLengthNotAvailable;
+    case LeaseError::kPrefixLength:
+      return tsp::kPrefixLengthNotSupported;
+    case LeaseError::kPrefixNotForAnonymous:
+      return tsp::kPrefixNotForAnonymous;
+    case LeaseError::kTooManyForAddress:
+      return tsp::kServerBusy;
+    case LeaseError::kUserDeleted:
+      return tsp::kAuthenticationFailed;
+    case LeaseError::kStore:
+      return tsp::kServerError;
   }
   return tsp::kServerError;
 }
 
 }  // namespace
 
-ModeDecision decide_mode(const Config& config, bool has_protocol41, const tsp::CreateRequest& request, const Requester& requester) {
+ModeDecision decide_mode(const Config& config, bool has_protocol41, const tsp::CreateRequest& request,
+                         const Requester& requester) {
   const auto refuse = [](int status) { return ModeDecision{status, LeaseMode::kV6UdpV4, {}, 0}; };
   const bool v6v4 = config.mode_v6v4 && has_protocol41;
-  const bool v6udpv4 = config.mode_v6udpv4 && requester.transport == tsp::Transport::kRudp && requester.peer.is_v4() && !request.is_proxy;
+  const bool v6udpv4 = config.mode_v6udpv4 && requester.transport == tsp::Transport::kRudp &&
+                       requester.peer.is_v4() && !request.is_proxy;
   const ModeDecision by_udp{tsp::kSuccess, LeaseMode::kV6UdpV4, requester.peer, requester.port};
   const ModeDecision direct{tsp::kSuccess, LeaseMode::kV6V4, request.client_address, 0};
   if (request.is_proxy && !config.proxy) return refuse(tsp::kInvalidIpv4);
   // A tunnel to an address that the client does not hold would throw packets at a stranger.
   const bool is_own_address = request.is_proxy || request.client_address == requester.peer;
   switch (request.mode) {
-    case tsp::Mode::kV6UdpV4: return v6udpv4 ? by_udp : refuse(tsp::kModeNotSupported);
+    case tsp::Mode::kV6UdpV4:
+      return v6udpv4 ? by_udp : refuse(tsp::kModeNotSupported);
     case tsp::Mode::kV6V4:
       if (!v6v4 || !request.client_address.is_v4()) return refuse(tsp::kModeNotSupported);
       return is_own_address ? direct : refuse(tsp::kInvalidIpv4);
     case tsp::Mode::kV6AnyV4:
       // UDP passes NATs and firewalls that come later, so it is preferred also without a NAT.
       if (v6udpv4) return by_udp;
-      return v6v4 && is_own_address && request.client_address.is_v4() ? direct : refuse(tsp::kModeNotSupported);
-    case tsp::Mode::kV4V6: break;
+      return v6v4 && is_own_address && request.client_address.is_v4() ? direct
+                                                                      : refuse(tsp::kModeNotSupported);
+    case tsp::Mode::kV4V6:
+      break;
   }
   return refuse(tsp::kModeNotSupported);
 }
 
-void Granter::request(const tsp::CreateRequest& request, const Requester& requester, WallSeconds now, Done done) {
+void Granter::request(const tsp::CreateRequest& request, const Requester& requester, WallSeconds now,
+                      Done done) {
   Pending pending;
   pending.done = std::move(done);
   const auto decision = decide_mode(config_, has_protocol41_, request, requester);
@@ -76,7 +90,8 @@ boost::system::error_code Granter::release(std::int64_t id, Pending& pending) {
   return {};
 }
 
-void Granter::acquire(const tsp::CreateRequest& request, const Requester& requester, const ModeDecision& decision, WallSeconds now, Pending& pending) {
+void Granter::acquire(const tsp::CreateRequest& request, const Requester& requester,
+                      const ModeDecision& decision, WallSeconds now, Pending& pending) {
   LeaseRequest wanted;
   wanted.user = requester.user;
   wanted.mode = decision.mode;
@@ -140,13 +155,15 @@ void Granter::flush() {
     }
   }
   for (auto& pending : batch) {
-    // A commit of someone else's may have failed and taken the batch back meanwhile: only what the book says counts.
+    // A commit of someone else's may have failed and taken the batch back meanwhile: only what the book says
+    // counts.
     for (const auto id : pending.replaced) {
       if (!book_.find(id)) tunnels_.remove(id);
     }
     if (pending.lease) {
       const auto* booked = book_.find(pending.lease->id);
-      if (booked && booked->address == pending.lease->address && booked->outer_address == pending.lease->outer_address) {
+      if (booked && booked->address == pending.lease->address &&
+          booked->outer_address == pending.lease->outer_address) {
         // The tunnel works before the client hears of it: it may send at once.
         tunnels_.put(*booked);
       } else {
@@ -157,12 +174,17 @@ void Granter::flush() {
   }
 }
 
-tsp::TunnelInfo Granter::info_for(const Lease& lease, const tsp::CreateRequest& request, const Requester& requester) const {
+tsp::TunnelInfo Granter::info_for(const Lease& lease, const tsp::CreateRequest& request,
+                                  const Requester& requester) const {
   tsp::TunnelInfo info;
   info.mode = lease.mode == LeaseMode::kV6V4 ? tsp::Mode::kV6V4 : tsp::Mode::kV6UdpV4;
-  info.lifetime = lease.user.empty() ? std::min(config_.lifetime, std::chrono::seconds(config_.leases.anonymous_lifetime)) : config_.lifetime;
+  info.lifetime = lease.user.empty()
+                      ? std::min(config_.lifetime, std::chrono::seconds(config_.leases.anonymous_lifetime))
+                      : config_.lifetime;
   if (config_.mtu != 1280) info.mtu = config_.mtu;
-  info.server_v4 = config_.advertised_v4 ? *config_.advertised_v4 : requester.local.is_v4() ? requester.local.to_v4() : boost::asio::ip::address_v4();
+  info.server_v4 = config_.advertised_v4     ? *config_.advertised_v4
+                   : requester.local.is_v4() ? requester.local.to_v4()
+                                             : boost::asio::ip::address_v4();
   info.server_v6 = book_.broker_address();
   info.client_v4 = lease.outer_address.is_v4() ? lease.outer_address.to_v4() : boost::asio::ip::address_v4();
   info.client_v6 = lease.address;

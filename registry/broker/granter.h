@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// From a TSP create to a durable lease: decides the mode, takes the lease, and answers after the commit. Requests that arrive together
-// share one commit (group commit), so that a write to disk is paid once a batch.
+// From a TSP create to a durable lease: decides the mode, takes the lease, and answers after the commit.
+// Requests that arrive together share one commit (group commit), so that a write to disk is paid once a
+// batch.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -34,7 +35,8 @@ struct ModeDecision {
   boost::asio::ip::address outer;
   std::uint16_t port = 0;
 };
-ModeDecision decide_mode(const Config& config, bool has_protocol41, const tsp::CreateRequest& request, const Requester& requester);
+ModeDecision decide_mode(const Config& config, bool has_protocol41, const tsp::CreateRequest& request,
+                         const Requester& requester);
 
 class Granter {
  public:
@@ -60,8 +62,10 @@ class Granter {
   };
   void flush();
   boost::system::error_code release(std::int64_t id, Pending& pending);
-  void acquire(const tsp::CreateRequest& request, const Requester& requester, const ModeDecision& decision, WallSeconds now, Pending& pending);
-  tsp::TunnelInfo info_for(const Lease& lease, const tsp::CreateRequest& request, const Requester& requester) const;
+  void acquire(const tsp::CreateRequest& request, const Requester& requester, const ModeDecision& decision,
+               WallSeconds now, Pending& pending);
+  tsp::TunnelInfo info_for(const Lease& lease, const tsp::CreateRequest& request,
+                           const Requester& requester) const;
 
   boost::asio::any_io_executor executor_;
   const Config& config_;

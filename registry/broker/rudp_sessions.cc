@@ -32,7 +32,8 @@ void RudpSessions::uncount(Session& session) {
   if (quota != per_address_.end() && --quota->second == 0) per_address_.erase(quota);
 }
 
-void RudpSessions::send_status(std::size_t socket, const Key& key, const tsp::RudpMessage& message, int status) {
+void RudpSessions::send_status(std::size_t socket, const Key& key, const tsp::RudpMessage& message,
+                               int status) {
   hooks_.send(socket, key.peer, key.local, tsp::make_rudp(message.header, tsp::status_line(status)));
 }
 
@@ -40,12 +41,14 @@ void RudpSessions::expire(TimePoint now) {
   while (!by_age_.empty() && now - by_age_.front().last_heard >= kForgetAfter) erase(by_age_.begin());
 }
 
-RudpSessions::Session* RudpSessions::find_or_create(const Key& key, std::size_t socket, const tsp::RudpMessage& message, TimePoint now) {
+RudpSessions::Session* RudpSessions::find_or_create(const Key& key, std::size_t socket,
+                                                    const tsp::RudpMessage& message, TimePoint now) {
   const bool is_authenticate = tsp::parse_authenticate(message.text).has_value();
   if (const auto found = sessions_.find(key); found != sessions_.end()) {
     auto& session = *found->second;
     // A copy of the AUTHENTICATE that is being handled, behind a copy of VERSION, begins nothing.
-    const bool is_copy = session.rudp.sequence() == message.header.sequence && message.header.timestamp >= session.timestamp;
+    const bool is_copy =
+        session.rudp.sequence() == message.header.sequence && message.header.timestamp >= session.timestamp;
     if (!(session.may_restart && is_authenticate && !is_copy)) {
       session.last_heard = now;
       by_age_.splice(by_age_.end(), by_age_, found->second);
@@ -64,21 +67,24 @@ RudpSessions::Session* RudpSessions::find_or_create(const Key& key, std::size_t 
     send_status(socket, key, message, tsp::kServerBusy);
     return nullptr;
   }
-  // The longest silent one goes: a session takes milliseconds, a flood of abandoned ones must not keep new clients out.
+  // The longest silent one goes: a session takes milliseconds, a flood of abandoned ones must not keep new
+  // clients out.
   ++held;
   if (sessions_.size() >= settings_.most_sessions) erase(by_age_.begin());
   Session session;
   session.key = key;
   session.serial = next_serial_++;
   session.socket = socket;
-  session.tsp = std::make_unique<tsp::ServerSession>(policy_, credentials_, tsp::Transport::kRudp, hooks_.make_nonce());
+  session.tsp =
+      std::make_unique<tsp::ServerSession>(policy_, credentials_, tsp::Transport::kRudp, hooks_.make_nonce());
   session.last_heard = now;
   by_age_.push_back(std::move(session));
   sessions_[key] = std::prev(by_age_.end());
   return &by_age_.back();
 }
 
-void RudpSessions::input(std::size_t socket, const udp::endpoint& peer, const address& local, tsp::Bytes datagram, TimePoint now) {
+void RudpSessions::input(std::size_t socket, const udp::endpoint& peer, const address& local,
+                         tsp::Bytes datagram, TimePoint now) {
   const auto message = tsp::parse_rudp(datagram);
   if (!message) {
     hooks_.rejected(peer.address(), "no RUDP header");
@@ -106,12 +112,17 @@ void RudpSessions::input(std::size_t socket, const udp::endpoint& peer, const ad
 void RudpSessions::handle(Session& session, const tsp::RudpMessage& message) {
   session.may_restart = false;
   switch (session.rudp.classify(message.header.sequence)) {
-    case tsp::RudpServerPeer::Disposition::kNew: break;
+    case tsp::RudpServerPeer::Disposition::kNew:
+      break;
     case tsp::RudpServerPeer::Disposition::kRepeated:
-      hooks_.send(session.socket, session.key.peer, session.key.local, tsp::make_rudp(message.header, session.rudp.last_reply()));
+      hooks_.send(session.socket, session.key.peer, session.key.local,
+                  tsp::make_rudp(message.header, session.rudp.last_reply()));
       return;
-    case tsp::RudpServerPeer::Disposition::kPending: return;
-    case tsp::RudpServerPeer::Disposition::kStale: hooks_.rejected(session.key.peer.address(), "old sequence number"); return;
+    case tsp::RudpServerPeer::Disposition::kPending:
+      return;
+    case tsp::RudpServerPeer::Disposition::kStale:
+      hooks_.rejected(session.key.peer.address(), "old sequence number");
+      return;
   }
   session.rudp.begin(message.header.sequence);
   session.timestamp = message.header.timestamp;
@@ -123,17 +134,19 @@ void RudpSessions::handle(Session& session, const tsp::RudpMessage& message) {
     if (output.is_closing) erase(sessions_.find(session.key)->second);
     return;
   }
-  Requester requester{session.tsp->user(), tsp::Transport::kRudp, session.key.peer.address(), session.key.peer.port(), session.key.local};
-  hooks_.grant(*output.create, requester, [this, key = session.key, serial = session.serial](Granter::Answer answer) {
-    const auto found = sessions_.find(key);
-    // Forgotten under pressure, or begun anew, while the lease was written: the client asks again.
-    if (found == sessions_.end() || found->second->serial != serial) return;
-    auto& waiting = *found->second;
-    const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer);
-    if (tunnel) uncount(waiting);
-    auto granted = tunnel ? waiting.tsp->granted(*tunnel) : waiting.tsp->refused(std::get<int>(answer));
-    reply(waiting, std::move(granted.reply), waiting.timestamp);
-  });
+  Requester requester{session.tsp->user(), tsp::Transport::kRudp, session.key.peer.address(),
+                      session.key.peer.port(), session.key.local};
+  hooks_.grant(
+      *output.create, requester, [this, key = session.key, serial = session.serial](Granter::Answer answer) {
+        const auto found = sessions_.find(key);
+        // Forgotten under pressure, or begun anew, while the lease was written: the client asks again.
+        if (found == sessions_.end() || found->second->serial != serial) return;
+        auto& waiting = *found->second;
+        const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer);
+        if (tunnel) uncount(waiting);
+        auto granted = tunnel ? waiting.tsp->granted(*tunnel) : waiting.tsp->refused(std::get<int>(answer));
+        reply(waiting, std::move(granted.reply), waiting.timestamp);
+      });
 }
 
 void RudpSessions::reply(Session& session, std::string text, std::uint32_t timestamp) {

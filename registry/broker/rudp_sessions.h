@@ -25,21 +25,28 @@ class RudpSessions {
   };
   struct Hooks {
     // Sends to `peer` from our address `local` on socket `socket`.
-    std::function<void(std::size_t socket, const boost::asio::ip::udp::endpoint& peer, const boost::asio::ip::address& local, std::vector<std::uint8_t> datagram)> send;
+    std::function<void(std::size_t socket, const boost::asio::ip::udp::endpoint& peer,
+                       const boost::asio::ip::address& local, std::vector<std::uint8_t> datagram)>
+        send;
     // Hands a create to the Granter.
     std::function<void(const tsp::CreateRequest&, const Requester&, Granter::Done)> grant;
     // A message was refused; for counting and logging.
     std::function<void(const boost::asio::ip::address& peer, std::string_view why)> rejected;
     std::function<std::string()> make_nonce;
-    // False: this address failed to log in too often lately. Asked before each AUTHENTICATE that is not anonymous.
-    std::function<bool(const boost::asio::ip::address& peer)> may_log_in = [](const boost::asio::ip::address&) { return true; };
-    std::function<void(const boost::asio::ip::address& peer)> login_failed = [](const boost::asio::ip::address&) {};
+    // False: this address failed to log in too often lately. Asked before each AUTHENTICATE that is not
+    // anonymous.
+    std::function<bool(const boost::asio::ip::address& peer)> may_log_in =
+        [](const boost::asio::ip::address&) { return true; };
+    std::function<void(const boost::asio::ip::address& peer)> login_failed =
+        [](const boost::asio::ip::address&) {};
   };
 
-  RudpSessions(const Settings& settings, const tsp::ServerPolicy& policy, tsp::Credentials& credentials, Hooks hooks)
+  RudpSessions(const Settings& settings, const tsp::ServerPolicy& policy, tsp::Credentials& credentials,
+               Hooks hooks)
       : settings_(settings), policy_(policy), credentials_(credentials), hooks_(std::move(hooks)) {}
 
-  void input(std::size_t socket, const boost::asio::ip::udp::endpoint& peer, const boost::asio::ip::address& local, tsp::Bytes datagram, TimePoint now);
+  void input(std::size_t socket, const boost::asio::ip::udp::endpoint& peer,
+             const boost::asio::ip::address& local, tsp::Bytes datagram, TimePoint now);
   // Forgets sessions that are over or abandoned.
   void expire(TimePoint now);
   std::size_t size() const { return sessions_.size(); }

@@ -32,7 +32,8 @@ constexpr std::chrono::milliseconds kRspauthPause{200};
 // Counts one connection while it lives.
 class TcpSessions::Slot {
  public:
-  Slot(std::shared_ptr<Open> open, std::string address) : open_(std::move(open)), address_(std::move(address)) {
+  Slot(std::shared_ptr<Open> open, std::string address)
+      : open_(std::move(open)), address_(std::move(address)) {
     ++open_->count;
     ++open_->per_address[address_];
   }
@@ -54,7 +55,8 @@ void TcpSessions::listen(tcp::acceptor& acceptor) {
     if (error == asio::error::operation_aborted || !acceptor.is_open()) return;
     if (error) {
       // Out of descriptors: a moment's pause, or the loop would spin.
-      const auto timer = std::make_shared<asio::steady_timer>(acceptor.get_executor(), std::chrono::milliseconds(200));
+      const auto timer =
+          std::make_shared<asio::steady_timer>(acceptor.get_executor(), std::chrono::milliseconds(200));
       timer->async_wait([this, &acceptor, timer](const boost::system::error_code& stopped) {
         if (!stopped && acceptor.is_open()) listen(acceptor);
       });
@@ -66,7 +68,8 @@ void TcpSessions::listen(tcp::acceptor& acceptor) {
     const auto held = open_->per_address.find(quota);
     if (gone) {
       // Closed again already.
-    } else if (open_->count >= settings_.most_sessions || (held != open_->per_address.end() && held->second >= settings_.most_per_address)) {
+    } else if (open_->count >= settings_.most_sessions ||
+               (held != open_->per_address.end() && held->second >= settings_.most_per_address)) {
       hooks_.rejected(peer, "too many TCP connections");
     } else {
       auto slot = std::make_shared<Slot>(open_, quota);
@@ -82,9 +85,11 @@ asio::awaitable<void> TcpSessions::serve(tcp::socket socket, std::shared_ptr<Slo
   co_await (converse(socket) || limit.async_wait(kAwait));
 }
 
-asio::awaitable<Granter::Answer> TcpSessions::grant(const tsp::CreateRequest& request, const Requester& requester) {
+asio::awaitable<Granter::Answer> TcpSessions::grant(const tsp::CreateRequest& request,
+                                                    const Requester& requester) {
   struct Waiting {
-    explicit Waiting(const asio::any_io_executor& executor) : answered(executor, std::chrono::steady_clock::time_point::max()) {}
+    explicit Waiting(const asio::any_io_executor& executor)
+        : answered(executor, std::chrono::steady_clock::time_point::max()) {}
     asio::steady_timer answered;
     Granter::Answer answer = static_cast<int>(tsp::kServerError);
   };
@@ -133,13 +138,15 @@ asio::awaitable<void> TcpSessions::converse(tcp::socket& socket) {
         output = tunnel ? session.granted(*tunnel) : session.refused(std::get<int>(answer));
       }
       if (!output.reply.empty()) {
-        const auto [failure, written] = co_await asio::async_write(socket, asio::buffer(output.reply), kAwait);
+        const auto [failure, written] =
+            co_await asio::async_write(socket, asio::buffer(output.reply), kAwait);
         if (failure) co_return;
       }
       if (!output.delayed_reply.empty()) {
         pause.expires_after(kRspauthPause);
         co_await pause.async_wait(kAwait);
-        const auto [failure, written] = co_await asio::async_write(socket, asio::buffer(output.delayed_reply), kAwait);
+        const auto [failure, written] =
+            co_await asio::async_write(socket, asio::buffer(output.delayed_reply), kAwait);
         if (failure) co_return;
       }
       is_closing = output.is_closing;
@@ -153,7 +160,8 @@ asio::awaitable<void> TcpSessions::converse(tcp::socket& socket) {
   socket.shutdown(tcp::socket::shutdown_send, ignored);
   pause.expires_after(kLingerLimit);
   for (;;) {
-    const auto outcome = co_await (socket.async_read_some(asio::buffer(buffer), kAwait) || pause.async_wait(kAwait));
+    const auto outcome =
+        co_await (socket.async_read_some(asio::buffer(buffer), kAwait) || pause.async_wait(kAwait));
     if (outcome.index() == 1 || std::get<0>(std::get<0>(outcome))) co_return;
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TSP over TCP: one coroutine a connection, each with a deadline; numbers of connections are bounded in all and by address.
+// TSP over TCP: one coroutine a connection, each with a deadline; numbers of connections are bounded in all
+// and by address.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -19,15 +20,22 @@ class TcpSessions {
     std::function<void(const tsp::CreateRequest&, const Requester&, Granter::Done)> grant;
     std::function<void(const boost::asio::ip::address& peer, std::string_view why)> rejected;
     std::function<std::string()> make_nonce;
-    std::function<bool(const boost::asio::ip::address& peer)> may_log_in = [](const boost::asio::ip::address&) { return true; };
-    std::function<void(const boost::asio::ip::address& peer)> login_failed = [](const boost::asio::ip::address&) {};
+    std::function<bool(const boost::asio::ip::address& peer)> may_log_in =
+        [](const boost::asio::ip::address&) { return true; };
+    std::function<void(const boost::asio::ip::address& peer)> login_failed =
+        [](const boost::asio::ip::address&) {};
   };
   // A whole negotiation takes a few round trips. Who needs longer holds a place that others want.
   static constexpr std::chrono::milliseconds kLongestSession{60000};
 
-  TcpSessions(const RudpSessions::Settings& settings, const tsp::ServerPolicy& policy, tsp::Credentials& credentials, Hooks hooks,
+  TcpSessions(const RudpSessions::Settings& settings, const tsp::ServerPolicy& policy,
+              tsp::Credentials& credentials, Hooks hooks,
               std::chrono::milliseconds longest_session = kLongestSession)
-      : settings_(settings), policy_(policy), credentials_(credentials), hooks_(std::move(hooks)), longest_session_(longest_session) {}
+      : settings_(settings),
+        policy_(policy),
+        credentials_(credentials),
+        hooks_(std::move(hooks)),
+        longest_session_(longest_session) {}
 
   // Accepts on `acceptor` (listening, on `executor`) until it is closed. Outlives every connection.
   void listen(boost::asio::ip::tcp::acceptor& acceptor);
@@ -42,7 +50,8 @@ class TcpSessions {
   class Slot;
   boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket socket, std::shared_ptr<Slot> slot);
   boost::asio::awaitable<void> converse(boost::asio::ip::tcp::socket& socket);
-  boost::asio::awaitable<Granter::Answer> grant(const tsp::CreateRequest& request, const Requester& requester);
+  boost::asio::awaitable<Granter::Answer> grant(const tsp::CreateRequest& request,
+                                                const Requester& requester);
 
   RudpSessions::Settings settings_;
   const tsp::ServerPolicy& policy_;

@@ -18,7 +18,9 @@ std::uint64_t mix(std::uint64_t value) {
 }
 
 net::AddressV6::bytes_type as_v6(const boost::asio::ip::address& address) {
-  return address.is_v4() ? boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, address.to_v4()).to_bytes() : address.to_v6().to_bytes();
+  return address.is_v4()
+             ? boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, address.to_v4()).to_bytes()
+             : address.to_v6().to_bytes();
 }
 
 }  // namespace
@@ -30,7 +32,8 @@ std::size_t TunnelServer::AddressHash::operator()(const net::AddressV6::bytes_ty
 }
 
 std::size_t TunnelServer::OuterHash::operator()(const Outer& outer) const {
-  return AddressHash()(as_v6(outer.address)) ^ static_cast<std::size_t>(mix(outer.port * 2U + (outer.mode == LeaseMode::kV6V4 ? 1U : 0U)));
+  return AddressHash()(as_v6(outer.address)) ^
+         static_cast<std::size_t>(mix(outer.port * 2U + (outer.mode == LeaseMode::kV6V4 ? 1U : 0U)));
 }
 
 void TunnelServer::unlink(const Tunnel& tunnel) {
@@ -40,7 +43,8 @@ void TunnelServer::unlink(const Tunnel& tunnel) {
     table.erase(tunnel.prefix->address.to_bytes());
     if (table.empty()) std::erase(lengths_, tunnel.prefix->length);
   }
-  if (const auto found = by_outer_.find(tunnel.outer); found != by_outer_.end() && found->second == &tunnel) by_outer_.erase(found);
+  if (const auto found = by_outer_.find(tunnel.outer); found != by_outer_.end() && found->second == &tunnel)
+    by_outer_.erase(found);
 }
 
 void TunnelServer::put(const Lease& lease) {
@@ -88,12 +92,14 @@ const Tunnel* TunnelServer::find(const net::AddressV6& inner) const {
   if (const auto found = by_address_.find(inner.to_bytes()); found != by_address_.end()) return found->second;
   for (const int length : lengths_) {
     const auto& table = by_prefix_[static_cast<std::size_t>(length)];
-    if (const auto found = table.find(net::mask(inner, length).to_bytes()); found != table.end()) return found->second;
+    if (const auto found = table.find(net::mask(inner, length).to_bytes()); found != table.end())
+      return found->second;
   }
   return nullptr;
 }
 
-TunnelServer::Verdict TunnelServer::refuse(Drop reason, std::optional<net::IcmpError> error, std::uint32_t parameter, std::span<const std::uint8_t> packet) {
+TunnelServer::Verdict TunnelServer::refuse(Drop reason, std::optional<net::IcmpError> error,
+                                           std::uint32_t parameter, std::span<const std::uint8_t> packet) {
   counters_.drop(reason);
   Verdict verdict;
   verdict.drop = reason;
@@ -104,7 +110,8 @@ TunnelServer::Verdict TunnelServer::refuse(Drop reason, std::optional<net::IcmpE
   return verdict;
 }
 
-TunnelServer::Verdict TunnelServer::from_client(const Outer& outer, const boost::asio::ip::address& local, std::span<const std::uint8_t> packet, WallSeconds now) {
+TunnelServer::Verdict TunnelServer::from_client(const Outer& outer, const boost::asio::ip::address& local,
+                                                std::span<const std::uint8_t> packet, WallSeconds now) {
   const auto found = by_outer_.find(outer);
   if (found == by_outer_.end()) return refuse(Drop::kUnknownPeer, std::nullopt, 0, packet);
   Tunnel& tunnel = *found->second;
@@ -113,7 +120,8 @@ TunnelServer::Verdict TunnelServer::from_client(const Outer& outer, const boost:
   tunnel.last_seen = now;
   tunnel.local = local;
   if (datapath::is_local_scope(*header)) return refuse(Drop::kLocalScope, std::nullopt, 0, packet);
-  const bool is_own_source = header->source == tunnel.address || (tunnel.prefix && tunnel.prefix->contains(header->source));
+  const bool is_own_source =
+      header->source == tunnel.address || (tunnel.prefix && tunnel.prefix->contains(header->source));
   if (!is_own_source) return refuse(Drop::kForeignSource, net::kSourcePolicy, 0, packet);
   ++counters_.packets_in;
   counters_.bytes_in += packet.size();
@@ -126,8 +134,10 @@ TunnelServer::Verdict TunnelServer::from_inside(std::span<const std::uint8_t> pa
   if (datapath::is_local_scope(*header)) return refuse(Drop::kLocalScope, std::nullopt, 0, packet);
   const Tunnel* tunnel = find(header->destination);
   if (!tunnel) return refuse(Drop::kNoTunnel, net::kNoRoute, 0, packet);
-  if (tunnel->outer.address.is_unspecified()) return refuse(Drop::kNotConnected, net::kAddressUnreachable, 0, packet);
-  if (packet.size() > settings_.mtu) return refuse(Drop::kTooBig, net::kPacketTooBig, static_cast<std::uint32_t>(settings_.mtu), packet);
+  if (tunnel->outer.address.is_unspecified())
+    return refuse(Drop::kNotConnected, net::kAddressUnreachable, 0, packet);
+  if (packet.size() > settings_.mtu)
+    return refuse(Drop::kTooBig, net::kPacketTooBig, static_cast<std::uint32_t>(settings_.mtu), packet);
   Verdict verdict;
   verdict.tunnel = tunnels_.find(tunnel->lease)->second.get();
   return verdict;

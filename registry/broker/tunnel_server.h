@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The tunnel server's decisions: which client an inner packet belongs to, and whether it may pass. One interface and one table for
-// all clients, not an interface for each. No I/O; the clock comes in once a batch.
+// The tunnel server's decisions: which client an inner packet belongs to, and whether it may pass. One
+// interface and one table for all clients, not an interface for each. No I/O; the clock comes in once a
+// batch.
 #pragma once
 
 #include <array>
@@ -40,14 +41,14 @@ struct Tunnel {
 class TunnelServer {
  public:
   struct Settings {
-    net::Prefix prefix;              // all that is routed to the tunnel interface
+    net::Prefix prefix;  // all that is routed to the tunnel interface
     net::AddressV6 broker_address;
     std::size_t mtu = 1280;
   };
   explicit TunnelServer(const Settings& settings) : settings_(settings) {}
 
-  // Adds a lease or replaces the one of the same id. Who held the outer endpoint before is not connected any more. A lease without an
-  // outer address is known but not connected.
+  // Adds a lease or replaces the one of the same id. Who held the outer endpoint before is not connected any
+  // more. A lease without an outer address is known but not connected.
   void put(const Lease& lease);
   void remove(std::int64_t lease);
 
@@ -58,8 +59,10 @@ class TunnelServer {
     Tunnel* tunnel = nullptr;              // from inside: where it goes to
   };
   // A packet that came from `outer`, sent to our address `local`; pass: write it to the interface.
-  Verdict from_client(const Outer& outer, const boost::asio::ip::address& local, std::span<const std::uint8_t> packet, WallSeconds now);
-  // A packet from the interface; pass: send it to verdict.tunnel->outer; an error goes back into the interface.
+  Verdict from_client(const Outer& outer, const boost::asio::ip::address& local,
+                      std::span<const std::uint8_t> packet, WallSeconds now);
+  // A packet from the interface; pass: send it to verdict.tunnel->outer; an error goes back into the
+  // interface.
   Verdict from_inside(std::span<const std::uint8_t> packet);
 
   // Once a second at most: how many ICMPv6 errors may be sent until the next call (RFC 4443 section 2.4 f).
@@ -88,7 +91,8 @@ class TunnelServer {
     std::size_t operator()(const Outer& outer) const;
   };
 
-  Verdict refuse(datapath::Drop reason, std::optional<net::IcmpError> error, std::uint32_t parameter, std::span<const std::uint8_t> packet);
+  Verdict refuse(datapath::Drop reason, std::optional<net::IcmpError> error, std::uint32_t parameter,
+                 std::span<const std::uint8_t> packet);
   void unlink(const Tunnel& tunnel);
 
   Settings settings_;

@@ -14,13 +14,13 @@
 #include <optional>
 
 #include "platform/platform.h"
-#include "src/config/build_info.h"
 #include "src/client/config.h"
 #include "src/client/control.h"
 #include "src/client/exit_code.h"
 #include "src/client/options.h"
 #include "src/client/status.h"
 #include "src/client/supervisor.h"
+#include "src/config/build_info.h"
 #include "src/config/directory.h"
 #include "src/log/log.h"
 
@@ -29,10 +29,13 @@ namespace {
 
 namespace asio = boost::asio;
 
-void complain(const std::string& text) { std::fprintf(stderr, "sixlink: %s\n", text.c_str()); }
+void complain(const std::string& text) {
+  std::fprintf(stderr, "sixlink: %s\n", text.c_str());
+}
 
 std::optional<Config> load(const Options& options) {
-  const std::string path = options.config_file.empty() ? std::string(config::config_dir()) + "/sixlink.conf" : options.config_file;
+  const std::string path =
+      options.config_file.empty() ? std::string(config::config_dir()) + "/sixlink.conf" : options.config_file;
   auto loaded = load_config(path);
   if (options.command == Command::kRun) {
     for (const auto& warning : loaded.warnings) complain("warning: " + config::to_string(path, warning));
@@ -42,7 +45,9 @@ std::optional<Config> load(const Options& options) {
   return std::move(loaded.config);
 }
 
-std::string run_path(const Config& config, const char* suffix) { return config.run_dir + "/" + config.instance_name() + suffix; }
+std::string run_path(const Config& config, const char* suffix) {
+  return config.run_dir + "/" + config.instance_name() + suffix;
+}
 
 int show_status(const Config& config, bool as_json) {
   const auto path = run_path(config, ".sock");
@@ -61,14 +66,16 @@ int stop_daemon(const Config& config) {
   const auto answer = ask_daemon(path, "stop");
   if (!answer) {
     const bool is_timeout = answer.error() == boost::system::errc::timed_out;
-    complain(is_timeout ? "the daemon did not stop within two minutes" : "no daemon answers on " + path + ": " + answer.error().message());
+    complain(is_timeout ? "the daemon did not stop within two minutes"
+                        : "no daemon answers on " + path + ": " + answer.error().message());
     return is_timeout ? 1 : 2;
   }
   return 0;
 }
 
 // The daemon proper: everything that is held while it runs.
-int run_daemon(const Config& config, const Options& options, std::optional<platform::Background>& background) {
+int run_daemon(const Config& config, const Options& options,
+               std::optional<platform::Background>& background) {
   std::string log_problem;
   const auto logger = log::make_logger("sixlink", config.log, log_problem);
   if (!log_problem.empty()) logger->warn("{}", log_problem);
@@ -81,9 +88,12 @@ int run_daemon(const Config& config, const Options& options, std::optional<platf
   auto pid_file = platform::PidFile::acquire(pid_path, holder);
   if (!pid_file) {
     if (holder > 0) {
-      logger->critical("sixlink runs already with this configuration (process {}, {}): sixlink stop -f {} ends it", holder, pid_path, config.path);
+      logger->critical(
+          "sixlink runs already with this configuration (process {}, {}): sixlink stop -f {} ends it", holder,
+          pid_path, config.path);
     } else {
-      logger->critical("cannot lock {}: {}; run as root, or set run_dir in {}", pid_path, pid_file.error().message(), config.path);
+      logger->critical("cannot lock {}: {}; run as root, or set run_dir in {}", pid_path,
+                       pid_file.error().message(), config.path);
     }
     return kExitFailed;
   }
@@ -91,7 +101,8 @@ int run_daemon(const Config& config, const Options& options, std::optional<platf
   asio::io_context io(1);
   Supervisor::Settings settings;
   settings.give_up_at_first_failure = options.boot || !config.auto_retry_connect;
-  settings.verbosity = std::max({config.log.console, config.log.stderr_level, config.log.file, config.log.syslog});
+  settings.verbosity =
+      std::max({config.log.console, config.log.stderr_level, config.log.file, config.log.syslog});
   settings.data_dir = config::data_dir();
   settings.on_first_up = [&] {
     if (!background) return;
@@ -100,15 +111,20 @@ int run_daemon(const Config& config, const Options& options, std::optional<platf
   };
   Supervisor supervisor(io, config, *logger, std::move(settings));
   bool was_told_to_end = false;
-  auto control = ControlServer::listen(io, run_path(config, ".sock"), {[&] { return to_json(supervisor.status()); }, [&] {
-                                                                         was_told_to_end = true;
-                                                                         supervisor.stop();
-                                                                       }});
-  if (!control) logger->error("cannot listen on {}: {}; sixlink status and sixlink stop will not work", run_path(config, ".sock"), control.error().message());
+  auto control = ControlServer::listen(io, run_path(config, ".sock"),
+                                       {[&] { return to_json(supervisor.status()); },
+                                        [&] {
+                                          was_told_to_end = true;
+                                          supervisor.stop();
+                                        }});
+  if (!control)
+    logger->error("cannot listen on {}: {}; sixlink status and sixlink stop will not work",
+                  run_path(config, ".sock"), control.error().message());
 
   std::signal(SIGPIPE, SIG_IGN);
   asio::signal_set signals(io, SIGINT, SIGTERM, SIGHUP);
-  // Being told to end is no failure. SIGHUP is, as in gogoc, when the tunnel is not up: its exit code is the last state's.
+  // Being told to end is no failure. SIGHUP is, as in gogoc, when the tunnel is not up: its exit code is the
+  // last state's.
   signals.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
     logger->info("ending on signal {}", signal);
@@ -173,9 +189,12 @@ int run_app(const std::vector<std::string>& arguments) {
   const auto config = load(options);
   if (!config) return kExitBadConfiguration;
   switch (options.command) {
-    case Command::kStatus: return show_status(*config, options.json);
-    case Command::kStop: return stop_daemon(*config);
-    default: return run(*config, options);
+    case Command::kStatus:
+      return show_status(*config, options.json);
+    case Command::kStop:
+      return stop_daemon(*config);
+    default:
+      return run(*config, options);
   }
 }
 

@@ -17,7 +17,8 @@ std::optional<address> source(const Config& config, bool is_v6) {
 
 }  // namespace
 
-std::vector<tunnel::NegotiationTarget> candidates(const Config& config, const std::vector<address>& addresses, std::uint16_t port) {
+std::vector<tunnel::NegotiationTarget> candidates(const Config& config, const std::vector<address>& addresses,
+                                                  std::uint16_t port) {
   std::vector<tunnel::NegotiationTarget> targets;
   const auto add = [&](bool is_v6, tsp::Transport transport) {
     for (const auto& candidate : addresses) {
@@ -38,18 +39,25 @@ bool is_worth_another_address(tsp::FailureKind kind) {
     case tsp::FailureKind::kNoAnswer:
     case tsp::FailureKind::kSocket:
     case tsp::FailureKind::kBusy:
-    case tsp::FailureKind::kBadReply: return true;
-    default: return false;
+    case tsp::FailureKind::kBadReply:
+      return true;
+    default:
+      return false;
   }
 }
 
 int significance(tsp::FailureKind kind) {
   switch (kind) {
-    case tsp::FailureKind::kNoAnswer: return 0;
-    case tsp::FailureKind::kSocket: return 1;
-    case tsp::FailureKind::kBadReply: return 2;
-    case tsp::FailureKind::kBusy: return 3;
-    default: return 4;
+    case tsp::FailureKind::kNoAnswer:
+      return 0;
+    case tsp::FailureKind::kSocket:
+      return 1;
+    case tsp::FailureKind::kBadReply:
+      return 2;
+    case tsp::FailureKind::kBusy:
+      return 3;
+    default:
+      return 4;
   }
 }
 

@@ -32,17 +32,24 @@ struct ControlServer::Peer {
   std::string answer;
 };
 
-ControlServer::ControlServer(asio::io_context& io, std::string path, Handlers handlers, std::chrono::milliseconds peer_limit)
-    : acceptor_(io), pause_(io), path_(std::move(path)), handlers_(std::move(handlers)), peer_limit_(peer_limit) {}
+ControlServer::ControlServer(asio::io_context& io, std::string path, Handlers handlers,
+                             std::chrono::milliseconds peer_limit)
+    : acceptor_(io),
+      pause_(io),
+      path_(std::move(path)),
+      handlers_(std::move(handlers)),
+      peer_limit_(peer_limit) {}
 
-boost::system::result<std::unique_ptr<ControlServer>> ControlServer::listen(asio::io_context& io, const std::string& path, Handlers handlers,
-                                                                            std::chrono::milliseconds peer_limit) {
-  if (path.size() >= sizeof(sockaddr_un{}.sun_path)) return boost::system::errc::make_error_code(boost::system::errc::filename_too_long);
+boost::system::result<std::unique_ptr<ControlServer>> ControlServer::listen(
+    asio::io_context& io, const std::string& path, Handlers handlers, std::chrono::milliseconds peer_limit) {
+  if (path.size() >= sizeof(sockaddr_un{}.sun_path))
+    return boost::system::errc::make_error_code(boost::system::errc::filename_too_long);
   auto server = std::unique_ptr<ControlServer>(new ControlServer(io, path, std::move(handlers), peer_limit));
   struct stat info {};
   if (::lstat(path.c_str(), &info) == 0) {
     // Only a socket is one that an earlier daemon left; anything else is someone's file.
-    if (!S_ISSOCK(info.st_mode)) return boost::system::errc::make_error_code(boost::system::errc::file_exists);
+    if (!S_ISSOCK(info.st_mode))
+      return boost::system::errc::make_error_code(boost::system::errc::file_exists);
     ::unlink(path.c_str());
   }
   error_code error;
@@ -96,27 +103,32 @@ void ControlServer::accept() {
 }
 
 void ControlServer::serve(const std::shared_ptr<Peer>& peer) {
-  asio::async_read_until(peer->socket, asio::dynamic_buffer(peer->request, kLongestRequest), '\n',
-                         [this, peer](const error_code& error, std::size_t size) {
-                           if (error) return;
-                           const auto request = peer->request.substr(0, size - 1);
-                           if (request == "stop") {
-                             // Answered by the destructor, when everything is taken down.
-                             peer->timer.cancel();
-                             waiting_for_stop_.push_back(peer);
-                             handlers_.stop();
-                             return;
-                           }
-                           peer->answer = (request == "status" ? handlers_.status() : std::string("{\"error\":\"unknown request\"}")) + "\n";
-                           asio::async_write(peer->socket, asio::buffer(peer->answer), [peer](const error_code&, std::size_t) { peer->timer.cancel(); });
-                         });
+  asio::async_read_until(
+      peer->socket, asio::dynamic_buffer(peer->request, kLongestRequest), '\n',
+      [this, peer](const error_code& error, std::size_t size) {
+        if (error) return;
+        const auto request = peer->request.substr(0, size - 1);
+        if (request == "stop") {
+          // Answered by the destructor, when everything is taken down.
+          peer->timer.cancel();
+          waiting_for_stop_.push_back(peer);
+          handlers_.stop();
+          return;
+        }
+        peer->answer =
+            (request == "status" ? handlers_.status() : std::string("{\"error\":\"unknown request\"}")) +
+            "\n";
+        asio::async_write(peer->socket, asio::buffer(peer->answer),
+                          [peer](const error_code&, std::size_t) { peer->timer.cancel(); });
+      });
 }
 
 boost::system::result<std::string> ask_daemon(const std::string& path, std::string_view request) {
   asio::io_context io;
   Protocol::socket socket(io);
   error_code error;
-  if (path.size() >= sizeof(sockaddr_un{}.sun_path)) return boost::system::errc::make_error_code(boost::system::errc::filename_too_long);
+  if (path.size() >= sizeof(sockaddr_un{}.sun_path))
+    return boost::system::errc::make_error_code(boost::system::errc::filename_too_long);
   socket.connect(Protocol::endpoint(path), error);
   if (error) return error;
   asio::write(socket, asio::buffer(std::string(request) + "\n"), error);
@@ -130,7 +142,8 @@ boost::system::result<std::string> ask_daemon(const std::string& path, std::stri
   }
   if (error) return error;
   const auto end = answer.find('\n');
-  if (end == std::string::npos) return boost::system::errc::make_error_code(boost::system::errc::message_size);
+  if (end == std::string::npos)
+    return boost::system::errc::make_error_code(boost::system::errc::message_size);
   answer.resize(end);
   return answer;
 }

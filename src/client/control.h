@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The control socket: how `sixlink status` and `sixlink stop` talk to the running daemon. A Unix stream socket, 0600; the client
-// writes one line ("status" or "stop"), the daemon answers with one JSON line and closes. "stop" is answered when all is taken down.
+// The control socket: how `sixlink status` and `sixlink stop` talk to the running daemon. A Unix stream
+// socket, 0600; the client writes one line ("status" or "stop"), the daemon answers with one JSON line and
+// closes. "stop" is answered when all is taken down.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -27,8 +28,9 @@ class ControlServer {
   static constexpr std::chrono::milliseconds kPeerLimit{10000};
 
   // Replaces a socket that a dead daemon left (the caller holds the PID file's lock).
-  static boost::system::result<std::unique_ptr<ControlServer>> listen(boost::asio::io_context& io, const std::string& path, Handlers handlers,
-                                                                      std::chrono::milliseconds peer_limit = kPeerLimit);
+  static boost::system::result<std::unique_ptr<ControlServer>> listen(
+      boost::asio::io_context& io, const std::string& path, Handlers handlers,
+      std::chrono::milliseconds peer_limit = kPeerLimit);
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
   // Closes; then answers those that wait for the stop.
@@ -38,7 +40,8 @@ class ControlServer {
 
  private:
   struct Peer;
-  ControlServer(boost::asio::io_context& io, std::string path, Handlers handlers, std::chrono::milliseconds peer_limit);
+  ControlServer(boost::asio::io_context& io, std::string path, Handlers handlers,
+                std::chrono::milliseconds peer_limit);
   void accept();
   void serve(const std::shared_ptr<Peer>& peer);
 

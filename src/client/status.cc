@@ -17,7 +17,9 @@ namespace {
 
 namespace json = boost::json;
 
-double milliseconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) / 1000.0; }
+double milliseconds(std::chrono::microseconds time) {
+  return static_cast<double>(time.count()) / 1000.0;
+}
 
 std::string utc(std::chrono::system_clock::time_point time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
@@ -27,7 +29,9 @@ std::string utc(std::chrono::system_clock::time_point time) {
 constexpr std::size_t kLongestValue = 2000;
 
 // A name from the system may be no UTF-8, which JSON must be.
-json::value or_null(const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(tsp::printable(text, kLongestValue)); }
+json::value or_null(const std::string& text) {
+  return text.empty() ? json::value(nullptr) : json::value(tsp::printable(text, kLongestValue));
+}
 
 std::string duration_text(double given) {
   // Beyond any age, and before a conversion that would not be defined.
@@ -84,28 +88,40 @@ void line(std::string& out, std::string_view label, const std::string& value) {
 
 std::string_view to_string(State state) {
   switch (state) {
-    case State::kStarting: return "starting";
-    case State::kResolving: return "resolving";
-    case State::kNegotiating: return "negotiating";
-    case State::kConfiguring: return "configuring";
-    case State::kUp: return "up";
-    case State::kTearingDown: return "tearing-down";
-    case State::kWaiting: return "waiting";
-    case State::kStopping: return "stopping";
+    case State::kStarting:
+      return "starting";
+    case State::kResolving:
+      return "resolving";
+    case State::kNegotiating:
+      return "negotiating";
+    case State::kConfiguring:
+      return "configuring";
+    case State::kUp:
+      return "up";
+    case State::kTearingDown:
+      return "tearing-down";
+    case State::kWaiting:
+      return "waiting";
+    case State::kStopping:
+      return "stopping";
   }
   return "";
 }
 
 std::string to_json(const Status& s) {
   json::object drops;
-  for (std::size_t i = 0; i < datapath::kDropReasons; ++i) drops[datapath::to_string(static_cast<datapath::Drop>(i))] = s.counters.drops[i];
+  for (std::size_t i = 0; i < datapath::kDropReasons; ++i)
+    drops[datapath::to_string(static_cast<datapath::Drop>(i))] = s.counters.drops[i];
   json::object keepalive{{"interval_s", nullptr}, {"rtt_ms", nullptr}, {"last_reply_s", nullptr}};
   if (s.keepalive_interval) keepalive["interval_s"] = s.keepalive_interval->count();
   if (s.rtt) keepalive["rtt_ms"] = milliseconds(*s.rtt);
   if (s.last_reply_age) keepalive["last_reply_s"] = s.last_reply_age->count();
-  json::object timings{{"resolve_ms", milliseconds(s.timings.resolve)},      {"negotiation_ms", milliseconds(s.timings.negotiation)},
-                       {"round_trips", s.timings.round_trips},               {"template_ms", milliseconds(s.timings.template_run)},
-                       {"up_ms", milliseconds(s.timings.up)},                {"first_reply_ms", nullptr}};
+  json::object timings{{"resolve_ms", milliseconds(s.timings.resolve)},
+                       {"negotiation_ms", milliseconds(s.timings.negotiation)},
+                       {"round_trips", s.timings.round_trips},
+                       {"template_ms", milliseconds(s.timings.template_run)},
+                       {"up_ms", milliseconds(s.timings.up)},
+                       {"first_reply_ms", nullptr}};
   if (s.timings.first_reply) timings["first_reply_ms"] = milliseconds(*s.timings.first_reply);
   const auto now = std::chrono::system_clock::now();
   const json::object object{
@@ -114,7 +130,8 @@ std::string to_json(const Status& s) {
       {"state", to_string(s.state)},
       {"since", utc(s.since)},
       {"since_s", std::chrono::duration_cast<std::chrono::seconds>(now - s.since).count()},
-      {"broker", {{"name", or_null(s.broker_name)}, {"address", or_null(s.broker_address)}, {"port", s.broker_port}}},
+      {"broker",
+       {{"name", or_null(s.broker_name)}, {"address", or_null(s.broker_address)}, {"port", s.broker_port}}},
       {"transport", or_null(s.transport)},
       {"authentication", or_null(s.authentication)},
       {"mode", or_null(s.mode)},
@@ -152,21 +169,27 @@ std::optional<std::string> render_status(std::string_view text) {
   if (!object) return std::nullopt;
   const Fields status(*object);
   std::string out;
-  line(out, "state", fmt::format("{} since {} ({})", status.text("state"), status.text("since"), duration_text(status.number("since_s"))));
+  line(out, "state",
+       fmt::format("{} since {} ({})", status.text("state"), status.text("since"),
+                   duration_text(status.number("since_s"))));
   const auto broker = status.object("broker");
   if (const auto address = broker.text("address"); !address.empty()) {
-    const auto endpoint = fmt::format("{}:{:.0f}", address.find(':') == std::string::npos ? address : "[" + address + "]", broker.number("port"));
+    const auto endpoint =
+        fmt::format("{}:{:.0f}", address.find(':') == std::string::npos ? address : "[" + address + "]",
+                    broker.number("port"));
     const auto name = broker.text("name");
     line(out, "broker", name == address ? endpoint : fmt::format("{} ({})", name, endpoint));
   }
   line(out, "transport", status.text("transport"));
   line(out, "authentication", status.text("authentication"));
   const auto datapath = status.text("datapath");
-  line(out, "mode", datapath.empty() ? status.text("mode") : fmt::format("{} ({})", status.text("mode"), datapath));
+  line(out, "mode",
+       datapath.empty() ? status.text("mode") : fmt::format("{} ({})", status.text("mode"), datapath));
   line(out, "interface", status.text("interface"));
   const auto outer = status.text("local_outer");
   const auto seen = status.text("public_outer");
-  line(out, "local outer", seen.empty() || seen == outer ? outer : fmt::format("{} (the broker sees {})", outer, seen));
+  line(out, "local outer",
+       seen.empty() || seen == outer ? outer : fmt::format("{} (the broker sees {})", outer, seen));
   line(out, "remote outer", status.text("remote_outer"));
   line(out, "local inner", status.text("local_inner"));
   line(out, "remote inner", status.text("remote_inner"));
@@ -174,26 +197,34 @@ std::optional<std::string> render_status(std::string_view text) {
   if (status.number("mtu") > 0) line(out, "mtu", fmt::format("{:.0f}", status.number("mtu")));
   const auto keepalive = status.object("keepalive");
   if (keepalive.number("rtt_ms", -1) >= 0) {
-    line(out, "alive", fmt::format("{} ago, RTT {:.2f} ms", duration_text(keepalive.number("last_reply_s")), keepalive.number("rtt_ms")));
+    line(out, "alive",
+         fmt::format("{} ago, RTT {:.2f} ms", duration_text(keepalive.number("last_reply_s")),
+                     keepalive.number("rtt_ms")));
   } else if (status.text("state") == "up") {
     line(out, "alive", keepalive.number("interval_s") > 0 ? "not proven yet" : "not checked (no keepalive)");
   }
   const auto counters = status.object("counters");
   if (counters.number("packets_in") + counters.number("packets_out") > 0 || status.text("state") == "up") {
-    line(out, "received", fmt::format("{:.0f} packets, {}", counters.number("packets_in"), bytes_text(counters.number("bytes_in"))));
-    line(out, "sent", fmt::format("{:.0f} packets, {}", counters.number("packets_out"), bytes_text(counters.number("bytes_out"))));
+    line(out, "received",
+         fmt::format("{:.0f} packets, {}", counters.number("packets_in"),
+                     bytes_text(counters.number("bytes_in"))));
+    line(out, "sent",
+         fmt::format("{:.0f} packets, {}", counters.number("packets_out"),
+                     bytes_text(counters.number("bytes_out"))));
   }
   std::string drops;
   const auto reasons = counters.object("drops");
   for (const auto& [reason, count] : reasons.all()) {
     if (count.is_number() && count.to_number<double>() > 0) {
-      drops += fmt::format("{}{} {:.0f}", drops.empty() ? "" : ", ", std::string_view(reason), count.to_number<double>());
+      drops += fmt::format("{}{} {:.0f}", drops.empty() ? "" : ", ", std::string_view(reason),
+                           count.to_number<double>());
     }
   }
   line(out, "dropped", drops.empty() ? "none" : drops);
   line(out, "reconnections", fmt::format("{:.0f}", status.number("reconnections")));
   line(out, "last error", status.text("last_error").empty() ? "none" : status.text("last_error"));
-  if (status.number("retry_in_s", -1) >= 0) line(out, "next attempt", fmt::format("in {:.0f} s", status.number("retry_in_s")));
+  if (status.number("retry_in_s", -1) >= 0)
+    line(out, "next attempt", fmt::format("in {:.0f} s", status.number("retry_in_s")));
   return out;
 }
 

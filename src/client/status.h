@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What `sixlink status` tells: filled by the supervisor, sent over the control socket as JSON, printed by the command.
+// What `sixlink status` tells: filled by the supervisor, sent over the control socket as JSON, printed by the
+// command.
 #pragma once
 
 #include <chrono>
@@ -12,7 +13,16 @@
 
 namespace sixlink::client {
 
-enum class State { kStarting, kResolving, kNegotiating, kConfiguring, kUp, kTearingDown, kWaiting, kStopping };
+enum class State {
+  kStarting,
+  kResolving,
+  kNegotiating,
+  kConfiguring,
+  kUp,
+  kTearingDown,
+  kWaiting,
+  kStopping
+};
 std::string_view to_string(State state);
 
 // The breakdown of one attempt, from its start to the tunnel's first proof of life.

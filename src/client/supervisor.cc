@@ -42,38 +42,54 @@ T random_value() {
 
 tsp::ClientAuth auth_of(AuthMethod method) {
   switch (method) {
-    case AuthMethod::kAnonymous: return tsp::ClientAuth::kAnonymous;
-    case AuthMethod::kAny: return tsp::ClientAuth::kAny;
-    case AuthMethod::kPlain: return tsp::ClientAuth::kPlain;
-    case AuthMethod::kDigestMd5: return tsp::ClientAuth::kDigestMd5;
-    case AuthMethod::kPassDss3Des1: return tsp::ClientAuth::kPassDss3Des1;
+    case AuthMethod::kAnonymous:
+      return tsp::ClientAuth::kAnonymous;
+    case AuthMethod::kAny:
+      return tsp::ClientAuth::kAny;
+    case AuthMethod::kPlain:
+      return tsp::ClientAuth::kPlain;
+    case AuthMethod::kDigestMd5:
+      return tsp::ClientAuth::kDigestMd5;
+    case AuthMethod::kPassDss3Des1:
+      return tsp::ClientAuth::kPassDss3Des1;
   }
   return tsp::ClientAuth::kAnonymous;
 }
 
 tsp::Mode mode_of(TunnelMode mode) {
   switch (mode) {
-    case TunnelMode::kV6V4: return tsp::Mode::kV6V4;
-    case TunnelMode::kV6UdpV4: return tsp::Mode::kV6UdpV4;
-    case TunnelMode::kV6AnyV4: return tsp::Mode::kV6AnyV4;
+    case TunnelMode::kV6V4:
+      return tsp::Mode::kV6V4;
+    case TunnelMode::kV6UdpV4:
+      return tsp::Mode::kV6UdpV4;
+    case TunnelMode::kV6AnyV4:
+      return tsp::Mode::kV6AnyV4;
     case TunnelMode::kV4V6:
-    case TunnelMode::kDsLite: return tsp::Mode::kV4V6;
+    case TunnelMode::kDsLite:
+      return tsp::Mode::kV4V6;
   }
   return tsp::Mode::kV6AnyV4;
 }
 
 tunnel::DefaultRoute default_route_of(DefaultRoute route) {
   switch (route) {
-    case DefaultRoute::kBackup: return tunnel::DefaultRoute::kBackup;
-    case DefaultRoute::kYes: return tunnel::DefaultRoute::kYes;
-    case DefaultRoute::kNo: return tunnel::DefaultRoute::kNo;
+    case DefaultRoute::kBackup:
+      return tunnel::DefaultRoute::kBackup;
+    case DefaultRoute::kYes:
+      return tunnel::DefaultRoute::kYes;
+    case DefaultRoute::kNo:
+      return tunnel::DefaultRoute::kNo;
   }
   return tunnel::DefaultRoute::kBackup;
 }
 
-std::string_view name_of(tsp::Transport transport) { return transport == tsp::Transport::kRudp ? "UDP" : "TCP"; }
+std::string_view name_of(tsp::Transport transport) {
+  return transport == tsp::Transport::kRudp ? "UDP" : "TCP";
+}
 
-double in_milliseconds(microseconds time) { return static_cast<double>(time.count()) / 1000.0; }
+double in_milliseconds(microseconds time) {
+  return static_cast<double>(time.count()) / 1000.0;
+}
 
 }  // namespace
 
@@ -91,7 +107,9 @@ Supervisor::Supervisor(asio::io_context& io, const Config& config, spdlog::logge
       settings_(std::move(settings)),
       stop_signal_(io, Clock::time_point::max()),
       wake_(io),
-      template_({config.template_name, config.home_dir, settings_.data_dir, config.run_dir + "/" + config.instance_name(), settings_.verbosity}, log),
+      template_({config.template_name, config.home_dir, settings_.data_dir,
+                 config.run_dir + "/" + config.instance_name(), settings_.verbosity},
+                log),
       retry_(config.retry_delay, config.retry_delay_max, random_value<std::uint64_t>()) {}
 
 void Supervisor::enter(State state) {
@@ -166,7 +184,8 @@ tsp::ClientProfile Supervisor::profile(const net::ServerAddress& server) const {
   return profile;
 }
 
-asio::awaitable<tunnel::Negotiation> Supervisor::negotiate_versions(const tunnel::NegotiationTarget& target, const net::ServerAddress& server) {
+asio::awaitable<tunnel::Negotiation> Supervisor::negotiate_versions(const tunnel::NegotiationTarget& target,
+                                                                    const net::ServerAddress& server) {
   tunnel::Negotiation result;
   for (const auto version : tsp::kVersions) {
     // 1.0.1 has no accept, which v6udpv4 needs to begin.
@@ -174,9 +193,13 @@ asio::awaitable<tunnel::Negotiation> Supervisor::negotiate_versions(const tunnel
     auto with_version = profile(server);
     with_version.version = version;
     tunnel::NegotiationEvents events;
-    events.on_message = [this](char direction, std::string_view text) { log_.trace("TSP {} {}", direction, tsp::printable(text, 2000)); };
+    events.on_message = [this](char direction, std::string_view text) {
+      log_.trace("TSP {} {}", direction, tsp::printable(text, 2000));
+    };
     events.on_plain_despite_stronger = [this] {
-      log_.warn("auth_method=plain sends the password in the clear, although the broker offers a stronger method: auth_method=any uses it");
+      log_.warn(
+          "auth_method=plain sends the password in the clear, although the broker offers a stronger method: "
+          "auth_method=any uses it");
     };
     result = co_await tunnel::negotiate(std::move(with_version), target, std::move(events));
     if (!result.failure || result.failure->kind != tsp::FailureKind::kVersion) break;
@@ -206,12 +229,15 @@ asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::negotiate_any(std
     const auto addresses = co_await net::resolve(server.host, kResolveLimit);
     status_.timings.resolve += duration_cast<microseconds>(Clock::now() - resolve_started);
     if (!addresses || addresses->empty()) {
-      note(-1, kExitCannotResolve, "cannot resolve the broker's name " + server.host + ": " + (addresses ? std::string("it has no address") : addresses.error().message()));
+      note(-1, kExitCannotResolve,
+           "cannot resolve the broker's name " + server.host + ": " +
+               (addresses ? std::string("it has no address") : addresses.error().message()));
       continue;
     }
     for (const auto& target : candidates(config_, *addresses, server.port)) {
       enter(State::kNegotiating);
-      const auto where = server.text + " (" + net::endpoint_text(target.address, target.port) + ", " + std::string(name_of(target.transport)) + ")";
+      const auto where = server.text + " (" + net::endpoint_text(target.address, target.port) + ", " +
+                         std::string(name_of(target.transport)) + ")";
       log_.debug("negotiating with {}", where);
       const auto negotiation_started = Clock::now();
       auto negotiation = co_await negotiate_versions(target, server);
@@ -223,7 +249,9 @@ asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::negotiate_any(std
       }
       const auto& failure = *negotiation.failure;
       note(significance(failure.kind), exit_code(failure.kind), "broker " + where + ": " + failure.message);
-      for (auto broker = failure.brokers.rbegin(); broker != failure.brokers.rend() && redirected < kMostRedirected; ++broker, ++redirected) servers.push_front(*broker);
+      for (auto broker = failure.brokers.rbegin();
+           broker != failure.brokers.rend() && redirected < kMostRedirected; ++broker, ++redirected)
+        servers.push_front(*broker);
       if (!is_worth_another_address(failure.kind)) break;
     }
   }
@@ -234,10 +262,13 @@ asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::create(Grant gran
   auto& negotiation = grant.negotiation;
   const auto& info = *negotiation.tunnel;
   if (info.mode != tsp::Mode::kV6UdpV4 || !negotiation.socket) {
-    std::string message = "broker " + grant.server.text + " granted a " + std::string(tsp::to_string(info.mode)) + " tunnel, which this version cannot carry";
+    std::string message = "broker " + grant.server.text + " granted a " +
+                          std::string(tsp::to_string(info.mode)) + " tunnel, which this version cannot carry";
     if (grant.target.transport == tsp::Transport::kTcp) {
-      message += ". The negotiation went over TCP because UDP did not get through; v6udpv4 carries its packets in UDP and cannot work over TCP: let UDP port " +
-                 std::to_string(grant.target.port) + " to the broker through the firewall";
+      message +=
+          ". The negotiation went over TCP because UDP did not get through; v6udpv4 carries its packets in "
+          "UDP and cannot work over TCP: let UDP port " +
+          std::to_string(grant.target.port) + " to the broker through the firewall";
     }
     co_return Failed{kExitModeNotOffered, message};
   }
@@ -248,10 +279,12 @@ asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::create(Grant gran
   parameters_.client_outer = negotiation.local_address;
   parameters_.server_outer = grant.target.address;
   if (!config_.keepalive) parameters_.keepalive_interval.reset();
-  if (config_.keepalive && !parameters_.keepalive_interval) log_.warn("the broker gave no address for keepalives; a dead tunnel will not be noticed");
+  if (config_.keepalive && !parameters_.keepalive_interval)
+    log_.warn("the broker gave no address for keepalives; a dead tunnel will not be noticed");
 
   auto tun = platform::open_tun(config_.interface_v6udpv4);
-  if (!tun) co_return Failed{kExitInterface, platform::explain_tun_error(config_.interface_v6udpv4, tun.error())};
+  if (!tun)
+    co_return Failed{kExitInterface, platform::explain_tun_error(config_.interface_v6udpv4, tun.error())};
   tun_ = *std::move(tun);
   parameters_.interface = tun_->name();
 
@@ -271,11 +304,13 @@ void Supervisor::start_datapath(asio::ip::udp::socket socket) {
     if (!keepalive_ || header.next_header != net::kNextHeaderIcmpv6) return;
     const auto now = Clock::now();
     if (!keepalive_->input(header, packet, now)) return;
-    if (!status_.timings.first_reply) status_.timings.first_reply = duration_cast<microseconds>(now - attempt_started_);
+    if (!status_.timings.first_reply)
+      status_.timings.first_reply = duration_cast<microseconds>(now - attempt_started_);
     wake_.cancel();
   };
   events.on_socket_error = [this](const boost::system::error_code& error) {
-    if (socket_error_limit_.allow(Clock::now())) log_.warn("sending to the broker failed ({}); asking whether the tunnel still works", error.message());
+    if (socket_error_limit_.allow(Clock::now()))
+      log_.warn("sending to the broker failed ({}); asking whether the tunnel still works", error.message());
     if (keepalive_) keepalive_->probe_soon(Clock::now());
     wake_.cancel();
   };
@@ -284,7 +319,8 @@ void Supervisor::start_datapath(asio::ip::udp::socket socket) {
     wake_.cancel();
   };
   const datapath::InnerFilter filter(parameters_.client_inner, parameters_.prefix);
-  datapath_ = std::make_unique<datapath::PlainTunnel>(std::move(tun_), std::move(socket), filter, parameters_.mtu, std::move(events));
+  datapath_ = std::make_unique<datapath::PlainTunnel>(std::move(tun_), std::move(socket), filter,
+                                                      parameters_.mtu, std::move(events));
   keepalive_.reset();
   if (parameters_.keepalive_interval) {
     tunnel::Keepalive::Settings settings;
@@ -319,9 +355,12 @@ void Supervisor::on_up(const Grant& grant) {
   s.mtu = parameters_.mtu;
   s.keepalive_interval = parameters_.keepalive_interval;
   enter(State::kUp);
-  log_.info("tunnel up: {} on {} to broker {} ({}, {}, MTU {}); {} round trips in {:.1f} ms, template {:.1f} ms, all {:.1f} ms", s.local_inner, s.interface,
-            s.broker_name, s.mode, s.authentication, s.mtu, s.timings.round_trips, in_milliseconds(s.timings.negotiation),
-            in_milliseconds(s.timings.template_run), in_milliseconds(s.timings.up));
+  log_.info(
+      "tunnel up: {} on {} to broker {} ({}, {}, MTU {}); {} round trips in {:.1f} ms, template {:.1f} ms, "
+      "all {:.1f} ms",
+      s.local_inner, s.interface, s.broker_name, s.mode, s.authentication, s.mtu, s.timings.round_trips,
+      in_milliseconds(s.timings.negotiation), in_milliseconds(s.timings.template_run),
+      in_milliseconds(s.timings.up));
   if (parameters_.prefix) log_.info("delegated prefix: {}", s.prefix);
   if (!was_up_ && settings_.on_first_up) settings_.on_first_up();
   was_up_ = true;
@@ -330,12 +369,17 @@ void Supervisor::on_up(const Grant& grant) {
 asio::awaitable<Supervisor::Failed> Supervisor::keep_alive() {
   for (;;) {
     if (interface_error_) {
-      co_return Failed{kExitTunnelIo, "the interface " + parameters_.interface + " cannot be used any more (was it deleted or set down?): " + interface_error_->message()};
+      co_return Failed{kExitTunnelIo, "the interface " + parameters_.interface +
+                                          " cannot be used any more (was it deleted or set down?): " +
+                                          interface_error_->message()};
     }
     auto deadline = Clock::time_point::max();
     if (keepalive_) {
       const auto output = keepalive_->tick(Clock::now());
-      if (output.is_dead) co_return Failed{kExitKeepaliveTimeout, "the broker's keepalive address " + parameters_.keepalive_address.to_string() + " does not answer through the tunnel"};
+      if (output.is_dead)
+        co_return Failed{kExitKeepaliveTimeout, "the broker's keepalive address " +
+                                                    parameters_.keepalive_address.to_string() +
+                                                    " does not answer through the tunnel"};
       if (output.echo) datapath_->send(output.echo->bytes());
       deadline = keepalive_->deadline();
     }
@@ -348,7 +392,8 @@ asio::awaitable<void> Supervisor::tear_down() {
   keepalive_.reset();
   if (tun_ || datapath_) {
     enter(State::kTearingDown);
-    // A statement of its own: with co_await as an operand of && gcc 12 makes code that runs into an illegal instruction.
+    // A statement of its own: with co_await as an operand of && gcc 12 makes code that runs into an illegal
+    // instruction.
     const bool is_down = co_await template_.tear_down();
     if (is_down && datapath_) log_.info("tunnel on {} taken down", parameters_.interface);
   }
@@ -356,8 +401,9 @@ asio::awaitable<void> Supervisor::tear_down() {
   datapath_.reset();
   tun_.reset();
   // Only the counters and the history of a tunnel that is no more.
-  for (auto* text : {&status_.interface, &status_.datapath, &status_.local_outer, &status_.remote_outer, &status_.public_outer, &status_.local_inner,
-                     &status_.remote_inner, &status_.prefix, &status_.mode, &status_.authentication, &status_.transport}) {
+  for (auto* text : {&status_.interface, &status_.datapath, &status_.local_outer, &status_.remote_outer,
+                     &status_.public_outer, &status_.local_inner, &status_.remote_inner, &status_.prefix,
+                     &status_.mode, &status_.authentication, &status_.transport}) {
     text->clear();
   }
   status_.mtu = 0;
@@ -370,9 +416,11 @@ Status Supervisor::status() const {
   if (datapath_) status.counters = datapath_->counters();
   if (keepalive_) {
     status.rtt = keepalive_->rtt();
-    if (const auto last = keepalive_->last_reply()) status.last_reply_age = duration_cast<seconds>(now - *last);
+    if (const auto last = keepalive_->last_reply())
+      status.last_reply_age = duration_cast<seconds>(now - *last);
   }
-  if (status.state == State::kWaiting) status.retry_in = std::max(seconds(0), duration_cast<seconds>(retry_at_ - now));
+  if (status.state == State::kWaiting)
+    status.retry_in = std::max(seconds(0), duration_cast<seconds>(retry_at_ - now));
   return status;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Holds one tunnel up: resolve, negotiate, create, keep alive, tear down, wait, again. Never gives up on a failure that may pass.
+// Holds one tunnel up: resolve, negotiate, create, keep alive, tear down, wait, again. Never gives up on a
+// failure that may pass.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -25,9 +26,10 @@
 
 namespace sixlink::client {
 
-//  starting -> resolving -> negotiating -> configuring -> up --dead, error--> tearing-down -> waiting -> resolving ...
-//                 |              |              |                                               ^
-//                 +--------------+--------------+-----------------failure-----------------------+
+//  starting -> resolving -> negotiating -> configuring -> up --dead, error--> tearing-down -> waiting
+//                 ^ |              |              |                                               ^  |
+//                 | +--------------+--------------+-----------------failure-----------------------+  |
+//                 +----------------------------------------------------------------------------------+
 //  stop() from anywhere: tearing-down where something was created, then run() ends
 class Supervisor {
  public:
@@ -43,8 +45,8 @@ class Supervisor {
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  // Ends after stop(), or at the first failure where the settings say so. The value is the exit code: that of the last failure when the
-  // tunnel is not up at the end, else 0.
+  // Ends after stop(), or at the first failure where the settings say so. The value is the exit code: that of
+  // the last failure when the tunnel is not up at the end, else 0.
   boost::asio::awaitable<int> run();
   // Takes the tunnel down and ends run().
   void stop();
@@ -60,7 +62,8 @@ class Supervisor {
   // Ends only by a failure; holds the tunnel while it is up.
   boost::asio::awaitable<Failed> attempt();
   boost::asio::awaitable<std::optional<Failed>> negotiate_any(std::optional<Grant>& grant);
-  boost::asio::awaitable<tunnel::Negotiation> negotiate_versions(const tunnel::NegotiationTarget& target, const net::ServerAddress& server);
+  boost::asio::awaitable<tunnel::Negotiation> negotiate_versions(const tunnel::NegotiationTarget& target,
+                                                                 const net::ServerAddress& server);
   boost::asio::awaitable<std::optional<Failed>> create(Grant grant);
   boost::asio::awaitable<Failed> keep_alive();
   boost::asio::awaitable<void> tear_down();

@@ -5,13 +5,15 @@
 namespace sixlink::datapath {
 
 std::string_view to_string(Drop reason) {
-  constexpr std::array<std::string_view, kDropReasons> kNames{"malformed", "foreign-source", "foreign-target", "local-scope", "unknown-peer",
-                                                              "no-tunnel", "not-connected", "too-big", "send-failed", "control"};
+  constexpr std::array<std::string_view, kDropReasons> kNames{
+      "malformed", "foreign-source", "foreign-target", "local-scope", "unknown-peer",
+      "no-tunnel", "not-connected",  "too-big",        "send-failed", "control"};
   return kNames[static_cast<std::size_t>(reason)];
 }
 
 bool is_local_scope(const net::Ipv6Header& header) {
-  return header.source.is_link_local() || header.source.is_unspecified() || header.destination.is_link_local() || header.destination.is_multicast();
+  return header.source.is_link_local() || header.source.is_unspecified() ||
+         header.destination.is_link_local() || header.destination.is_multicast();
 }
 
 std::optional<Drop> InnerFilter::check_outgoing(std::span<const std::uint8_t> packet) const {
@@ -22,7 +24,8 @@ std::optional<Drop> InnerFilter::check_outgoing(std::span<const std::uint8_t> pa
   return std::nullopt;
 }
 
-std::optional<Drop> InnerFilter::check_incoming(std::span<const std::uint8_t> packet, std::optional<net::Ipv6Header>& header) const {
+std::optional<Drop> InnerFilter::check_incoming(std::span<const std::uint8_t> packet,
+                                                std::optional<net::Ipv6Header>& header) const {
   header = net::Ipv6Header::parse(packet);
   if (!header) return Drop::kMalformed;
   if (is_local_scope(*header)) return Drop::kLocalScope;

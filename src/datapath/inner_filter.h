@@ -14,16 +14,16 @@
 namespace sixlink::datapath {
 
 enum class Drop : std::uint8_t {
-  kMalformed,        // no IPv6 packet, or its length is wrong
-  kForeignSource,    // an inner source that does not belong to the sending end
-  kForeignTarget,    // an inner destination that does not belong to the receiving end
-  kLocalScope,       // link-local or multicast: of no use in a tunnel, usual, not worth a word
-  kUnknownPeer,      // the outer source is not the one of the lease
-  kNoTunnel,         // no lease for the inner destination
-  kNotConnected,     // a lease, but its client is not there
-  kTooBig,           // larger than the tunnel's MTU
-  kSendFailed,       // the outer socket or the interface did not take it
-  kControl,          // RUDP where packets are expected
+  kMalformed,      // no IPv6 packet, or its length is wrong
+  kForeignSource,  // an inner source that does not belong to the sending end
+  kForeignTarget,  // an inner destination that does not belong to the receiving end
+  kLocalScope,     // link-local or multicast: of no use in a tunnel, usual, not worth a word
+  kUnknownPeer,    // the outer source is not the one of the lease
+  kNoTunnel,       // no lease for the inner destination
+  kNotConnected,   // a lease, but its client is not there
+  kTooBig,         // larger than the tunnel's MTU
+  kSendFailed,     // the outer socket or the interface did not take it
+  kControl,        // RUDP where packets are expected
 };
 inline constexpr std::size_t kDropReasons = 10;
 std::string_view to_string(Drop reason);  // "malformed", "foreign-source", ...
@@ -41,15 +41,19 @@ struct Counters {
 // A client's end: it owns one inner address and perhaps a delegated prefix.
 class InnerFilter {
  public:
-  InnerFilter(const net::AddressV6& address, const std::optional<net::Prefix>& prefix) : address_(address), prefix_(prefix) {}
+  InnerFilter(const net::AddressV6& address, const std::optional<net::Prefix>& prefix)
+      : address_(address), prefix_(prefix) {}
 
   // nullopt: may go out to the broker.
   std::optional<Drop> check_outgoing(std::span<const std::uint8_t> packet) const;
   // nullopt: may come in from the broker. `header` is set whenever the packet has one.
-  std::optional<Drop> check_incoming(std::span<const std::uint8_t> packet, std::optional<net::Ipv6Header>& header) const;
+  std::optional<Drop> check_incoming(std::span<const std::uint8_t> packet,
+                                     std::optional<net::Ipv6Header>& header) const;
 
  private:
-  bool is_ours(const net::AddressV6& address) const { return address == address_ || (prefix_ && prefix_->contains(address)); }
+  bool is_ours(const net::AddressV6& address) const {
+    return address == address_ || (prefix_ && prefix_->contains(address));
+  }
 
   net::AddressV6 address_;
   std::optional<net::Prefix> prefix_;

@@ -8,14 +8,18 @@
 namespace sixlink::datapath {
 namespace {
 
-boost::system::error_code system_error(int number) { return {number, boost::system::system_category()}; }
+boost::system::error_code system_error(int number) {
+  return {number, boost::system::system_category()};
+}
 
-// Full batches one after the other before the loop gets its turn again: throughput against the other direction's delay.
+// Full batches one after the other before the loop gets its turn again: throughput against the other
+// direction's delay.
 constexpr int kBatchesPerWakeup = 4;
 
 }  // namespace
 
-PlainTunnel::PlainTunnel(std::unique_ptr<platform::TunDevice> tun, boost::asio::ip::udp::socket socket, const InnerFilter& filter, int mtu, Events events)
+PlainTunnel::PlainTunnel(std::unique_ptr<platform::TunDevice> tun, boost::asio::ip::udp::socket socket,
+                         const InnerFilter& filter, int mtu, Events events)
     : tun_(std::move(tun)),
       socket_(std::move(socket)),
       interface_(socket_.get_executor(), tun_->fd()),
@@ -37,18 +41,20 @@ PlainTunnel::~PlainTunnel() {
 }
 
 void PlainTunnel::wait_for_socket() {
-  socket_.async_wait(boost::asio::socket_base::wait_read, [this, alive = is_alive_](const boost::system::error_code& error) {
-    if (!*alive || error == boost::asio::error::operation_aborted) return;
-    read_socket();
-    if (*alive) wait_for_socket();
-  });
+  socket_.async_wait(boost::asio::socket_base::wait_read,
+                     [this, alive = is_alive_](const boost::system::error_code& error) {
+                       if (!*alive || error == boost::asio::error::operation_aborted) return;
+                       read_socket();
+                       if (*alive) wait_for_socket();
+                     });
 }
 
 void PlainTunnel::wait_for_interface() {
-  interface_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this, alive = is_alive_](const boost::system::error_code& error) {
-    if (!*alive || error == boost::asio::error::operation_aborted) return;
-    if (read_interface() && *alive) wait_for_interface();
-  });
+  interface_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                        [this, alive = is_alive_](const boost::system::error_code& error) {
+                          if (!*alive || error == boost::asio::error::operation_aborted) return;
+                          if (read_interface() && *alive) wait_for_interface();
+                        });
 }
 
 void PlainTunnel::read_socket() {
@@ -133,7 +139,8 @@ void PlainTunnel::flush(std::size_t bytes) {
   counters_.packets_out += sent;
   counters_.bytes_out += sent == outgoing_.count ? bytes : bytes * sent / outgoing_.count;
   for (std::size_t i = sent; i < outgoing_.count; ++i) counters_.drop(Drop::kSendFailed);
-  if (error && error != boost::asio::error::would_block && error != boost::asio::error::no_buffer_space) events_.on_socket_error(error);
+  if (error && error != boost::asio::error::would_block && error != boost::asio::error::no_buffer_space)
+    events_.on_socket_error(error);
 }
 
 void PlainTunnel::send(std::span<const std::uint8_t> packet) {
@@ -141,7 +148,8 @@ void PlainTunnel::send(std::span<const std::uint8_t> packet) {
   socket_.send(boost::asio::buffer(packet.data(), packet.size()), 0, error);
   if (error) {
     counters_.drop(Drop::kSendFailed);
-    if (error != boost::asio::error::would_block && error != boost::asio::error::no_buffer_space) events_.on_socket_error(error);
+    if (error != boost::asio::error::would_block && error != boost::asio::error::no_buffer_space)
+      events_.on_socket_error(error);
     return;
   }
   ++counters_.packets_out;

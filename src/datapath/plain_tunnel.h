@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Moves packets between a TUN interface and a connected UDP socket, one inner packet a datagram (v6udpv4). Batches on the socket
-// side; runs on the io_context's thread.
+// Moves packets between a TUN interface and a connected UDP socket, one inner packet a datagram (v6udpv4).
+// Batches on the socket side; runs on the io_context's thread.
 #pragma once
 
 #include <boost/asio/ip/udp.hpp>
@@ -16,8 +16,9 @@ namespace sixlink::datapath {
 class PlainTunnel {
  public:
   struct Events {
-    // A packet from the broker to this end, before it goes to the interface. Keepalive replies go there too, where the kernel ignores
-    // them: that an interface which was set down refuses them is how an idle tunnel notices.
+    // A packet from the broker to this end, before it goes to the interface. Keepalive replies go there too,
+    // where the kernel ignores them: that an interface which was set down refuses them is how an idle tunnel
+    // notices.
     std::function<void(const net::Ipv6Header&, std::span<const std::uint8_t>)> on_packet;
     // The outer socket reported an error (port unreachable, network down). The tunnel goes on.
     std::function<void(const boost::system::error_code&)> on_socket_error;
@@ -25,8 +26,10 @@ class PlainTunnel {
     std::function<void(const boost::system::error_code&)> on_interface_error;
   };
 
-  // Starts at once. `mtu`: larger inner packets are dropped (the interface has this MTU, so the kernel sends none).
-  PlainTunnel(std::unique_ptr<platform::TunDevice> tun, boost::asio::ip::udp::socket socket, const InnerFilter& filter, int mtu, Events events);
+  // Starts at once. `mtu`: larger inner packets are dropped (the interface has this MTU, so the kernel sends
+  // none).
+  PlainTunnel(std::unique_ptr<platform::TunDevice> tun, boost::asio::ip::udp::socket socket,
+              const InnerFilter& filter, int mtu, Events events);
   PlainTunnel(const PlainTunnel&) = delete;
   PlainTunnel& operator=(const PlainTunnel&) = delete;
   // Closes socket and interface; no event comes afterwards.
@@ -54,7 +57,8 @@ class PlainTunnel {
   Counters counters_;
   platform::DatagramBatch incoming_;
   platform::DatagramBatch outgoing_;
-  std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);  // for completions that are under way when this ends
+  std::shared_ptr<bool> is_alive_ =
+      std::make_shared<bool>(true);  // for completions that are under way when this ends
 };
 
 }  // namespace sixlink::datapath

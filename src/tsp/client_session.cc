@@ -13,7 +13,9 @@ namespace {
 // Strongest first; PLAIN shows the password to the path.
 constexpr std::string_view kByStrength[] = {"PASSDSS-3DES-1", "DIGEST-MD5", "PLAIN"};
 
-bool is_implemented(std::string_view method) { return method == "DIGEST-MD5" || method == "PLAIN"; }
+bool is_implemented(std::string_view method) {
+  return method == "DIGEST-MD5" || method == "PLAIN";
+}
 
 std::string join(const std::vector<std::string>& words) {
   std::string text;
@@ -33,10 +35,14 @@ ClientSession::Output ClientSession::fail(FailureKind kind, std::string message,
 }
 
 ClientSession::Output ClientSession::fail_with(const StatusLine& status) {
-  if (status.code == kSuccess) return fail(FailureKind::kBadReply, "the broker reports a success where something else was due", status.code);
+  if (status.code == kSuccess)
+    return fail(FailureKind::kBadReply, "the broker reports a success where something else was due",
+                status.code);
   if (is_redirect(status.code)) {
     auto brokers = parse_redirect(status.rest);
-    if (!brokers) return fail(FailureKind::kBadReply, "the broker redirects, but " + brokers.error().message, status.code);
+    if (!brokers)
+      return fail(FailureKind::kBadReply, "the broker redirects, but " + brokers.error().message,
+                  status.code);
     auto output = fail(FailureKind::kRedirect, explain_status(kRedirection, status.text), status.code);
     output.failure->brokers = *std::move(brokers);
     return output;
@@ -44,24 +50,36 @@ ClientSession::Output ClientSession::fail_with(const StatusLine& status) {
   FailureKind kind = FailureKind::kStatus;
   std::string message = explain_status(status.code, status.text);
   switch (status.code) {
-    case kAuthenticationFailed: kind = FailureKind::kAuthentication; break;
-    case kVersionNotSupported: kind = FailureKind::kVersion; break;
+    case kAuthenticationFailed:
+      kind = FailureKind::kAuthentication;
+      break;
+    case kVersionNotSupported:
+      kind = FailureKind::kVersion;
+      break;
     case kModeNotSupported:
       kind = FailureKind::kModeNotOffered;
       if (profile_.request.client_address.is_v6() && profile_.request.mode != Mode::kV4V6) {
-        message += ". The negotiation went over IPv6; a tunnel of IPv6 in IPv4 needs a broker that is reached over IPv4";
+        message +=
+            ". The negotiation went over IPv6; a tunnel of IPv6 in IPv4 needs a broker that is reached over "
+            "IPv4";
         break;
       }
       // The usual reason that a client is on TCP at all.
       if (profile_.transport == Transport::kTcp && profile_.request.mode != Mode::kV6V4) {
-        message += ". The negotiation went over TCP because UDP did not get through; v6udpv4 carries its packets in UDP and cannot"
-                   " work over TCP: let UDP port " + std::to_string(net::kTspPort) + " to the broker through the firewall";
+        message +=
+            ". The negotiation went over TCP because UDP did not get through; v6udpv4 carries its packets in "
+            "UDP and cannot"
+            " work over TCP: let UDP port " +
+            std::to_string(net::kTspPort) + " to the broker through the firewall";
       }
       break;
     case kNoTunnelsLeft:
     case kRequestInProgress:
-    case kServerBusy: kind = FailureKind::kBusy; break;
-    default: break;
+    case kServerBusy:
+      kind = FailureKind::kBusy;
+      break;
+    default:
+      break;
   }
   return fail(kind, std::move(message), status.code);
 }
@@ -75,7 +93,8 @@ ClientSession::Output ClientSession::start() {
 ClientSession::Output ClientSession::input(std::string_view reply) {
   // RUDP may deliver a long reply in parts; an empty message asks for the next one.
   std::string whole;
-  if (profile_.transport == Transport::kRudp && (!partial_.empty() || parse_content(reply).state == Content::State::kIncomplete)) {
+  if (profile_.transport == Transport::kRudp &&
+      (!partial_.empty() || parse_content(reply).state == Content::State::kIncomplete)) {
     if (reply.empty() || partial_.size() + reply.size() > kLongestContent + kLongestLine) {
       return fail(FailureKind::kBadReply, "the broker's reply is shorter than its Content-length says");
     }
@@ -89,29 +108,37 @@ ClientSession::Output ClientSession::input(std::string_view reply) {
     reply = whole;
   }
   switch (state_) {
-    case State::kVersion: return on_capabilities(reply);
+    case State::kVersion:
+      return on_capabilities(reply);
     case State::kPlainFirst: {
       if (const auto status = StatusLine::parse(reply)) return fail_with(*status);
       state_ = State::kPlain;
       Output output;
-      output.sends.push_back(std::string(1, '\0') + profile_.user + std::string(1, '\0') + std::string(profile_.password->reveal()) + "\r\n");
+      output.sends.push_back(std::string(1, '\0') + profile_.user + std::string(1, '\0') +
+                             std::string(profile_.password->reveal()) + "\r\n");
       return output;
     }
-    case State::kDigestChallenge: return on_challenge(reply);
-    case State::kDigestRspauth: return on_rspauth(reply);
+    case State::kDigestChallenge:
+      return on_challenge(reply);
+    case State::kDigestRspauth:
+      return on_rspauth(reply);
     case State::kAnonymous:
     case State::kPlain:
-    case State::kDigestEnd: return on_authenticated(reply);
-    case State::kCreate: return on_info(reply);
+    case State::kDigestEnd:
+      return on_authenticated(reply);
+    case State::kCreate:
+      return on_info(reply);
     case State::kAccept: {
       // A bare header acknowledges; a status other than 200 takes it back.
-      if (const auto status = StatusLine::parse(reply); status && status->code != kSuccess) return fail_with(*status);
+      if (const auto status = StatusLine::parse(reply); status && status->code != kSuccess)
+        return fail_with(*status);
       state_ = State::kDone;
       Output output;
       output.tunnel = std::move(tunnel_);
       return output;
     }
-    case State::kDone: break;
+    case State::kDone:
+      break;
   }
   return fail(FailureKind::kBadReply, "the broker sent more after the session's end");
 }
@@ -124,36 +151,48 @@ ClientSession::Output ClientSession::on_capabilities(std::string_view reply) {
   }
   const Mode mode = profile_.request.mode;
   const bool is_offered = capabilities->offers_tunnel(capability_name(mode)) ||
-                          (mode == Mode::kV6AnyV4 && (capabilities->offers_tunnel("V6UDPV4") || capabilities->offers_tunnel("V6V4")));
+                          (mode == Mode::kV6AnyV4 &&
+                           (capabilities->offers_tunnel("V6UDPV4") || capabilities->offers_tunnel("V6V4")));
   if (!is_offered) {
-    return fail(FailureKind::kModeNotOffered, "the broker offers no " + std::string(to_string(mode)) + " tunnels, only: " + join(capabilities->tunnels));
+    return fail(FailureKind::kModeNotOffered, "the broker offers no " + std::string(to_string(mode)) +
+                                                  " tunnels, only: " + join(capabilities->tunnels));
   }
   const auto no_common = [&](std::string_view why) {
-    return fail(FailureKind::kNoCommonMethod, std::string(why) + "; the broker offers: " + join(capabilities->auths));
+    return fail(FailureKind::kNoCommonMethod,
+                std::string(why) + "; the broker offers: " + join(capabilities->auths));
   };
   switch (profile_.auth) {
     case ClientAuth::kAnonymous:
-      if (!capabilities->offers_auth("ANONYMOUS")) return no_common("the broker takes no anonymous clients: set userid, passwd and auth_method");
+      if (!capabilities->offers_auth("ANONYMOUS"))
+        return no_common("the broker takes no anonymous clients: set userid, passwd and auth_method");
       return authenticate("ANONYMOUS", State::kAnonymous);
     case ClientAuth::kDigestMd5:
-      if (!capabilities->offers_auth("DIGEST-MD5")) return no_common("the broker does not offer auth_method=digest-md5");
+      if (!capabilities->offers_auth("DIGEST-MD5"))
+        return no_common("the broker does not offer auth_method=digest-md5");
       return authenticate("DIGEST-MD5", State::kDigestChallenge);
-    case ClientAuth::kPassDss3Des1: return no_common("auth_method=passdss-3des-1 is not available in this version: use auth_method=any");
+    case ClientAuth::kPassDss3Des1:
+      return no_common("auth_method=passdss-3des-1 is not available in this version: use auth_method=any");
     case ClientAuth::kPlain:
-      if (!capabilities->offers_auth("PLAIN")) return no_common("the broker does not offer auth_method=plain");
-      plain_despite_stronger_ = capabilities->offers_auth("DIGEST-MD5") || capabilities->offers_auth("PASSDSS-3DES-1");
+      if (!capabilities->offers_auth("PLAIN"))
+        return no_common("the broker does not offer auth_method=plain");
+      plain_despite_stronger_ =
+          capabilities->offers_auth("DIGEST-MD5") || capabilities->offers_auth("PASSDSS-3DES-1");
       return authenticate("PLAIN", State::kPlainFirst);
-    case ClientAuth::kAny: break;
+    case ClientAuth::kAny:
+      break;
   }
   bool stronger_was_offered = false;
   for (const auto method : kByStrength) {
     if (!capabilities->offers_auth(method)) continue;
     if (method == "PLAIN" && stronger_was_offered) {
-      return no_common("the broker's stronger methods are not available in this version, and the password is not sent in the clear where a"
-                       " stronger method is offered (auth_method=plain would)");
+      return no_common(
+          "the broker's stronger methods are not available in this version, and the password is not sent in "
+          "the clear where a"
+          " stronger method is offered (auth_method=plain would)");
     }
     if (is_implemented(method)) {
-      return method == "PLAIN" ? authenticate(method, State::kPlainFirst) : authenticate(method, State::kDigestChallenge);
+      return method == "PLAIN" ? authenticate(method, State::kPlainFirst)
+                               : authenticate(method, State::kDigestChallenge);
     }
     stronger_was_offered = true;
   }
@@ -176,7 +215,9 @@ ClientSession::Output ClientSession::authenticate(std::string_view method, State
 
 ClientSession::Output ClientSession::on_authenticated(std::string_view reply) {
   const auto status = StatusLine::parse(reply);
-  if (!status) return fail(FailureKind::kBadReply, "the broker did not say whether the login succeeded: \"" + printable(reply, 60) + "\"");
+  if (!status)
+    return fail(FailureKind::kBadReply,
+                "the broker did not say whether the login succeeded: \"" + printable(reply, 60) + "\"");
   if (status->code != kSuccess) return fail_with(*status);
   return create();
 }
@@ -186,7 +227,8 @@ ClientSession::Output ClientSession::on_challenge(std::string_view reply) {
   const auto text = base64_decode(reply);
   const auto challenge = text ? DigestChallenge::parse(*text) : std::nullopt;
   if (!challenge) return fail(FailureKind::kBadReply, "the broker's DIGEST-MD5 challenge is malformed");
-  const auto response = answer_challenge(*challenge, profile_.user, profile_.password->reveal(), "tsp/" + profile_.server_text, profile_.cnonce);
+  const auto response = answer_challenge(*challenge, profile_.user, profile_.password->reveal(),
+                                         "tsp/" + profile_.server_text, profile_.cnonce);
   Md5 ha1 = digest_ha1(profile_.user, challenge->realm, profile_.password->reveal());
   expected_rspauth_ = digest_rspauth_value(ha1, response);
   OPENSSL_cleanse(ha1.data(), ha1.size());
@@ -202,10 +244,12 @@ ClientSession::Output ClientSession::on_rspauth(std::string_view reply) {
   const auto text = base64_decode(reply.substr(0, newline));
   constexpr std::string_view kRspauth = "rspauth=";
   std::string_view value = text ? std::string_view(*text) : std::string_view();
-  if (!value.starts_with(kRspauth)) return fail(FailureKind::kBadReply, "the broker's DIGEST-MD5 answer is malformed");
+  if (!value.starts_with(kRspauth))
+    return fail(FailureKind::kBadReply, "the broker's DIGEST-MD5 answer is malformed");
   value.remove_prefix(kRspauth.size());
   if (!pki::equal_constant_time(value, expected_rspauth_)) {
-    return fail(FailureKind::kAuthentication, "the broker could not prove that it knows the password: it may be an impostor");
+    return fail(FailureKind::kAuthentication,
+                "the broker could not prove that it knows the password: it may be an impostor");
   }
   state_ = State::kDigestEnd;
   const auto rest = newline == std::string_view::npos ? std::string_view() : reply.substr(newline + 1);
@@ -228,16 +272,24 @@ ClientSession::Output ClientSession::on_info(std::string_view reply) {
     return fail(FailureKind::kBadReply, "the broker's reply has a malformed or too large Content-length");
   }
   const auto status = StatusLine::parse(content.state == Content::State::kComplete ? content.body : reply);
-  if (!status) return fail(FailureKind::kBadReply, "the broker's answer to the request has no status: \"" + printable(reply, 60) + "\"");
+  if (!status)
+    return fail(FailureKind::kBadReply,
+                "the broker's answer to the request has no status: \"" + printable(reply, 60) + "\"");
   if (status->code != kSuccess) return fail_with(*status);
   auto info = parse_info(status->rest);
-  if (!info) return fail(FailureKind::kBadParameters, "the broker's tunnel parameters cannot be used: " + info.error().message, info.error().status);
+  if (!info)
+    return fail(FailureKind::kBadParameters,
+                "the broker's tunnel parameters cannot be used: " + info.error().message,
+                info.error().status);
   const Mode asked = profile_.request.mode;
   if (info->mode != asked && asked != Mode::kV6AnyV4) {
-    return fail(FailureKind::kBadParameters, "the broker granted a " + std::string(to_string(info->mode)) + " tunnel where " + std::string(to_string(asked)) + " was asked for");
+    return fail(FailureKind::kBadParameters, "the broker granted a " + std::string(to_string(info->mode)) +
+                                                 " tunnel where " + std::string(to_string(asked)) +
+                                                 " was asked for");
   }
   if (info->mode == Mode::kV6UdpV4 && profile_.transport == Transport::kTcp) {
-    return fail(FailureKind::kBadParameters, "the broker granted v6udpv4 over TCP, where UDP packets cannot go");
+    return fail(FailureKind::kBadParameters,
+                "the broker granted v6udpv4 over TCP, where UDP packets cannot go");
   }
   if (profile_.request.is_router && profile_.request.prefix_length.value_or(0) > 0 && !info->prefix) {
     return fail(FailureKind::kBadParameters, "the broker granted no prefix, although one was asked for");

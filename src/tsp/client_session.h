@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The client's side of one TSP session (RFC 5572 section 4.4), from VERSION to accept. A machine without I/O: the caller
-// carries messages over RUDP or TCP and gives whole replies.
+// The client's side of one TSP session (RFC 5572 section 4.4), from VERSION to accept. A machine without I/O:
+// the caller carries messages over RUDP or TCP and gives whole replies.
 #pragma once
 
 #include <optional>
@@ -18,17 +18,17 @@ enum class Transport { kRudp, kTcp };
 enum class ClientAuth { kAnonymous, kAny, kPlain, kDigestMd5, kPassDss3Des1 };
 
 enum class FailureKind {
-  kNoAnswer,          // nothing came back in time
-  kSocket,            // the transport failed: refused, unreachable, closed
-  kVersion,           // 302 to this version
-  kBusy,              // 530, 521, 301: later it may work
-  kStatus,            // any other status
-  kRedirect,          // `brokers` says where to
-  kModeNotOffered,    // 303, or the capabilities lack the mode
-  kAuthentication,    // 300, or the server could not prove that it knows the password
-  kNoCommonMethod,    // no authentication method that both sides have
-  kBadReply,          // not TSP, or a reply out of place
-  kBadParameters,     // the tunnel's parameters cannot be used
+  kNoAnswer,        // nothing came back in time
+  kSocket,          // the transport failed: refused, unreachable, closed
+  kVersion,         // 302 to this version
+  kBusy,            // 530, 521, 301: later it may work
+  kStatus,          // any other status
+  kRedirect,        // `brokers` says where to
+  kModeNotOffered,  // 303, or the capabilities lack the mode
+  kAuthentication,  // 300, or the server could not prove that it knows the password
+  kNoCommonMethod,  // no authentication method that both sides have
+  kBadReply,        // not TSP, or a reply out of place
+  kBadParameters,   // the tunnel's parameters cannot be used
 };
 
 struct Failure {
@@ -44,19 +44,23 @@ struct ClientProfile {
   ClientAuth auth = ClientAuth::kAnonymous;
   std::string user;
   const pki::Secret* password = nullptr;  // outlives the session; needed unless anonymous
-  std::string server_text;                // the broker as the configuration has it; digest-uri is "tsp/" + this
-  std::string cnonce;                     // decimal digits, unpredictable
+  std::string server_text;  // the broker as the configuration has it; digest-uri is "tsp/" + this
+  std::string cnonce;       // decimal digits, unpredictable
   CreateRequest request;
 };
 
-//  start -> kVersion --CAPABILITY--> kAuthenticate (PLAIN, DIGEST-MD5: two or three replies) --200--> kCreate --info--> kAccept -> done
-//  each --status, redirect, nonsense--> failed
+//  start() -> kVersion --CAPABILITY--> kAnonymous, kPlain.., kDigest.. --200--> kCreate --info--> kAccept
+//                |                               |                               |                 |   |
+//                +-------------------------------+----- status, redirection, nonsense -------------+   |
+//                                                |                                                  done
+//                                              failed
 class ClientSession {
  public:
   struct Output {
-    std::vector<std::string> sends;     // messages to send, in order. RUDP: one at most; "" asks for the next part of a reply
-    std::optional<TunnelInfo> tunnel;   // done; over TCP the accept in `sends` is to be sent first
-    std::optional<Failure> failure;     // done
+    std::vector<std::string>
+        sends;  // messages to send, in order. RUDP: one at most; "" asks for the next part of a reply
+    std::optional<TunnelInfo> tunnel;  // done; over TCP the accept in `sends` is to be sent first
+    std::optional<Failure> failure;    // done
     bool is_done() const { return tunnel || failure; }
   };
 
@@ -72,7 +76,18 @@ class ClientSession {
   std::string_view method() const { return method_; }
 
  private:
-  enum class State { kVersion, kAnonymous, kPlainFirst, kPlain, kDigestChallenge, kDigestRspauth, kDigestEnd, kCreate, kAccept, kDone };
+  enum class State {
+    kVersion,
+    kAnonymous,
+    kPlainFirst,
+    kPlain,
+    kDigestChallenge,
+    kDigestRspauth,
+    kDigestEnd,
+    kCreate,
+    kAccept,
+    kDone
+  };
 
   Output on_capabilities(std::string_view reply);
   Output authenticate(std::string_view method, State next);

@@ -109,30 +109,35 @@ bool is_hex(std::string_view text, std::size_t size) {
 std::string session_value(const Md5& ha1, const DigestResponse& fields, std::string_view method) {
   const auto a1 = md5({bytes_of(ha1), ":", fields.nonce, ":", fields.cnonce});
   const auto a2 = md5({method, ":", fields.digest_uri});
-  return hex(md5({hex(a1), ":", fields.nonce, ":", fields.nonce_count, ":", fields.cnonce, ":auth:", hex(a2)}));
+  return hex(
+      md5({hex(a1), ":", fields.nonce, ":", fields.nonce_count, ":", fields.cnonce, ":auth:", hex(a2)}));
 }
 
 }  // namespace
 
 std::string base64_encode(std::string_view bytes) {
   std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                   reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  const int size =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
   text.resize(static_cast<std::size_t>(size));
   return text;
 }
 
 std::optional<std::string> base64_decode(std::string_view text) {
-  while (!text.empty() && (text.back() == '\r' || text.back() == '\n' || text.back() == '\0')) text.remove_suffix(1);
-  static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  while (!text.empty() && (text.back() == '\r' || text.back() == '\n' || text.back() == '\0'))
+    text.remove_suffix(1);
+  static constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const auto padding = text.ends_with("==") ? 2U : text.ends_with('=') ? 1U : 0U;
   if (text.empty() || text.size() % 4 != 0 || text.size() > 16384 ||
       text.substr(0, text.size() - padding).find_first_not_of(kAlphabet) != std::string_view::npos) {
     return std::nullopt;
   }
   std::string bytes(text.size() / 4 * 3, '\0');
-  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  const int size =
+      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                      reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
   if (size < 0) return std::nullopt;
   bytes.resize(static_cast<std::size_t>(size) - padding);
   return bytes;
@@ -158,15 +163,17 @@ std::optional<DigestChallenge> DigestChallenge::parse(std::string_view text) {
     if (key == "realm" && challenge.realm.empty()) challenge.realm = value;
     if (key == "qop") {
       const auto list = "," + value + ",";
-      if (list.find(",auth,") == std::string::npos && list.find(" auth,") == std::string::npos) return std::nullopt;
+      if (list.find(",auth,") == std::string::npos && list.find(" auth,") == std::string::npos)
+        return std::nullopt;
     }
   }
   return challenge;
 }
 
 std::string DigestResponse::to_string() const {
-  return "charset=utf-8,username=" + quoted(user) + ",realm=" + quoted(realm) + ",nonce=" + quoted(nonce) + ",nc=" + nonce_count +
-         ",cnonce=" + quoted(cnonce) + ",digest-uri=" + quoted(digest_uri) + ",response=" + response + ",qop=auth";
+  return "charset=utf-8,username=" + quoted(user) + ",realm=" + quoted(realm) + ",nonce=" + quoted(nonce) +
+         ",nc=" + nonce_count + ",cnonce=" + quoted(cnonce) + ",digest-uri=" + quoted(digest_uri) +
+         ",response=" + response + ",qop=auth";
 }
 
 std::optional<DigestResponse> DigestResponse::parse(std::string_view text) {
@@ -201,10 +208,13 @@ std::string digest_response_value(const Md5& ha1, const DigestResponse& fields) 
   return session_value(ha1, fields, "AUTHENTICATE");
 }
 
-std::string digest_rspauth_value(const Md5& ha1, const DigestResponse& fields) { return session_value(ha1, fields, ""); }
+std::string digest_rspauth_value(const Md5& ha1, const DigestResponse& fields) {
+  return session_value(ha1, fields, "");
+}
 
-DigestResponse answer_challenge(const DigestChallenge& challenge, std::string_view user, std::string_view password,
-                                std::string_view digest_uri, std::string_view cnonce) {
+DigestResponse answer_challenge(const DigestChallenge& challenge, std::string_view user,
+                                std::string_view password, std::string_view digest_uri,
+                                std::string_view cnonce) {
   DigestResponse fields;
   fields.user = user;
   fields.realm = challenge.realm;

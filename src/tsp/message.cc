@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::string_view kContentLength = "Content-length:";
 
-char to_upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+char to_upper(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
 
 std::string upper(std::string_view text) {
   std::string result(text);
@@ -21,21 +23,23 @@ std::string upper(std::string_view text) {
 }
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view start) {
-  return text.size() >= start.size() &&
-         std::equal(start.begin(), start.end(), text.begin(), [](char a, char b) { return to_upper(a) == to_upper(b); });
+  return text.size() >= start.size() && std::equal(start.begin(), start.end(), text.begin(),
+                                                   [](char a, char b) { return to_upper(a) == to_upper(b); });
 }
 
 // The first line without its end, and without the NUL that deployed clients append.
 std::string_view first_line(std::string_view message) {
   auto line = message.substr(0, message.find('\n'));
-  while (!line.empty() && (line.back() == '\r' || line.back() == '\0' || line.back() == ' ')) line.remove_suffix(1);
+  while (!line.empty() && (line.back() == '\r' || line.back() == '\0' || line.back() == ' '))
+    line.remove_suffix(1);
   return line;
 }
 
 // What follows a line's end may only be the NUL.
 bool ends_after_line(std::string_view message) {
   const auto newline = message.find('\n');
-  return newline == std::string_view::npos || message.find_first_not_of('\0', newline + 1) == std::string_view::npos;
+  return newline == std::string_view::npos ||
+         message.find_first_not_of('\0', newline + 1) == std::string_view::npos;
 }
 
 bool contains_upper(const std::vector<std::string>& values, std::string_view name) {
@@ -44,8 +48,12 @@ bool contains_upper(const std::vector<std::string>& values, std::string_view nam
 
 }  // namespace
 
-bool Capabilities::offers_tunnel(std::string_view name) const { return contains_upper(tunnels, name); }
-bool Capabilities::offers_auth(std::string_view name) const { return contains_upper(auths, name); }
+bool Capabilities::offers_tunnel(std::string_view name) const {
+  return contains_upper(tunnels, name);
+}
+bool Capabilities::offers_auth(std::string_view name) const {
+  return contains_upper(auths, name);
+}
 
 std::string Capabilities::to_string() const {
   std::string line = "CAPABILITY ";
@@ -105,7 +113,8 @@ Content parse_content(std::string_view message) {
   number.remove_prefix(std::min(number.find_first_not_of(' '), number.size()));
   std::size_t length = 0;
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), length);
-  if (number.empty() || error != std::errc{} || end != number.data() + number.size() || length > kLongestContent) {
+  if (number.empty() || error != std::errc{} || end != number.data() + number.size() ||
+      length > kLongestContent) {
     content.state = Content::State::kBad;
     return content;
   }
@@ -119,7 +128,8 @@ std::optional<std::string_view> parse_version(std::string_view message) {
   const auto line = first_line(message);
   if (!starts_with_ignoring_case(line, "VERSION=") || !ends_after_line(message)) return std::nullopt;
   const auto version = line.substr(8);
-  if (version.empty() || version.size() > 16 || version.find_first_not_of("0123456789.") != std::string_view::npos) {
+  if (version.empty() || version.size() > 16 ||
+      version.find_first_not_of("0123456789.") != std::string_view::npos) {
     return std::nullopt;
   }
   return version;
@@ -158,10 +168,12 @@ std::optional<PlainCredentials> parse_plain(std::string_view message) {
   if (separators != 2) return std::nullopt;
   const auto first = message.find('\0');
   const auto second = message.find('\0', first + 1);
-  const PlainCredentials credentials{message.substr(first + 1, second - first - 1), message.substr(second + 1)};
+  const PlainCredentials credentials{message.substr(first + 1, second - first - 1),
+                                     message.substr(second + 1)};
   // To act for another identity (a non-empty authzid that differs) is not offered.
   const auto authorization = message.substr(0, first);
-  if (credentials.user.empty() || (!authorization.empty() && authorization != credentials.user)) return std::nullopt;
+  if (credentials.user.empty() || (!authorization.empty() && authorization != credentials.user))
+    return std::nullopt;
   return credentials;
 }
 
@@ -182,7 +194,8 @@ std::optional<std::string> Framer::next() {
     size = content.message_size;
   } else {
     const auto newline = buffer_.find('\n');
-    if (content.state == Content::State::kBad || (newline == std::string::npos ? buffer_.size() : newline) > kLongestLine) {
+    if (content.state == Content::State::kBad ||
+        (newline == std::string::npos ? buffer_.size() : newline) > kLongestLine) {
       is_broken_ = true;  // the next append() tells
       return std::nullopt;
     }

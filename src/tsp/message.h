@@ -44,9 +44,9 @@ std::string with_content_length(std::string_view body);
 // The body of a message that begins with Content-length.
 struct Content {
   enum class State { kNone, kIncomplete, kComplete, kBad };
-  State state = State::kNone;   // kNone: no Content-length there; kBad: not a number or over the bound
-  std::string_view body;        // what is there of it
-  std::size_t message_size = 0; // header line and body together, once the header line is complete
+  State state = State::kNone;    // kNone: no Content-length there; kBad: not a number or over the bound
+  std::string_view body;         // what is there of it
+  std::size_t message_size = 0;  // header line and body together, once the header line is complete
 };
 Content parse_content(std::string_view message);
 
@@ -62,7 +62,8 @@ struct PlainCredentials {
   std::string_view user;
   std::string_view password;
 };
-// "\0user\0password\r\n" (RFC 4616), with one more leading NUL when the one that ends AUTHENTICATE was not read with it.
+// "\0user\0password\r\n" (RFC 4616), with one more leading NUL when the one that ends AUTHENTICATE was not
+// read with it.
 std::optional<PlainCredentials> parse_plain(std::string_view message);
 
 // Cuts a TCP stream into messages by their content, whatever the segments are.

@@ -12,11 +12,12 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
-// Ours: one second (RFC 6298 section 2.1) at first and at least, so that a lost datagram costs less than with the deployed
-// clients' 2 s; servers answer each copy.
+// Ours: one second (RFC 6298 section 2.1) at first and at least, so that a lost datagram costs less than with
+// the deployed clients' 2 s; servers answer each copy.
 constexpr milliseconds kMinRto{1000};
 constexpr milliseconds kMaxRto{30000};
-// As deployed clients: a server that never answered is given up after 6 s, one that did after 8 sends or 66 s.
+// As deployed clients: a server that never answered is given up after 6 s, one that did after 8 sends or 66
+// s.
 constexpr milliseconds kSilentServer{6000};
 constexpr milliseconds kAnsweringServer{66000};
 constexpr unsigned kMaxSends = 8;
@@ -72,7 +73,8 @@ std::vector<std::uint8_t> RudpClient::send(std::string_view text, TimePoint now)
 RudpClient::Event RudpClient::input(Bytes datagram, TimePoint now) {
   const auto message = parse_rudp(datagram);
   if (!message || !is_waiting_ || message->header.sequence != sequence_) return {};
-  // The echoed timestamp tells which copy was answered, so a retransmitted message gives a sample too (unlike Karn's rule).
+  // The echoed timestamp tells which copy was answered, so a retransmitted message gives a sample too (unlike
+  // Karn's rule).
   const auto elapsed = duration_cast<milliseconds>(now - start_).count();
   const auto sample = milliseconds(static_cast<std::uint32_t>(elapsed) - message->header.timestamp);
   if (sample >= milliseconds(0) && sample <= kAnsweringServer) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// TSP's reliable UDP (RFC 5572 section 4.1.2 after draft-ietf-sigtran-reliable-udp's idea): 8 bytes before each message,
-// the reply is the acknowledgement. Machines without I/O.
+// TSP's reliable UDP (RFC 5572 section 4.1.2 after draft-ietf-sigtran-reliable-udp's idea): 8 bytes before
+// each message, the reply is the acknowledgement. Machines without I/O.
 #pragma once
 
 #include <chrono>
@@ -23,7 +23,9 @@ struct RudpHeader {
 };
 
 // True when the first byte says RUDP control; 6 and 4 in the high nibble are inner packets.
-inline bool is_rudp(Bytes datagram) { return datagram.size() >= RudpHeader::kSize && (datagram[0] >> 4) == 0xF; }
+inline bool is_rudp(Bytes datagram) {
+  return datagram.size() >= RudpHeader::kSize && (datagram[0] >> 4) == 0xF;
+}
 
 struct RudpMessage {
   RudpHeader header;
@@ -48,10 +50,12 @@ class RudpClient {
     std::vector<std::uint8_t> datagram;  // kRetransmit: to be sent
   };
 
-  // Deployed clients begin there: very old servers read the number little-endian and see the nibble at its other end.
+  // Deployed clients begin there: very old servers read the number little-endian and see the nibble at its
+  // other end.
   static constexpr std::uint32_t kFirstSequence = 0xF00000F0;
 
-  explicit RudpClient(TimePoint session_start, std::uint32_t first_sequence = kFirstSequence) : start_(session_start), next_sequence_(first_sequence) {}
+  explicit RudpClient(TimePoint session_start, std::uint32_t first_sequence = kFirstSequence)
+      : start_(session_start), next_sequence_(first_sequence) {}
 
   // The datagram to send for the next message. The previous one must be answered.
   std::vector<std::uint8_t> send(std::string_view text, TimePoint now);
@@ -82,15 +86,15 @@ class RudpClient {
   std::chrono::milliseconds rttvar_{0};
 };
 
-// The server's memory of one client: which sequence it answered and with what, so that a retransmission gets the
-// same answer again and a repeated create allocates once.
+// The server's memory of one client: which sequence it answered and with what, so that a retransmission gets
+// the same answer again and a repeated create allocates once.
 class RudpServerPeer {
  public:
   enum class Disposition {
-    kNew,        // handle it, then answered()
-    kRepeated,   // send last_reply() again, with the timestamp of this copy
-    kPending,    // a copy of what is being handled: its answer is on the way
-    kStale,      // older than the last: ignore
+    kNew,       // handle it, then answered()
+    kRepeated,  // send last_reply() again, with the timestamp of this copy
+    kPending,   // a copy of what is being handled: its answer is on the way
+    kStale,     // older than the last: ignore
   };
   Disposition classify(std::uint32_t sequence) const;
   // The message is being handled; its answer may come later.

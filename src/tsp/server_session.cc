@@ -25,7 +25,8 @@ std::string version_reply(const ServerPolicy& policy, std::string_view version) 
 
 std::optional<std::string> stateless_reply(const ServerPolicy& policy, std::string_view message) {
   if (const auto version = parse_version(message)) return version_reply(policy, *version);
-  while (!message.empty() && (message.back() == '\0' || message.back() == '\n' || message.back() == '\r')) message.remove_suffix(1);
+  while (!message.empty() && (message.back() == '\0' || message.back() == '\n' || message.back() == '\r'))
+    message.remove_suffix(1);
   if (message == "ECHO REQUEST") return status_line(kSuccess);
   return std::nullopt;
 }
@@ -121,13 +122,16 @@ ServerSession::Output ServerSession::on_digest_response(std::string_view message
   const auto text = base64_decode(message);
   const auto fields = text ? DigestResponse::parse(*text) : std::nullopt;
   if (!fields) return login_failed("malformed DIGEST-MD5 response");
-  // The nonce is this session's, so a response that was overheard elsewhere is worth nothing; nc has but one valid value.
-  if (fields->nonce != nonce_ || fields->nonce_count != "00000001" || fields->realm != policy_.realm || !fields->digest_uri.starts_with("tsp/")) {
+  // The nonce is this session's, so a response that was overheard elsewhere is worth nothing; nc has but one
+  // valid value.
+  if (fields->nonce != nonce_ || fields->nonce_count != "00000001" || fields->realm != policy_.realm ||
+      !fields->digest_uri.starts_with("tsp/")) {
     return login_failed("DIGEST-MD5 response to another challenge");
   }
   const auto known = credentials_.find(fields->user);
   const Md5 ha1 = known.value_or(Md5{});
-  const bool matches = pki::equal_constant_time(digest_response_value(ha1, *fields), fields->response) && known.has_value();
+  const bool matches =
+      pki::equal_constant_time(digest_response_value(ha1, *fields), fields->response) && known.has_value();
   if (!matches) return login_failed("wrong user or password");
   Output output;
   output.reply = base64_encode("rspauth=" + digest_rspauth_value(ha1, *fields)) + "\r\n";
@@ -156,7 +160,8 @@ ServerSession::Output ServerSession::on_xml(std::string_view, const Content& con
   const auto action = parse_action(content.body);
   if (!action) return refuse(action.error().status, "malformed XML");
   if (*action == Action::kAccept) {
-    if (state_ != State::kGranted && state_ != State::kAccepted) return refuse(kInvalidRequest, "accept of nothing");
+    if (state_ != State::kGranted && state_ != State::kAccepted)
+      return refuse(kInvalidRequest, "accept of nothing");
     state_ = State::kAccepted;
     Output output;
     output.is_accepted = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The broker's side of one TSP session (RFC 5572 section 4.4). A machine without I/O: whole messages in, replies out; granting a
-// tunnel is the caller's, because it must be durable before the reply and may be shared by many sessions.
+// The broker's side of one TSP session (RFC 5572 section 4.4). A machine without I/O: whole messages in,
+// replies out; granting a tunnel is the caller's, because it must be durable before the reply and may be
+// shared by many sessions.
 #pragma once
 
 #include <optional>
@@ -27,8 +28,14 @@ struct ServerPolicy {
   std::string realm;          // no quote or backslash
 };
 
-//  kVersion --VERSION--> kReady --AUTHENTICATE--> kPlain | kDigest.. --200--> kAuthenticated --create--> kGranting --granted()--> kGranted --accept--> kAccepted
-//  kReady also takes AUTHENTICATE first: the reply to VERSION needs no memory of the client.
+//  kVersion --VERSION--> kReady --AUTHENTICATE--> kPlain, kDigestResponse, kDigestEnd
+//                          ^  |                      |       |
+//                          |  +--ANONYMOUS-----------|--200--+--> kAuthenticated --create--> kGranting
+//                          +--------300--------------+                  ^                     |   |
+//                                                                       +----refused()--------+   |
+//                                       kAccepted <--accept-- kGranted <-------granted()----------+
+//
+// kVersion takes AUTHENTICATE as well: the reply to VERSION needs no memory of the client.
 class ServerSession {
  public:
   struct Output {
@@ -38,10 +45,11 @@ class ServerSession {
     std::string delayed_reply;
     // To be granted or refused, then granted() or refused() gives the reply; `reply` is not to be sent now.
     std::optional<CreateRequest> create;
-    bool is_accepted = false;  // the client took the tunnel
+    bool is_accepted = false;      // the client took the tunnel
     bool is_failed_login = false;  // wrong user or password: to be counted by address
-    bool is_closing = false;   // nothing more is expected: close after the replies
-    std::string_view rejection; // for counting and logging: why the message was refused; empty when it was not
+    bool is_closing = false;       // nothing more is expected: close after the replies
+    // For counting and logging: why the message was refused; empty when it was not.
+    std::string_view rejection;
   };
 
   // `policy` and `credentials` outlive the session; `nonce` is unpredictable, printable, without quotes.
@@ -61,7 +69,17 @@ class ServerSession {
   bool expects_plain() const { return state_ == State::kPlain; }
 
  private:
-  enum class State { kVersion, kReady, kPlain, kDigestResponse, kDigestEnd, kAuthenticated, kGranting, kGranted, kAccepted };
+  enum class State {
+    kVersion,
+    kReady,
+    kPlain,
+    kDigestResponse,
+    kDigestEnd,
+    kAuthenticated,
+    kGranting,
+    kGranted,
+    kAccepted
+  };
 
   Output on_version(std::string_view version);
   Output on_authenticate(const std::string& mechanism);
@@ -82,7 +100,8 @@ class ServerSession {
   unsigned failed_logins_ = 0;
 };
 
-// The reply to VERSION depends on nothing but the policy, so that a flood of them needs no memory. nullopt: not VERSION or ECHO REQUEST.
+// The reply to VERSION depends on nothing but the policy, so that a flood of them needs no memory. nullopt:
+// not VERSION or ECHO REQUEST.
 std::optional<std::string> stateless_reply(const ServerPolicy& policy, std::string_view message);
 
 }  // namespace sixlink::tsp

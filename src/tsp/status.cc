@@ -17,7 +17,8 @@ struct Row {
 constexpr std::array<Row, 18> kRows{{
     {kSuccess, "Success", "success"},
     {kAuthenticationFailed, "Authentication failed",
-     "authentication failed: the broker does not accept this user and password (check userid, passwd and auth_method)"},
+     "authentication failed: the broker does not accept this user and password (check userid, passwd and "
+     "auth_method)"},
     {kNoTunnelsLeft, "No tunnels available", "the broker has no tunnel left; it may have one later"},
     {kVersionNotSupported, "Unsupported TSP version", "the broker does not speak this version of TSP"},
     {kModeNotSupported, "Unsupported tunnel mode",
@@ -26,7 +27,8 @@ constexpr std::array<Row, 18> kRows{{
     {kInvalidRequest, "Invalid request format or specified length is invalid",
      "the broker did not understand the request"},
     {kInvalidIpv4, "Invalid IPv4 address",
-     "the broker refused this machine's IPv4 address: check client_v4, or use tunnel_mode=v6anyv4 behind NAT"},
+     "the broker refused this machine's IPv4 address: check client_v4, or use tunnel_mode=v6anyv4 behind "
+     "NAT"},
     {kInvalidIpv6, "Invalid IPv6 address", "the broker refused this machine's IPv6 address: check client_v6"},
     {kIpv4InUse, "IPv4 address already used for existing tunnel",
      "the broker has a tunnel for this IPv4 address already; it ends by itself when no longer used"},
@@ -51,16 +53,23 @@ const Row* find(int code) {
   return row == kRows.end() ? nullptr : &*row;
 }
 
-// The size of the character that `text` begins with: 0 when it is a control character (C0, DEL, C1) or no UTF-8 (RFC 3629
-// section 4).
+// The size of the character that `text` begins with: 0 when it is a control character (C0, DEL, C1) or no
+// UTF-8 (RFC 3629 section 4).
 std::size_t character_size(std::string_view text) {
-  const auto byte = [text](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : static_cast<unsigned char>(0); };
-  const auto is_tail = [&](std::size_t at, unsigned low = 0x80, unsigned high = 0xBF) { return byte(at) >= low && byte(at) <= high; };
+  const auto byte = [text](std::size_t at) {
+    return at < text.size() ? static_cast<unsigned char>(text[at]) : static_cast<unsigned char>(0);
+  };
+  const auto is_tail = [&](std::size_t at, unsigned low = 0x80, unsigned high = 0xBF) {
+    return byte(at) >= low && byte(at) <= high;
+  };
   const unsigned lead = byte(0);
   if (lead < 0x80) return lead >= 0x20 && lead != 0x7F ? 1 : 0;
   if (lead >= 0xC2 && lead <= 0xDF) return is_tail(1, lead == 0xC2 ? 0xA0 : 0x80) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) return is_tail(1, lead == 0xE0 ? 0xA0 : 0x80, lead == 0xED ? 0x9F : 0xBF) && is_tail(2) ? 3 : 0;
-  if (lead >= 0xF0 && lead <= 0xF4) return is_tail(1, lead == 0xF0 ? 0x90 : 0x80, lead == 0xF4 ? 0x8F : 0xBF) && is_tail(2) && is_tail(3) ? 4 : 0;
+  if (lead >= 0xE0 && lead <= 0xEF)
+    return is_tail(1, lead == 0xE0 ? 0xA0 : 0x80, lead == 0xED ? 0x9F : 0xBF) && is_tail(2) ? 3 : 0;
+  if (lead >= 0xF0 && lead <= 0xF4)
+    return is_tail(1, lead == 0xF0 ? 0x90 : 0x80, lead == 0xF4 ? 0x8F : 0xBF) && is_tail(2) && is_tail(3) ? 4
+                                                                                                          : 0;
   return 0;
 }
 
@@ -74,7 +83,8 @@ std::string_view wire_text(int code) {
 std::string explain_status(int code, std::string_view server_text) {
   const std::string number = " (TSP status " + std::to_string(code);
   if (const Row* row = find(code)) return std::string(row->meaning) + number + ")";
-  return "the broker answered with a status that is not known here" + number + ": \"" + printable(server_text) + "\")";
+  return "the broker answered with a status that is not known here" + number + ": \"" +
+         printable(server_text) + "\")";
 }
 
 std::string printable(std::string_view text, std::size_t limit) {

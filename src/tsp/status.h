@@ -29,17 +29,19 @@ enum Status : int {
 };
 
 // Codes above 1000 send the client to other brokers.
-inline bool is_redirect(int code) { return code > 1000; }
+inline bool is_redirect(int code) {
+  return code > 1000;
+}
 
 // The text that goes with the code on the wire: "Success".
 std::string_view wire_text(int code);
 
-// What the code means to the person at the client, and what to do about it. `server_text` is what the server sent with it;
-// it is quoted for codes that are not known, with control characters removed.
+// What the code means to the person at the client, and what to do about it. `server_text` is what the server
+// sent with it; it is quoted for codes that are not known, with control characters removed.
 std::string explain_status(int code, std::string_view server_text);
 
-// Text from the network made fit for a log line or a terminal: printable ASCII and UTF-8 kept, the rest replaced, at most
-// `limit` bytes.
+// Text from the network made fit for a log line or a terminal: printable ASCII and UTF-8 kept, the rest
+// replaced, at most `limit` bytes.
 std::string printable(std::string_view text, std::size_t limit = 200);
 
 }  // namespace sixlink::tsp

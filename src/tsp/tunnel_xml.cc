@@ -21,7 +21,8 @@ using tinyxml2::XMLElement;
 constexpr std::array<std::pair<Mode, std::string_view>, 4> kModes{
     {{Mode::kV6V4, "v6v4"}, {Mode::kV6UdpV4, "v6udpv4"}, {Mode::kV6AnyV4, "v6anyv4"}, {Mode::kV4V6, "v4v6"}}};
 
-// Nobody delegates more than a whole provider's allocation; a mistaken or hostile broker must not claim half the Internet.
+// Nobody delegates more than a whole provider's allocation; a mistaken or hostile broker must not claim half
+// the Internet.
 constexpr long kShortestDelegation = 20;
 
 std::string lower(std::string_view text) {
@@ -37,9 +38,13 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
-XmlProblem problem(std::string message, int status = kInvalidRequest) { return {status, std::move(message)}; }
+XmlProblem problem(std::string message, int status = kInvalidRequest) {
+  return {status, std::move(message)};
+}
 
-bool is_named(const XMLElement& element, std::string_view name) { return lower(element.Name()) == name; }
+bool is_named(const XMLElement& element, std::string_view name) {
+  return lower(element.Name()) == name;
+}
 
 const XMLElement* next_named(const XMLElement* element, std::string_view name) {
   while (element && !is_named(*element, name)) element = element->NextSiblingElement();
@@ -65,7 +70,8 @@ std::string_view text_of(const XMLElement& element) {
 std::optional<long> number(std::string_view text, long low, long high) {
   long value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || value < low || value > high) return std::nullopt;
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || value < low || value > high)
+    return std::nullopt;
   return value;
 }
 
@@ -86,7 +92,8 @@ std::optional<boost::asio::ip::address_v4> parse_v4(std::string_view text) {
 }
 
 bool is_outer_unicast(const boost::asio::ip::address_v4& address) {
-  return !address.is_unspecified() && !address.is_multicast() && address != boost::asio::ip::address_v4::broadcast();
+  return !address.is_unspecified() && !address.is_multicast() &&
+         address != boost::asio::ip::address_v4::broadcast();
 }
 
 // Loads the document and finds its <tunnel>.
@@ -108,7 +115,8 @@ class Document {
   const std::string& error() const { return error_; }
 
  private:
-  // Entities beyond XML's five are not expanded by tinyxml2 and nesting is bounded there, so the size bounds the memory.
+  // Entities beyond XML's five are not expanded by tinyxml2 and nesting is bounded there, so the size bounds
+  // the memory.
   tinyxml2::XMLDocument document_;
   std::string error_;
 };
@@ -123,19 +131,25 @@ std::optional<Action> action_of(const XMLElement& tunnel) {
 }
 
 // A tunnel's two ends inside <server> and <client>: one IPv4, one IPv6.
-XmlResult<std::pair<boost::asio::ip::address_v4, net::AddressV6>> ends_of(const XMLElement* parent, std::string_view name) {
+XmlResult<std::pair<boost::asio::ip::address_v4, net::AddressV6>> ends_of(const XMLElement* parent,
+                                                                          std::string_view name) {
   const auto where = "<" + std::string(name) + ">";
   if (!parent) return problem("the reply has no " + where);
   const auto* v4_element = address_element(parent, "ipv4");
   const auto* v6_element = address_element(parent, "ipv6");
-  if (!v4_element || !v6_element) return problem(where + " lacks an address of type " + (v4_element ? "ipv6" : "ipv4"));
+  if (!v4_element || !v6_element)
+    return problem(where + " lacks an address of type " + (v4_element ? "ipv6" : "ipv4"));
   const auto v4 = parse_v4(text_of(*v4_element));
   if (!v4 || !is_outer_unicast(*v4)) {
-    return problem("the IPv4 address in " + where + " is not usable: \"" + printable(text_of(*v4_element)) + "\"", kInvalidIpv4);
+    return problem(
+        "the IPv4 address in " + where + " is not usable: \"" + printable(text_of(*v4_element)) + "\"",
+        kInvalidIpv4);
   }
   const auto v6 = net::parse_v6(text_of(*v6_element));
   if (!v6 || !net::is_inner_unicast(*v6)) {
-    return problem("the IPv6 address in " + where + " is not usable: \"" + printable(text_of(*v6_element)) + "\"", kInvalidIpv6);
+    return problem(
+        "the IPv6 address in " + where + " is not usable: \"" + printable(text_of(*v6_element)) + "\"",
+        kInvalidIpv6);
   }
   return std::pair(*v4, *v6);
 }
@@ -155,13 +169,15 @@ XmlResult<std::optional<net::Prefix>> delegated_prefix(const XMLElement* router)
     return problem("<prefix> is no usable prefix: \"" + printable(text) + "\"", kInvalidIpv6);
   }
   // Some brokers leave host bits set.
-  return std::optional(net::Prefix{net::mask(*address, static_cast<int>(*length)), static_cast<int>(*length)});
+  return std::optional(
+      net::Prefix{net::mask(*address, static_cast<int>(*length)), static_cast<int>(*length)});
 }
 
 }  // namespace
 
 std::string_view to_string(Mode mode) {
-  return std::find_if(kModes.begin(), kModes.end(), [mode](const auto& row) { return row.first == mode; })->second;
+  return std::find_if(kModes.begin(), kModes.end(), [mode](const auto& row) { return row.first == mode; })
+      ->second;
 }
 
 std::optional<Mode> parse_mode(std::string_view text) {
@@ -174,24 +190,31 @@ std::optional<Mode> parse_mode(std::string_view text) {
 
 std::string_view capability_name(Mode mode) {
   switch (mode) {
-    case Mode::kV6V4: return "V6V4";
-    case Mode::kV6UdpV4: return "V6UDPV4";
-    case Mode::kV6AnyV4: return "V6ANYV4";
-    case Mode::kV4V6: return "V4V6";
+    case Mode::kV6V4:
+      return "V6V4";
+    case Mode::kV6UdpV4:
+      return "V6UDPV4";
+    case Mode::kV6AnyV4:
+      return "V6ANYV4";
+    case Mode::kV4V6:
+      return "V4V6";
   }
   return "";
 }
 
 std::string CreateRequest::to_xml() const {
   const bool is_v4 = client_address.is_v4();
-  std::string xml = "<tunnel action=\"create\" type=\"" + std::string(to_string(mode)) + "\" proxy=\"" + (is_proxy ? "yes" : "no") +
-                    "\">\r\n <client>\r\n  <address type=\"" + (is_v4 ? "ipv4" : "ipv6") + "\">" + client_address.to_string() + "</address>\r\n";
+  std::string xml = "<tunnel action=\"create\" type=\"" + std::string(to_string(mode)) + "\" proxy=\"" +
+                    (is_proxy ? "yes" : "no") + "\">\r\n <client>\r\n  <address type=\"" +
+                    (is_v4 ? "ipv4" : "ipv6") + "\">" + client_address.to_string() + "</address>\r\n";
   if (keepalive_interval) {
-    xml += "  <keepalive interval=\"" + std::to_string(keepalive_interval->count()) + "\">\r\n    <address type=\"" +
-           (mode == Mode::kV4V6 ? "ipv4\">127.0.0.1" : "ipv6\">::") + "</address>\r\n  </keepalive>\r\n";
+    xml += "  <keepalive interval=\"" + std::to_string(keepalive_interval->count()) +
+           "\">\r\n    <address type=\"" + (mode == Mode::kV4V6 ? "ipv4\">127.0.0.1" : "ipv6\">::") +
+           "</address>\r\n  </keepalive>\r\n";
   }
   if (is_router) {
-    xml += routing_protocol.empty() ? "  <router>\r\n" : "  <router protocol=\"" + routing_protocol + "\">\r\n";
+    xml +=
+        routing_protocol.empty() ? "  <router>\r\n" : "  <router protocol=\"" + routing_protocol + "\">\r\n";
     if (prefix_length) xml += "   <prefix length=\"" + std::to_string(*prefix_length) + "\"/>\r\n";
     if (!dns_servers.empty()) {
       xml += "   <dns_server>\r\n";
@@ -204,25 +227,30 @@ std::string CreateRequest::to_xml() const {
 }
 
 std::string TunnelInfo::to_xml() const {
-  // Deployed clients scan for exact strings: no declaration, no single quotes, the order below, a prefix in full.
-  std::string xml = "<tunnel action=\"info\" type=\"" + std::string(to_string(mode)) + "\" lifetime=\"" + std::to_string(lifetime.count()) + "\"";
+  // Deployed clients scan for exact strings: no declaration, no single quotes, the order below, a prefix in
+  // full.
+  std::string xml = "<tunnel action=\"info\" type=\"" + std::string(to_string(mode)) + "\" lifetime=\"" +
+                    std::to_string(lifetime.count()) + "\"";
   if (mtu) xml += " mtu=\"" + std::to_string(*mtu) + "\"";
-  xml += ">\r\n  <server>\r\n    <address type=\"ipv4\">" + server_v4.to_string() + "</address>\r\n    <address type=\"ipv6\">" +
-         server_v6.to_string() + "</address>\r\n  </server>\r\n  <client>\r\n    <address type=\"ipv4\">" + client_v4.to_string() +
+  xml += ">\r\n  <server>\r\n    <address type=\"ipv4\">" + server_v4.to_string() +
+         "</address>\r\n    <address type=\"ipv6\">" + server_v6.to_string() +
+         "</address>\r\n  </server>\r\n  <client>\r\n    <address type=\"ipv4\">" + client_v4.to_string() +
          "</address>\r\n    <address type=\"ipv6\">" + client_v6.to_string() + "</address>\r\n";
   if (!client_name.empty()) xml += "    <address type=\"dn\">" + client_name + "</address>\r\n";
   if (!dns_servers.empty()) {
     xml += "    <dns_server>\r\n";
-    for (const auto& address : dns_servers) xml += "      <address type=\"ipv6\">" + address.to_string() + "</address>\r\n";
+    for (const auto& address : dns_servers)
+      xml += "      <address type=\"ipv6\">" + address.to_string() + "</address>\r\n";
     xml += "    </dns_server>\r\n";
   }
   if (prefix) {
-    xml += "    <router>\r\n      <prefix length=\"" + std::to_string(prefix->length) + "\">" + net::expanded_text(prefix->address) +
-           "</prefix>\r\n    </router>\r\n";
+    xml += "    <router>\r\n      <prefix length=\"" + std::to_string(prefix->length) + "\">" +
+           net::expanded_text(prefix->address) + "</prefix>\r\n    </router>\r\n";
   }
   if (keepalive_interval) {
-    xml += "    <keepalive interval=\"" + std::to_string(keepalive_interval->count()) + "\">\r\n      <address type=\"ipv6\">" +
-           keepalive_address.to_string() + "</address>\r\n    </keepalive>\r\n";
+    xml += "    <keepalive interval=\"" + std::to_string(keepalive_interval->count()) +
+           "\">\r\n      <address type=\"ipv6\">" + keepalive_address.to_string() +
+           "</address>\r\n    </keepalive>\r\n";
   }
   return xml + "  </client>\r\n</tunnel>\r\n";
 }
@@ -231,7 +259,9 @@ XmlResult<Action> parse_action(std::string_view xml) {
   const Document document(xml);
   if (!document.tunnel()) return problem(document.error());
   const auto action = action_of(*document.tunnel());
-  if (!action) return problem("<tunnel> has no known action: \"" + printable(attribute(*document.tunnel(), "action")) + "\"");
+  if (!action)
+    return problem("<tunnel> has no known action: \"" + printable(attribute(*document.tunnel(), "action")) +
+                   "\"");
   return *action;
 }
 
@@ -242,7 +272,9 @@ XmlResult<CreateRequest> parse_create(std::string_view xml) {
   if (action_of(*tunnel) != Action::kCreate) return problem("<tunnel> is no create");
   CreateRequest request;
   const auto mode = parse_mode(attribute(*tunnel, "type"));
-  if (!mode) return problem("unknown tunnel type \"" + printable(attribute(*tunnel, "type")) + "\"", kModeNotSupported);
+  if (!mode)
+    return problem("unknown tunnel type \"" + printable(attribute(*tunnel, "type")) + "\"",
+                   kModeNotSupported);
   request.mode = *mode;
   request.is_proxy = lower(attribute(*tunnel, "proxy")) == "yes";
   const auto* client = child(tunnel, "client");
@@ -253,11 +285,13 @@ XmlResult<CreateRequest> parse_create(std::string_view xml) {
   const auto* v6_address = address_element(client, "ipv6");
   if (v4_address && !wants_v6) {
     const auto v4 = parse_v4(text_of(*v4_address));
-    if (!v4 || !is_outer_unicast(*v4)) return problem("the client's IPv4 address is not usable", kInvalidIpv4);
+    if (!v4 || !is_outer_unicast(*v4))
+      return problem("the client's IPv4 address is not usable", kInvalidIpv4);
     request.client_address = *v4;
   } else if (v6_address) {
     const auto v6 = net::parse_v6(text_of(*v6_address));
-    if (!v6 || v6->is_unspecified() || v6->is_multicast()) return problem("the client's IPv6 address is not usable", kInvalidIpv6);
+    if (!v6 || v6->is_unspecified() || v6->is_multicast())
+      return problem("the client's IPv6 address is not usable", kInvalidIpv6);
     request.client_address = *v6;
   } else {
     return problem("<client> lacks its address", wants_v6 ? kInvalidIpv6 : kInvalidIpv4);
@@ -279,7 +313,8 @@ XmlResult<CreateRequest> parse_create(std::string_view xml) {
     for (const auto* e = child(child(router, "dns_server"), "address"); e && request.dns_servers.size() < 8;
          e = next_named(e->NextSiblingElement(), "address")) {
       const auto name = text_of(*e);
-      if (!net::is_host_name(name) && !net::parse_v6(name)) return problem("<dns_server> holds no usable name", kDnsDelegationError);
+      if (!net::is_host_name(name) && !net::parse_v6(name))
+        return problem("<dns_server> holds no usable name", kDnsDelegationError);
       request.dns_servers.emplace_back(name);
     }
   }
@@ -293,7 +328,8 @@ XmlResult<TunnelInfo> parse_info(std::string_view xml) {
   if (action_of(*tunnel) != Action::kInfo) return problem("the reply is no tunnel information");
   TunnelInfo info;
   const auto mode = parse_mode(attribute(*tunnel, "type"));
-  if (!mode || *mode == Mode::kV6AnyV4) return problem("the reply's tunnel type is unknown: \"" + printable(attribute(*tunnel, "type")) + "\"");
+  if (!mode || *mode == Mode::kV6AnyV4)
+    return problem("the reply's tunnel type is unknown: \"" + printable(attribute(*tunnel, "type")) + "\"");
   info.mode = *mode;
   if (*mode == Mode::kV4V6) return problem("a v4v6 tunnel was not asked for");
   if (const auto text = attribute(*tunnel, "lifetime"); !text.empty()) {
@@ -314,24 +350,29 @@ XmlResult<TunnelInfo> parse_info(std::string_view xml) {
   if (!own) return own.error();
   std::tie(info.server_v4, info.server_v6) = *server;
   std::tie(info.client_v4, info.client_v6) = *own;
-  if (info.server_v6 == info.client_v6) return problem("the tunnel's two ends have the same IPv6 address", kInvalidIpv6);
-  if (const auto* name = address_element(client, "dn"); name && net::is_host_name(text_of(*name))) info.client_name = text_of(*name);
+  if (info.server_v6 == info.client_v6)
+    return problem("the tunnel's two ends have the same IPv6 address", kInvalidIpv6);
+  if (const auto* name = address_element(client, "dn"); name && net::is_host_name(text_of(*name)))
+    info.client_name = text_of(*name);
   for (const auto* e = child(child(client, "dns_server"), "address"); e && info.dns_servers.size() < 8;
        e = next_named(e->NextSiblingElement(), "address")) {
     if (lower(attribute(*e, "type")) != "ipv6") continue;
     const auto address = net::parse_v6(text_of(*e));
-    if (!address || !net::is_inner_unicast(*address)) return problem("<dns_server> holds no usable IPv6 address", kInvalidIpv6);
+    if (!address || !net::is_inner_unicast(*address))
+      return problem("<dns_server> holds no usable IPv6 address", kInvalidIpv6);
     info.dns_servers.push_back(*address);
   }
   const auto prefix = delegated_prefix(child(client, "router"));
   if (!prefix) return prefix.error();
-  if (*prefix && (*prefix)->contains(info.server_v6)) return problem("the delegated prefix holds the broker's own address");
+  if (*prefix && (*prefix)->contains(info.server_v6))
+    return problem("the delegated prefix holds the broker's own address");
   info.prefix = *prefix;
   if (const auto* keepalive = child(client, "keepalive")) {
     const auto interval = number(attribute(*keepalive, "interval"), 1, 86400);
     const auto* element = address_element(keepalive, "ipv6");
     const auto address = element ? net::parse_v6(text_of(*element)) : std::nullopt;
-    if (!interval || !address || !net::is_inner_unicast(*address)) return problem("<keepalive> lacks a usable interval or address");
+    if (!interval || !address || !net::is_inner_unicast(*address))
+      return problem("<keepalive> lacks a usable interval or address");
     info.keepalive_interval = std::chrono::seconds(*interval);
     info.keepalive_address = *address;
   }
@@ -343,12 +384,14 @@ XmlResult<BrokerList> parse_redirect(std::string_view xml) {
   const auto* tunnel = document.tunnel();
   if (!tunnel) return problem(document.error());
   BrokerList brokers;
-  for (const auto* e = child(child(tunnel, "broker"), "address"); e; e = next_named(e->NextSiblingElement(), "address")) {
+  for (const auto* e = child(child(tunnel, "broker"), "address"); e;
+       e = next_named(e->NextSiblingElement(), "address")) {
     if (brokers.size() == kMostBrokers) return problem("the redirection lists more than 50 brokers");
     auto text = std::string(text_of(*e));
     const auto server = net::ServerAddress::parse(text);
     // A zone means nothing on another machine, and its text may be anything.
-    if (!server || text.find('%') != std::string::npos) return problem("the redirection names no usable broker: \"" + printable(text) + "\"");
+    if (!server || text.find('%') != std::string::npos)
+      return problem("the redirection names no usable broker: \"" + printable(text) + "\"");
     brokers.push_back(*server);
   }
   if (brokers.empty()) return problem("the redirection names no broker");
@@ -358,7 +401,9 @@ XmlResult<BrokerList> parse_redirect(std::string_view xml) {
 std::string redirect_xml(const BrokerList& brokers) {
   std::string xml = "<tunnel action=\"info\">\r\n  <broker>\r\n";
   for (const auto& broker : brokers) {
-    const char* type = !broker.is_literal() ? "dn" : broker.host.find(':') != std::string::npos ? "ipv6" : "ipv4";
+    const char* type = !broker.is_literal()                         ? "dn"
+                       : broker.host.find(':') != std::string::npos ? "ipv6"
+                                                                    : "ipv4";
     xml += "    <address type=\"" + std::string(type) + "\">" + broker.text + "</address>\r\n";
   }
   return xml + "  </broker>\r\n</tunnel>\r\n";

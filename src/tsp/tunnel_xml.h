@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The <tunnel> element of TSP (RFC 5572 section 5): what a client asks for and what a broker grants. Parsing accepts any
-// well-formed XML within bounds and validates every value; printing writes exactly what deployed peers can read.
+// The <tunnel> element of TSP (RFC 5572 section 5): what a client asks for and what a broker grants. Parsing
+// accepts any well-formed XML within bounds and validates every value; printing writes exactly what deployed
+// peers can read.
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
@@ -17,16 +18,16 @@
 namespace sixlink::tsp {
 
 enum class Mode { kV6V4, kV6UdpV4, kV6AnyV4, kV4V6 };
-std::string_view to_string(Mode mode);                       // "v6udpv4"
-std::optional<Mode> parse_mode(std::string_view text);       // any case
-std::string_view capability_name(Mode mode);                 // "V6UDPV4"
+std::string_view to_string(Mode mode);                  // "v6udpv4"
+std::optional<Mode> parse_mode(std::string_view text);  // any case
+std::string_view capability_name(Mode mode);            // "V6UDPV4"
 
 // What a client asks for: action="create".
 struct CreateRequest {
   Mode mode = Mode::kV6AnyV4;
   bool is_proxy = false;
-  boost::asio::ip::address client_address;                // before NAT: the socket's own
-  std::optional<std::chrono::seconds> keepalive_interval; // absent: no keepalive
+  boost::asio::ip::address client_address;                 // before NAT: the socket's own
+  std::optional<std::chrono::seconds> keepalive_interval;  // absent: no keepalive
   bool is_router = false;
   std::optional<int> prefix_length;
   std::vector<std::string> dns_servers;
@@ -81,7 +82,8 @@ inline constexpr std::size_t kMostBrokers = 50;
 
 namespace boost::system {
 // result<T, XmlProblem>::value() without a check is our bug.
-[[noreturn]] inline void throw_exception_from_error(const sixlink::tsp::XmlProblem& problem, const boost::source_location&) {
+[[noreturn]] inline void throw_exception_from_error(const sixlink::tsp::XmlProblem& problem,
+                                                    const boost::source_location&) {
   throw std::runtime_error("unchecked XML result: " + problem.message);
 }
 }  // namespace boost::system

@@ -15,7 +15,9 @@ namespace {
 constexpr std::string_view kTemplate = "TEMPLATE=";
 constexpr std::size_t kLongest = 65536;
 
-boost::system::error_code last_error() { return {errno, boost::system::system_category()}; }
+boost::system::error_code last_error() {
+  return {errno, boost::system::system_category()};
+}
 
 // Only what a template may be told: never PATH, IFS or LD_PRELOAD, whatever stands in the file.
 bool is_template_variable(std::string_view line) {
@@ -36,8 +38,8 @@ boost::system::error_code write_all(int fd, std::string_view text) {
   return {};
 }
 
-// The file names a script that we run with our privileges: only one that this user, or root, wrote and nobody else can change is
-// believed, also where run_dir is a directory that others may write to.
+// The file names a script that we run with our privileges: only one that this user, or root, wrote and nobody
+// else can change is believed, also where run_dir is a directory that others may write to.
 boost::system::result<std::string> read_own_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return last_error();
@@ -46,7 +48,8 @@ boost::system::result<std::string> read_own_file(const std::string& path) {
   struct stat info {};
   if (::fstat(fd, &info) != 0) {
     error = last_error();
-  } else if (!S_ISREG(info.st_mode) || (info.st_uid != ::geteuid() && info.st_uid != 0) || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+  } else if (!S_ISREG(info.st_mode) || (info.st_uid != ::geteuid() && info.st_uid != 0) ||
+             (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     error = boost::system::errc::make_error_code(boost::system::errc::operation_not_permitted);
   }
   char buffer[4096];
@@ -92,8 +95,10 @@ boost::system::result<std::optional<Leftover>> load_leftover(const std::string& 
   }
   // Cut off in the middle of a line, its last value would be another one.
   if (!text->ends_with('\n')) return boost::system::errc::make_error_code(boost::system::errc::bad_message);
-  // Blocks of zeros are what a crash leaves of a file; execve would take what stands before them for the whole value.
-  if (text->find('\0') != std::string::npos) return boost::system::errc::make_error_code(boost::system::errc::bad_message);
+  // Blocks of zeros are what a crash leaves of a file; execve would take what stands before them for the
+  // whole value.
+  if (text->find('\0') != std::string::npos)
+    return boost::system::errc::make_error_code(boost::system::errc::bad_message);
   Leftover leftover;
   std::string_view rest = *text;
   while (!rest.empty()) {
@@ -108,7 +113,8 @@ boost::system::result<std::optional<Leftover>> load_leftover(const std::string& 
       return boost::system::errc::make_error_code(boost::system::errc::bad_message);
     }
   }
-  if (leftover.template_path.empty() || leftover.environment.empty()) return boost::system::errc::make_error_code(boost::system::errc::bad_message);
+  if (leftover.template_path.empty() || leftover.environment.empty())
+    return boost::system::errc::make_error_code(boost::system::errc::bad_message);
   return std::optional(std::move(leftover));
 }
 

@@ -4,6 +4,7 @@
 
 #include <openssl/crypto.h>
 
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -11,7 +12,6 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <array>
 #include <chrono>
 
 #include "src/tsp/rudp.h"
@@ -35,15 +35,18 @@ tsp::Failure socket_failure(const std::string& what, const error_code& error) {
 }
 
 tsp::Failure no_answer(std::string_view transport, bool was_answered) {
-  return {tsp::FailureKind::kNoAnswer, 0,
-          was_answered ? "the broker stopped answering over " + std::string(transport)
-                       : "no answer over " + std::string(transport) + " (the broker is down, or a firewall drops it)",
+  return {tsp::FailureKind::kNoAnswer,
+          0,
+          was_answered
+              ? "the broker stopped answering over " + std::string(transport)
+              : "no answer over " + std::string(transport) + " (the broker is down, or a firewall drops it)",
           {}};
 }
 
 // Everything else is a PLAIN line or a DIGEST-MD5 response, from which a password can be guessed.
 bool is_free_of_credentials(std::string_view text) {
-  return text.empty() || text.starts_with("VERSION=") || text.starts_with("AUTHENTICATE ") || text.starts_with("Content-length:");
+  return text.empty() || text.starts_with("VERSION=") || text.starts_with("AUTHENTICATE ") ||
+         text.starts_with("Content-length:");
 }
 
 // One session's I/O over a transport. send() and receive() end with a Failure in `failure_` at most.
@@ -73,17 +76,23 @@ class RudpCarrier final : public Carrier {
     co_return std::nullopt;
   }
 
-  asio::awaitable<std::optional<tsp::Failure>> send(const std::string& text) override { co_return transmit(rudp_.send(text, Clock::now())); }
+  asio::awaitable<std::optional<tsp::Failure>> send(const std::string& text) override {
+    co_return transmit(rudp_.send(text, Clock::now()));
+  }
 
   asio::awaitable<std::optional<tsp::Failure>> receive(std::string& reply) override {
     for (;;) {
       timer_.expires_at(rudp_.deadline());
-      const auto outcome = co_await (socket_.async_receive(asio::buffer(buffer_), kAwait) || timer_.async_wait(kAwait));
+      const auto outcome =
+          co_await (socket_.async_receive(asio::buffer(buffer_), kAwait) || timer_.async_wait(kAwait));
       const auto now = Clock::now();
       if (outcome.index() == 0) {
         const auto& [error, size] = std::get<0>(outcome);
         if (error == asio::error::connection_refused) {
-          co_return tsp::Failure{tsp::FailureKind::kSocket, 0, "no broker listens on UDP port " + std::to_string(target_.port), {}};
+          co_return tsp::Failure{tsp::FailureKind::kSocket,
+                                 0,
+                                 "no broker listens on UDP port " + std::to_string(target_.port),
+                                 {}};
         }
         if (error) co_return socket_failure("UDP failed", error);
         const auto event = rudp_.input(tsp::Bytes(buffer_).first(size), now);
@@ -114,8 +123,10 @@ class RudpCarrier final : public Carrier {
   std::optional<tsp::Failure> transmit(const std::vector<std::uint8_t>& datagram) {
     error_code error;
     socket_.send(asio::buffer(datagram), 0, error);
-    // A full queue or a passing route problem is what retransmission is for; a refusal is reported by receive().
-    if (error == asio::error::network_unreachable || error == asio::error::host_unreachable) return socket_failure("cannot reach the broker over UDP", error);
+    // A full queue or a passing route problem is what retransmission is for; a refusal is reported by
+    // receive().
+    if (error == asio::error::network_unreachable || error == asio::error::host_unreachable)
+      return socket_failure("cannot reach the broker over UDP", error);
     return std::nullopt;
   }
 
@@ -130,7 +141,10 @@ class RudpCarrier final : public Carrier {
 class TcpCarrier final : public Carrier {
  public:
   TcpCarrier(const asio::any_io_executor& executor, NegotiationTarget target)
-      : target_(std::move(target)), socket_(executor), timer_(executor), framer_(tsp::Framer::Side::kClient) {}
+      : target_(std::move(target)),
+        socket_(executor),
+        timer_(executor),
+        framer_(tsp::Framer::Side::kClient) {}
 
   asio::awaitable<std::optional<tsp::Failure>> connect() override {
     const asio::ip::tcp::endpoint peer(target_.address, target_.port);
@@ -141,7 +155,8 @@ class TcpCarrier final : public Carrier {
     timer_.expires_after(kConnectLimit);
     const auto outcome = co_await (socket_.async_connect(peer, kAwait) || timer_.async_wait(kAwait));
     if (outcome.index() == 1) co_return no_answer("TCP", false);
-    if (const auto& [failure] = std::get<0>(outcome); failure) co_return socket_failure("cannot connect over TCP", failure);
+    if (const auto& [failure] = std::get<0>(outcome); failure)
+      co_return socket_failure("cannot connect over TCP", failure);
     ++round_trips_;
     // The session is a series of short messages, each awaited.
     socket_.set_option(asio::ip::tcp::no_delay(true), error);
@@ -150,9 +165,11 @@ class TcpCarrier final : public Carrier {
 
   asio::awaitable<std::optional<tsp::Failure>> send(const std::string& text) override {
     timer_.expires_after(kReplyLimit);
-    const auto outcome = co_await (asio::async_write(socket_, asio::buffer(text), kAwait) || timer_.async_wait(kAwait));
+    const auto outcome =
+        co_await (asio::async_write(socket_, asio::buffer(text), kAwait) || timer_.async_wait(kAwait));
     if (outcome.index() == 1) co_return no_answer("TCP", true);
-    if (const auto& [error, size] = std::get<0>(outcome); error) co_return socket_failure("TCP failed", error);
+    if (const auto& [error, size] = std::get<0>(outcome); error)
+      co_return socket_failure("TCP failed", error);
     co_return std::nullopt;
   }
 
@@ -165,12 +182,20 @@ class TcpCarrier final : public Carrier {
         ++round_trips_;
         co_return std::nullopt;
       }
-      // next() found that nothing valid can come any more, or append() that a bound was exceeded: no need to wait for the time limit.
-      if (!framer_.append({})) co_return tsp::Failure{tsp::FailureKind::kBadReply, 0, "the broker's reply is malformed or too long", {}};
-      const auto outcome = co_await (socket_.async_read_some(asio::buffer(buffer), kAwait) || timer_.async_wait(kAwait));
+      // next() found that nothing valid can come any more, or append() that a bound was exceeded: no need to
+      // wait for the time limit.
+      if (!framer_.append({}))
+        co_return tsp::Failure{
+            tsp::FailureKind::kBadReply, 0, "the broker's reply is malformed or too long", {}};
+      const auto outcome =
+          co_await (socket_.async_read_some(asio::buffer(buffer), kAwait) || timer_.async_wait(kAwait));
       if (outcome.index() == 1) co_return no_answer("TCP", round_trips_ > 1);
       const auto& [error, size] = std::get<0>(outcome);
-      if (error == asio::error::eof) co_return tsp::Failure{tsp::FailureKind::kSocket, 0, "the broker closed the TCP connection in the middle of the negotiation", {}};
+      if (error == asio::error::eof)
+        co_return tsp::Failure{tsp::FailureKind::kSocket,
+                               0,
+                               "the broker closed the TCP connection in the middle of the negotiation",
+                               {}};
       if (error) co_return socket_failure("TCP failed", error);
       (void)framer_.append({buffer.data(), size});
     }
@@ -192,7 +217,8 @@ class TcpCarrier final : public Carrier {
 
 }  // namespace
 
-asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTarget target, NegotiationEvents events) {
+asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTarget target,
+                                       NegotiationEvents events) {
   const auto executor = co_await asio::this_coro::executor;
   Negotiation result;
   profile.transport = target.transport;
@@ -216,7 +242,8 @@ asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTa
   std::string reply;
   bool has_warned = false;
   for (;;) {
-    if (session.sent_plain_despite_stronger() && !std::exchange(has_warned, true)) events.on_plain_despite_stronger();
+    if (session.sent_plain_despite_stronger() && !std::exchange(has_warned, true))
+      events.on_plain_despite_stronger();
     for (auto& text : output.sends) {
       events.on_message('>', is_free_of_credentials(text) ? std::string_view(text) : "(credentials)");
       result.failure = co_await carrier->send(text);

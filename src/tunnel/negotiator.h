@@ -21,20 +21,25 @@ struct NegotiationTarget {
 
 struct Negotiation {
   std::optional<tsp::TunnelInfo> tunnel;
-  std::optional<tsp::Failure> failure;                   // one of the two
-  std::optional<boost::asio::ip::udp::socket> socket;    // RUDP and granted: connected; carries the tunnel's packets from now on
-  boost::asio::ip::address local_address;                // of the socket
-  std::string method;                                    // authentication, as chosen
+  std::optional<tsp::Failure> failure;  // one of the two
+  std::optional<boost::asio::ip::udp::socket>
+      socket;  // RUDP and granted: connected; carries the tunnel's packets from now on
+  boost::asio::ip::address local_address;  // of the socket
+  std::string method;                      // authentication, as chosen
   unsigned round_trips = 0;
 };
 
-// Called while a negotiation runs. Messages that carry credentials or could serve to guess them are left out of `text`.
+// Called while a negotiation runs. Messages that carry credentials or could serve to guess them are left out
+// of `text`.
 struct NegotiationEvents {
-  std::function<void(char direction, std::string_view text)> on_message = [](char, std::string_view) {};  // '>' sent, '<' received
+  std::function<void(char direction, std::string_view text)> on_message = [](char, std::string_view) {
+  };                                                        // '>' sent, '<' received
   std::function<void()> on_plain_despite_stronger = [] {};  // before the password is sent
 };
 
-// `profile.transport` and, unless proxy, `profile.request.client_address` are filled in here. Ends early with kSocket when the caller's coroutine is cancelled.
-boost::asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTarget target, NegotiationEvents events);
+// `profile.transport` and, unless proxy, `profile.request.client_address` are filled in here. Ends early with
+// kSocket when the caller's coroutine is cancelled.
+boost::asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTarget target,
+                                              NegotiationEvents events);
 
 }  // namespace sixlink::tunnel

@@ -7,23 +7,30 @@
 namespace sixlink::tunnel {
 namespace {
 
-// What fits a 1,500-byte outer packet behind IPv4 and UDP headers; a broker that offers more would only cause outer fragments.
+// What fits a 1,500-byte outer packet behind IPv4 and UDP headers; a broker that offers more would only cause
+// outer fragments.
 constexpr int kLargestMtu = 1500 - 20 - 8;
 
 std::string_view to_string(HostType type) {
   switch (type) {
-    case HostType::kHost: return "host";
-    case HostType::kRouter: return "router";
-    case HostType::kBroker: return "broker";
+    case HostType::kHost:
+      return "host";
+    case HostType::kRouter:
+      return "router";
+    case HostType::kBroker:
+      return "broker";
   }
   return "";
 }
 
 std::string_view to_string(DefaultRoute route) {
   switch (route) {
-    case DefaultRoute::kBackup: return "backup";
-    case DefaultRoute::kYes: return "yes";
-    case DefaultRoute::kNo: return "no";
+    case DefaultRoute::kBackup:
+      return "backup";
+    case DefaultRoute::kYes:
+      return "yes";
+    case DefaultRoute::kNo:
+      return "no";
   }
   return "";
 }
@@ -51,7 +58,8 @@ TunnelParameters from_info(const tsp::TunnelInfo& info) {
   return parameters;
 }
 
-Environment template_environment(const TunnelParameters& p, const TemplateContext& context, Operation operation) {
+Environment template_environment(const TunnelParameters& p, const TemplateContext& context,
+                                 Operation operation) {
   Environment environment;
   const auto set = [&environment](std::string_view name, std::string_view value) {
     environment.push_back(std::string(name) + "=" + std::string(value));
@@ -63,12 +71,15 @@ Environment template_environment(const TunnelParameters& p, const TemplateContex
   set("TSP_HOST_TYPE", to_string(p.host_type));
   set("TSP_TUNNEL_INTERFACE", p.interface);
   set("TSP_HOME_INTERFACE", p.home_interface);
-  const auto v4_text = [](const boost::asio::ip::address& a) { return a.is_v4() ? text_unless_unspecified(a) : std::string(); };
+  const auto v4_text = [](const boost::asio::ip::address& a) {
+    return a.is_v4() ? text_unless_unspecified(a) : std::string();
+  };
   set("TSP_CLIENT_ADDRESS_IPV4", v4_text(p.client_outer));
   set("TSP_SERVER_ADDRESS_IPV4", v4_text(p.server_outer));
   set("TSP_CLIENT_ADDRESS_IPV6", text_unless_unspecified(p.client_inner));
   set("TSP_SERVER_ADDRESS_IPV6", text_unless_unspecified(p.server_inner));
-  set("TSP_CLIENT_DNS_ADDRESS_IPV6", p.dns_servers.empty() ? std::string() : p.dns_servers.front().to_string());
+  set("TSP_CLIENT_DNS_ADDRESS_IPV6",
+      p.dns_servers.empty() ? std::string() : p.dns_servers.front().to_string());
   set("TSP_CLIENT_DNS_NAME", p.client_name);
   set("TSP_TUNNEL_PREFIXLEN", "128");
   set("TSP_PREFIX", p.prefix ? net::covered_groups(*p.prefix) : std::string());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How long to wait between attempts: retry_delay, doubled up to retry_delay_max, with jitter. A machine without I/O.
+// How long to wait between attempts: retry_delay, doubled up to retry_delay_max, with jitter. A machine
+// without I/O.
 #pragma once
 
 #include <chrono>
@@ -14,7 +15,8 @@ class RetrySchedule {
   RetrySchedule(std::chrono::seconds delay, std::chrono::seconds longest, std::uint64_t seed)
       : delay_(delay), longest_(longest), current_(delay), random_(seed) {}
 
-  // The wait before the next attempt, and doubles the one after. Between 75 and 125 % of the nominal delay, never above the longest.
+  // The wait before the next attempt, and doubles the one after. Between 75 and 125 % of the nominal delay,
+  // never above the longest.
   std::chrono::milliseconds next();
   // The tunnel worked: start over with the short delay.
   void reset() { current_ = delay_; }

@@ -33,7 +33,9 @@ constexpr std::size_t kKeptOutput = 8192;
 // Who ends the program waits for this at most.
 constexpr std::chrono::seconds kHurriedLimit{2};
 
-std::string error_text(int number) { return std::strerror(number); }
+std::string error_text(int number) {
+  return std::strerror(number);
+}
 
 // What a script's last words were: the line that names a failed command, else the last line.
 std::string last_words(const std::string& output) {
@@ -82,7 +84,8 @@ boost::system::result<Child> spawn(const std::string& path, const Environment& e
   char* arguments[] = {shell.data(), script.data(), nullptr};
   const char* path_variable = std::getenv("PATH");
   Environment all = environment;
-  all.push_back("PATH=" + std::string(path_variable ? path_variable : "/usr/bin:/bin") + ":/usr/local/sbin:/usr/sbin:/sbin");
+  all.push_back("PATH=" + std::string(path_variable ? path_variable : "/usr/bin:/bin") +
+                ":/usr/local/sbin:/usr/sbin:/sbin");
   all.emplace_back("LC_ALL=C");
   std::vector<char*> pointers;
   for (auto& variable : all) pointers.push_back(variable.data());
@@ -102,7 +105,8 @@ boost::system::result<Child> spawn(const std::string& path, const Environment& e
   return Child{pid, ends[0]};
 }
 
-// Appends what is there; false at the end of the output. A script that never stops writing must not hold the event loop.
+// Appends what is there; false at the end of the output. A script that never stops writing must not hold the
+// event loop.
 bool drain(int fd, std::string& output) {
   char buffer[4096];
   for (int reads = 0; reads < 64; ++reads) {
@@ -117,9 +121,12 @@ bool drain(int fd, std::string& output) {
   return true;
 }
 
-bool is_readable_file(const std::string& path) { return ::access(path.c_str(), R_OK) == 0; }
+bool is_readable_file(const std::string& path) {
+  return ::access(path.c_str(), R_OK) == 0;
+}
 
-asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment environment, std::chrono::seconds limit, std::function<bool()> is_hurried) {
+asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment environment,
+                                             std::chrono::seconds limit, std::function<bool()> is_hurried) {
   const auto executor = co_await asio::this_coro::executor;
   const auto started = std::chrono::steady_clock::now();
   ScriptResult result;
@@ -161,18 +168,23 @@ asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment envir
     // SIGCHLD of another child, or one coalesced away, is caught by looking again after a while.
     timer.expires_at(std::min(deadline, now + std::chrono::milliseconds(250)));
     if (has_output) {
-      co_await (output.async_wait(asio::posix::stream_descriptor::wait_read, kAwait) || child_ended.async_wait(kAwait) || timer.async_wait(kAwait));
+      co_await (output.async_wait(asio::posix::stream_descriptor::wait_read, kAwait) ||
+                child_ended.async_wait(kAwait) || timer.async_wait(kAwait));
     } else {
       co_await (child_ended.async_wait(kAwait) || timer.async_wait(kAwait));
     }
   }
   if (has_output) drain(child->output, result.output);
   if (result.output.size() > kKeptOutput) result.output.erase(0, result.output.size() - kKeptOutput);
-  result.duration = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
+  result.duration =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
   result.has_succeeded = !has_timed_out && WIFEXITED(status) && WEXITSTATUS(status) == 0;
   if (!result.has_succeeded) {
     if (has_timed_out) {
-      result.problem = "the template " + path + " did not end in time (" + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(deadline - started).count()) + " s) and was killed";
+      result.problem =
+          "the template " + path + " did not end in time (" +
+          std::to_string(std::chrono::duration_cast<std::chrono::seconds>(deadline - started).count()) +
+          " s) and was killed";
     } else if (WIFSIGNALED(status)) {
       result.problem = "the template " + path + " was ended by signal " + std::to_string(WTERMSIG(status));
     } else {
@@ -186,14 +198,17 @@ asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment envir
 
 }  // namespace
 
-asio::awaitable<ScriptResult> run_script(std::string path, Environment environment, std::chrono::seconds limit, std::function<bool()> is_hurried) {
+asio::awaitable<ScriptResult> run_script(std::string path, Environment environment,
+                                         std::chrono::seconds limit, std::function<bool()> is_hurried) {
   const auto executor = co_await asio::this_coro::executor;
   // A coroutine of its own, cut off from the caller's cancellation.
-  co_return co_await asio::co_spawn(executor, run_to_its_end(std::move(path), std::move(environment), limit, std::move(is_hurried)),
-                                    asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable));
+  co_return co_await asio::co_spawn(
+      executor, run_to_its_end(std::move(path), std::move(environment), limit, std::move(is_hurried)),
+      asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable));
 }
 
-std::string find_template(const std::string& name, const std::string& home_dir, const std::string& data_dir, std::string& searched) {
+std::string find_template(const std::string& name, const std::string& home_dir, const std::string& data_dir,
+                          std::string& searched) {
   std::vector<std::string> places;
   if (!home_dir.empty()) places.push_back(home_dir + "/template/");
   places.push_back(data_dir + "/template/");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Runs a template: a child process with an environment, a time limit, and its output captured for the error message.
+// Runs a template: a child process with an environment, a time limit, and its output captured for the error
+// message.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -18,14 +19,17 @@ struct ScriptResult {
   std::chrono::milliseconds duration{0};
 };
 
-// `/bin/sh path` with `environment` and PATH only. The child leads a process group of its own; when the time is over the group is killed.
-// Completes always, also while the caller's operations are being cancelled: half a template must not be left behind. Once
-// `is_hurried` says so (asked every quarter of a second), the limit shrinks to two seconds from then.
-boost::asio::awaitable<ScriptResult> run_script(std::string path, Environment environment, std::chrono::seconds limit,
+// `/bin/sh path` with `environment` and PATH only. The child leads a process group of its own; when the time
+// is over the group is killed. Completes always, also while the caller's operations are being cancelled: half
+// a template must not be left behind. Once `is_hurried` says so (asked every quarter of a second), the limit
+// shrinks to two seconds from then.
+boost::asio::awaitable<ScriptResult> run_script(std::string path, Environment environment,
+                                                std::chrono::seconds limit,
                                                 std::function<bool()> is_hurried = nullptr);
 
-// Where template `name` is: <home_dir>/template/<name>.sh when there, else <data_dir>/template, else beside a program that runs from
-// its build directory. Empty: nowhere; `searched` lists the places.
-std::string find_template(const std::string& name, const std::string& home_dir, const std::string& data_dir, std::string& searched);
+// Where template `name` is: <home_dir>/template/<name>.sh when there, else <data_dir>/template, else beside a
+// program that runs from its build directory. Empty: nowhere; `searched` lists the places.
+std::string find_template(const std::string& name, const std::string& home_dir, const std::string& data_dir,
+                          std::string& searched);
 
 }  // namespace sixlink::tunnel

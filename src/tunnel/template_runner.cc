@@ -23,32 +23,38 @@ boost::asio::awaitable<void> TemplateRunner::remove_leftovers() {
   const auto leftover = load_leftover(leftover_path());
   if (!leftover) {
     log_.warn(
-        "cannot read {}, which an earlier run left: {}; check by hand for routes and addresses that it created, then remove it",
+        "cannot read {}, which an earlier run left: {}; check by hand for routes and addresses that it "
+        "created, then remove it",
         leftover_path(), leftover.error().message());
     co_return;
   }
   if (!*leftover) co_return;
   log_.info("an earlier run ended without cleaning up; removing what it left first");
-  const auto result = co_await run_script((*leftover)->template_path, (*leftover)->environment, kTeardownLimit);
+  const auto result =
+      co_await run_script((*leftover)->template_path, (*leftover)->environment, kTeardownLimit);
   if (!result.has_succeeded) {
-    log_.error("cannot remove what an earlier run left: {}; it is tried again at the next start", result.problem);
+    log_.error("cannot remove what an earlier run left: {}; it is tried again at the next start",
+               result.problem);
     co_return;
   }
   ::unlink(leftover_path().c_str());
 }
 
-boost::asio::awaitable<std::string> TemplateRunner::create(TunnelParameters parameters, std::function<bool()> is_hurried) {
+boost::asio::awaitable<std::string> TemplateRunner::create(TunnelParameters parameters,
+                                                           std::function<bool()> is_hurried) {
   parameters_ = std::move(parameters);
   std::string searched;
   path_ = find_template(settings_.template_name, settings_.home_dir, settings_.data_dir, searched);
   if (path_.empty()) co_return "no template \"" + settings_.template_name + "\": looked for " + searched;
   const Leftover leftover{path_, template_environment(parameters_, context(), Operation::kTeardown)};
   if (const auto error = save_leftover(leftover_path(), leftover)) {
-    co_return "cannot write " + leftover_path() + ", which is needed to clean up after a crash: " + error.message();
+    co_return "cannot write " + leftover_path() +
+        ", which is needed to clean up after a crash: " + error.message();
   }
   needs_teardown_ = true;
-  const auto result = co_await run_script(path_, template_environment(parameters_, context(), Operation::kCreate), kCreateLimit,
-                                          std::move(is_hurried));
+  const auto result =
+      co_await run_script(path_, template_environment(parameters_, context(), Operation::kCreate),
+                          kCreateLimit, std::move(is_hurried));
   create_duration_ = result.duration;
   log_.debug("template: {}", tsp::printable(result.output, 4000));
   co_return result.problem;
@@ -56,7 +62,8 @@ boost::asio::awaitable<std::string> TemplateRunner::create(TunnelParameters para
 
 boost::asio::awaitable<bool> TemplateRunner::tear_down() {
   if (!needs_teardown_) co_return true;
-  const auto result = co_await run_script(path_, template_environment(parameters_, context(), Operation::kTeardown), kTeardownLimit);
+  const auto result = co_await run_script(
+      path_, template_environment(parameters_, context(), Operation::kTeardown), kTeardownLimit);
   if (!result.has_succeeded) {
     log_.error("taking the tunnel down failed: {}", result.problem);
     co_return false;

@@ -19,21 +19,25 @@ class TemplateRunner {
     std::string template_name;
     std::string home_dir;  // TSP_HOME_DIR and the first place to look; may be empty
     std::string data_dir;  // the installation's
-    std::string run_path;  // run_dir and the instance's name, without a suffix: ".record" and ".tunnel" are below it
+    std::string
+        run_path;  // run_dir and the instance's name, without a suffix: ".record" and ".tunnel" are below it
     int verbosity = 0;
   };
 
   // `log` outlives the runner.
   TemplateRunner(Settings settings, spdlog::logger& log) : settings_(std::move(settings)), log_(log) {}
 
-  // At start: undoes what a run left that ended without a goodbye. A failure is logged; the next start tries again.
+  // At start: undoes what a run left that ended without a goodbye. A failure is logged; the next start tries
+  // again.
   boost::asio::awaitable<void> remove_leftovers();
 
-  // Creates the tunnel's addresses and routes on its interface, which exists already. Empty: done. Otherwise what failed, for the user;
-  // tear_down() is to be called in either case, while the interface is still there.
+  // Creates the tunnel's addresses and routes on its interface, which exists already. Empty: done. Otherwise
+  // what failed, for the user; tear_down() is to be called in either case, while the interface is still
+  // there.
   boost::asio::awaitable<std::string> create(TunnelParameters parameters, std::function<bool()> is_hurried);
 
-  // Undoes create(); nothing when there was none. False: something is left (logged), and the next teardown or start undoes it.
+  // Undoes create(); nothing when there was none. False: something is left (logged), and the next teardown or
+  // start undoes it.
   boost::asio::awaitable<bool> tear_down();
 
   std::chrono::milliseconds create_duration() const { return create_duration_; }

@@ -9,8 +9,8 @@
 #include <fstream>
 #include <random>
 
-#include "src/config/build_info.h"
 #include "src/client/config_legacy.h"
+#include "src/config/build_info.h"
 #include "tests/unit/temporary_directory.h"
 
 using namespace sixlink;

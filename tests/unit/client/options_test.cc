@@ -3,8 +3,8 @@
 
 #include <doctest/doctest.h>
 
-#include "src/config/build_info.h"
 #include "src/client/config.h"
+#include "src/config/build_info.h"
 
 using namespace sixlink::client;
 
