@@ -10,7 +10,6 @@ DATADIR  ?= $(PREFIX)/share/sixlink
 MANDIR   ?= $(PREFIX)/share/man
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 CONFDIR  ?= $(SYSCONFDIR)/sixlink
-UNITDIR  ?= $(PREFIX)/lib/systemd/system
 
 VERSION  := 0.1.0
 PLATFORM ?= $(shell uname -s | tr 'A-Z' 'a-z')
@@ -58,7 +57,7 @@ all: $(BUILD)/sixlink $(BUILD)/sixlink-registry ## Build build/sixlink and build
 
 help: ## List the targets
 	@echo "sixlink $(VERSION). Targets:"
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
 	@echo "Variables: BUILD PREFIX DESTDIR CONFDIR CXX CXXFLAGS LDFLAGS V=1 (show commands) KEEP=1 (demo) ONLY=name (check-net)"
 
 deps: ## Install what is missing to build and test, with the system's package manager
@@ -132,12 +131,13 @@ install: all ## Install to DESTDIR/PREFIX; an existing configuration is kept
 	install -m 755 $(BUILD)/sixlink $(BUILD)/sixlink-registry $(DESTDIR)$(SBINDIR)
 	install -m 755 template/*.sh $(DESTDIR)$(DATADIR)/template
 	install -m 644 conf/sixlink.conf conf/sixlink-registry.conf $(DESTDIR)$(DATADIR)/conf
+	install -m 644 CLIENT-LICENSE.txt $(DESTDIR)$(DATADIR)
 	test -e $(DESTDIR)$(CONFDIR)/sixlink.conf || install -m 600 conf/sixlink.conf $(DESTDIR)$(CONFDIR)/sixlink.conf
 	for page in man/*.[578]; do install -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/; done
 
 uninstall: ## Remove what install put there; a configuration that was edited is kept
 	rm -f $(DESTDIR)$(SBINDIR)/sixlink $(DESTDIR)$(SBINDIR)/sixlink-registry
-	for file in template/*.sh conf/*.conf; do rm -f $(DESTDIR)$(DATADIR)/$$file; done
+	for file in template/*.sh conf/*.conf CLIENT-LICENSE.txt; do rm -f $(DESTDIR)$(DATADIR)/$$file; done
 	for page in man/*.[578]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	if cmp -s conf/sixlink.conf $(DESTDIR)$(CONFDIR)/sixlink.conf; then rm -f $(DESTDIR)$(CONFDIR)/sixlink.conf; fi
 	for dir in $(DATADIR)/template $(DATADIR)/conf $(DATADIR) $(CONFDIR); do \
