@@ -33,6 +33,13 @@ make_network() {
   ip route add default via 192.0.2.1
   ip -6 route add default via fe80::1 dev up0 metric 1024
   ip tuntap add mode tun dev tun0
+  # The kernel makes an address's own route later, in a work queue of its own: a snapshot in between is none of a quiet network.
+  for address in "fe80::10 dev up0" "fe80::1 dev up1" "2001:db8:1::10 dev up0"; do
+    for ((tries = 0; tries < 200; ++tries)); do
+      ip -6 route show table local | grep -q "^local $address " && break
+      sleep 0.01
+    done
+  done
 }
 
 # All that a template may touch, as text.
