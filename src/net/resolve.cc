@@ -18,6 +18,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <system_error>
 #include <thread>
 
@@ -29,13 +30,29 @@ namespace asio = boost::asio;
 constexpr int kMostLookUps = 8;
 std::atomic<int> running_look_ups{0};
 
-// Shared by the waiting coroutine and the thread; whichever ends last frees it.
+using Addresses = boost::system::result<std::vector<asio::ip::address>>;
+
+// Shared by the waiting coroutine and the thread; whichever ends last frees it. It owns nothing of the loop,
+// which may end while the thread still looks up.
 struct LookUp {
-  explicit LookUp(const asio::any_io_executor& executor) : answered(executor) {}
-  asio::steady_timer answered;  // only the loop's thread touches these three
-  bool is_done = false;
-  boost::system::result<std::vector<asio::ip::address>> result =
-      boost::system::error_code(asio::error::timed_out);
+  std::mutex mutex;
+  bool is_wanted = true;  // the coroutine waits: only then are the loop and its timer touched
+  Addresses result = boost::system::error_code(asio::error::timed_out);
+};
+
+// The coroutine waits no more, however it ends: answered, too late, cancelled, or destroyed with its loop.
+class Wanted {
+ public:
+  explicit Wanted(LookUp& shared) : shared_(shared) {}
+  Wanted(const Wanted&) = delete;
+  Wanted& operator=(const Wanted&) = delete;
+  ~Wanted() {
+    const std::lock_guard lock(shared_.mutex);
+    shared_.is_wanted = false;
+  }
+
+ private:
+  LookUp& shared_;
 };
 
 // Asio's category for these codes has no texts.
@@ -87,25 +104,29 @@ asio::awaitable<boost::system::result<std::vector<asio::ip::address>>> resolve(s
     running_look_ups.fetch_sub(1);
     co_return boost::system::errc::make_error_code(boost::system::errc::resource_unavailable_try_again);
   }
-  const auto shared = std::make_shared<LookUp>(executor);
-  shared->answered.expires_after(limit);
+  const auto shared = std::make_shared<LookUp>();
+  asio::steady_timer answered(executor, limit);
+  const Wanted wanted(*shared);
   try {
     // getaddrinfo cannot be interrupted, so the thread is
     // let go; the counter above bounds how many there are.
-    std::thread([shared, executor, host] {
+    std::thread([shared, executor, &answered, host] {
       auto result = look_up(host);
       running_look_ups.fetch_sub(1);
-      asio::post(executor, [shared, result = std::move(result)]() mutable {
-        shared->result = std::move(result);
-        shared->is_done = true;
-        shared->answered.cancel();
+      const std::lock_guard lock(shared->mutex);
+      if (!shared->is_wanted) return;
+      shared->result = std::move(result);
+      asio::post(executor, [shared, &answered] {
+        // Only the loop's thread, which this is, ends the coroutine.
+        if (shared->is_wanted) answered.cancel();
       });
     }).detach();
   } catch (const std::system_error&) {
     running_look_ups.fetch_sub(1);
     co_return boost::system::errc::make_error_code(boost::system::errc::resource_unavailable_try_again);
   }
-  co_await shared->answered.async_wait(asio::as_tuple(asio::use_awaitable));
+  co_await answered.async_wait(asio::as_tuple(asio::use_awaitable));
+  const std::lock_guard lock(shared->mutex);
   co_return shared->result;
 }
 

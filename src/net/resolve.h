@@ -14,8 +14,8 @@ namespace sixlink::net {
 
 // Every address of both families in the resolver's order, each once. Asks anew at each call. timed_out when
 // `limit` passed: the abandoned look-up ends by itself in its thread; while eight of them hang, further calls
-// fail at once with resource_unavailable_try_again. The io_context must outlive the process's last look-up or
-// the process end by _Exit.
+// fail at once with resource_unavailable_try_again. The io_context may end while a look-up runs; a process
+// that ends meanwhile does so by _Exit.
 boost::asio::awaitable<boost::system::result<std::vector<boost::asio::ip::address>>> resolve(
     std::string host, std::chrono::seconds limit);
 

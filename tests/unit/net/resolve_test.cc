@@ -5,6 +5,7 @@
 
 #include <boost/asio/error.hpp>
 #include <set>
+#include <thread>
 
 #include "tests/unit/net/run_coroutine.h"
 
@@ -41,4 +42,28 @@ TEST_CASE("resolve: names that cannot be are an error at once") {
 TEST_CASE("resolve: look-ups one after the other do not use up the bound of running ones") {
   boost::asio::io_context io;
   for (int i = 0; i < 50; ++i) CHECK(run(io, resolve("localhost", 10s)).has_value());
+}
+
+TEST_CASE("resolve: the loop may end while a look-up is under way") {
+  for (int i = 0; i < 100; ++i) {
+    boost::asio::io_context io;
+    boost::asio::co_spawn(io, resolve("localhost", 10s), [](const std::exception_ptr&, const auto&) {});
+    io.poll_one();  // started; the answer may come now, later or never
+    std::this_thread::sleep_for(std::chrono::microseconds(i % 10 * 50));
+  }
+  // They end by themselves, and leave room for others.
+  boost::asio::io_context io;
+  bool has_answer = false;
+  for (int i = 0; i < 100 && !has_answer; ++i) {
+    has_answer = run(io, resolve("localhost", 10s)).has_value();
+    if (!has_answer) std::this_thread::sleep_for(10ms);
+  }
+  CHECK(has_answer);
+}
+
+TEST_CASE("resolve: a time limit that is over gives timed_out, whatever the thread does later") {
+  boost::asio::io_context io;
+  const auto result = run(io, resolve("localhost", 0s));
+  // The thread may be as fast.
+  if (!result) CHECK(result.error() == boost::asio::error::timed_out);
 }
