@@ -9,8 +9,9 @@
 begin "$@"
 topology
 SERVER_PID=
+# fake_server RECORDING [REFUSED-VERSION...]
 fake_server() {
-  spawn_in registry "$TEMP/server.out" "$PYTHON" "$TOOLS/fake_server.py" "$ROOT/tests/recordings/$1.txt" $REGISTRY_V4
+  spawn_in registry "$TEMP/server.out" "$PYTHON" "$TOOLS/fake_server.py" "$ROOT/tests/recordings/$1.txt" $REGISTRY_V4 "${@:2}"
   SERVER_PID=$SPAWNED
   wait_for 5 grep -q '^serving' "$TEMP/server.out" || die "the fake server does not start: $(cat "$TEMP/server.out")"
 }
@@ -60,6 +61,22 @@ fake_server wrong-password-rudp
 write_client_config home client auth_method=plain userid=alice passwd=wrong
 run_client home -n -b
 check_equal "recorded server: a refused password ends with 16" 16 $?
+stop_pid "$SERVER_PID"
+
+# An old server: the client goes back through the versions, a session each.
+fake_server anonymous-rudp 2.0.2 2.0.1
+start_client home
+check_equal "old server: refused versions were offered in order" "refused b'VERSION=2.0.2\\r\\n' refused b'VERSION=2.0.1\\r\\n'" \
+  "$(grep '^refused' "$TEMP/server.out" | tr '\n' ' ' | sed 's/ $//')"
+check_match "old server: 2.0.0 was taken" 'VERSION=2\.0\.0' "$(cat "$TEMP/server.out")"
+check "old server: ping through the tunnel" can_ping client 2001:db8:f:f::1
+stop_client home
+stop_pid "$SERVER_PID"
+fake_server anonymous-rudp 2.0.2 2.0.1 2.0.0 1.0.1
+write_client_config home client
+run_client home -n -b
+check_equal "old server: no version in common ends with 11" 11 $?
+check_match "old server: 1.0.1 was the last offer" "1\.0\.1" "$(tail -n 1 "$TEMP/server.out")"
 stop_pid "$SERVER_PID"
 
 # A tunnel of a kind that was not asked for.

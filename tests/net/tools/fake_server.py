@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""A server that answers exactly as a recorded one: fake_server.py RECORDING ADDRESS (RUDP recordings).
+"""A server that answers exactly as a recorded one: fake_server.py RECORDING ADDRESS [REFUSED-VERSION...] (RUDP recordings).
 
 The answer to the n-th message is the n-th recorded one, byte for byte behind the repeated header. Echo requests that come through
-the tunnel are answered. Each client message is reported: "same ..." when it is the recorded client's, else "differs ...".
+the tunnel are answered, refused versions with 302. Each client message is reported: "same ..." when it is the recorded client's, else "differs ...".
 """
 
 import socket
@@ -13,7 +13,8 @@ import tsp
 
 
 class FakeServer:
-    def __init__(self, entries):
+    def __init__(self, entries, refused):
+        self.refused = [b"VERSION=%s\r\n" % version.encode() for version in refused]
         control = [entry for entry in entries if entry.kind == "RUDP"]
         self.questions = [entry.data[8:] for entry in control if entry.from_client]
         self.answers = [entry.data[8:] for entry in control if not entry.from_client]
@@ -25,6 +26,9 @@ class FakeServer:
         return tsp.echo_answer(datagram)
 
     def control_answer(self, datagram, source):
+        if datagram[8:] in self.refused:
+            print("refused", repr(datagram[8:]), flush=True)
+            return datagram[:8] + b"302 Unsupported TSP version\r\n"
         sequence = datagram[:4]
         seen = self.sessions.setdefault(source, [])
         if sequence not in seen:
@@ -38,8 +42,8 @@ class FakeServer:
 
 
 def main():
-    recording, address = sys.argv[1:]
-    server = FakeServer(tsp.read_recording(recording))
+    recording, address, *refused = sys.argv[1:]
+    server = FakeServer(tsp.read_recording(recording), refused)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((address, tsp.TSP_PORT))
         print("serving", flush=True)
