@@ -7,7 +7,6 @@ namespace sixlink::client {
 ExitCode exit_code(tsp::FailureKind kind) {
   switch (kind) {
     case tsp::FailureKind::kNoAnswer:
-      return kExitCannotConnect;
     case tsp::FailureKind::kSocket:
       return kExitCannotConnect;
     case tsp::FailureKind::kVersion:
