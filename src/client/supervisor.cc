@@ -2,9 +2,6 @@
 // Holds one tunnel up.
 #include "src/client/supervisor.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/use_awaitable.hpp>

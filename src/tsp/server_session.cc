@@ -62,7 +62,7 @@ ServerSession::Output ServerSession::input(std::string_view message) {
   if (const auto mechanism = parse_authenticate(message)) return on_authenticate(*mechanism);
   if (state_ == State::kDigestResponse) return on_digest_response(message);
   const Content content = parse_content(message);
-  if (content.state == Content::State::kComplete) return on_xml(message, content);
+  if (content.state == Content::State::kComplete) return on_xml(content);
   if (content.state != Content::State::kNone) return invalid("Content-length does not fit the message");
   // An empty message asks for a part of a reply that is not there.
   if (message.empty()) return {};
@@ -148,7 +148,7 @@ ServerSession::Output ServerSession::on_digest_response(std::string_view message
   return output;
 }
 
-ServerSession::Output ServerSession::on_xml(std::string_view, const Content& content) {
+ServerSession::Output ServerSession::on_xml(const Content& content) {
   // Not refused(): a request that is being granted stays so, whatever comes meanwhile.
   const auto refuse = [](int status, std::string_view why) {
     Output output;

@@ -85,7 +85,7 @@ class ServerSession {
   Output on_authenticate(const std::string& mechanism);
   Output on_plain(std::string_view message);
   Output on_digest_response(std::string_view message);
-  Output on_xml(std::string_view message, const Content& content);
+  Output on_xml(const Content& content);
   Output invalid(std::string_view why);
   Output login_failed(std::string_view why);
 
