@@ -139,6 +139,7 @@ void LeaseBook::remove_from_indexes(const Lease& lease) {
 }
 
 void LeaseBook::replace(std::int64_t id, std::optional<Lease> after) {
+  ++revision_;
   if (const auto before = leases_.find(id); before != leases_.end()) {
     remove_from_indexes(before->second);
     if (!after) leases_.erase(before);
@@ -192,6 +193,7 @@ boost::system::result<Lease> LeaseBook::draft(const LeaseRequest& request, WallS
     if (!prefix) return LeaseError::kNoPrefixLeft;
     lease.prefix = prefix;
   }
+  if (request.name_servers) lease.name_servers = *request.name_servers;
   lease.mode = request.mode;
   lease.outer_address = request.outer_address;
   lease.outer_port = request.outer_port;

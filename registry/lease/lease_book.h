@@ -48,6 +48,8 @@ struct LeaseRequest {
   boost::asio::ip::address outer_address;
   std::uint16_t outer_port = 0;
   int prefix_length = 0;  // 0: none asked
+  // For the prefix's reverse zone; absent: what the lease has stays.
+  std::optional<std::vector<std::string>> name_servers;
 };
 
 class LeaseBook {
@@ -98,6 +100,9 @@ class LeaseBook {
   const Lease* find(std::int64_t id) const;
   const Lease* find_user(const std::string& user) const;
   std::vector<Lease> all() const;
+  const std::map<std::int64_t, Lease>& leases() const { return leases_; }
+  // Grows with every change of a lease, except of when it was last seen.
+  std::uint64_t revision() const { return revision_; }
   std::size_t size() const;
   std::size_t skipped() const;
 
@@ -139,6 +144,7 @@ class LeaseBook {
   std::uint32_t cursor_;      // where the search for a free identifier starts
   std::int64_t next_id_ = 1;  // never goes back, so that an id always means one lease
   std::size_t skipped_ = 0;
+  std::uint64_t revision_ = 0;
 
   bool in_batch_ = false;
   std::vector<Change> changes_;  // of the batch, in order

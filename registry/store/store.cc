@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <sstream>
 #include <string_view>
 
 namespace sixlink::registry {
@@ -37,6 +38,20 @@ constexpr const char* kUpgrades[] = {
     "  created INTEGER NOT NULL,"
     "  last_seen INTEGER NOT NULL);"
     "CREATE INDEX leases_user ON leases(user);",
+    "ALTER TABLE leases ADD COLUMN name_servers TEXT;"  // separated by blanks; NULL: none
+    "CREATE TABLE dns_records ("
+    "  zone TEXT NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  type TEXT NOT NULL,"
+    "  data TEXT NOT NULL,"
+    "  ttl INTEGER NOT NULL,"
+    "  is_confirmed INTEGER NOT NULL,"
+    "  PRIMARY KEY (zone, name, type, data)) WITHOUT ROWID;"
+    "CREATE TABLE dns_zones ("
+    "  zone TEXT PRIMARY KEY NOT NULL,"
+    "  last_success INTEGER NOT NULL,"
+    "  last_failure INTEGER NOT NULL,"
+    "  problem TEXT NOT NULL) WITHOUT ROWID;",
 };
 constexpr std::int64_t kVersion = std::size(kUpgrades);
 
@@ -129,6 +144,19 @@ User read_user(sqlite3_stmt* statement) {
           sqlite3_column_int64(statement, 3)};
 }
 
+std::vector<std::string> split_words(const std::string& text) {
+  std::vector<std::string> words;
+  std::istringstream stream(text);
+  for (std::string word; stream >> word;) words.push_back(std::move(word));
+  return words;
+}
+
+std::string join_words(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
 const char* mode_text(LeaseMode mode) {
   return mode == LeaseMode::kV6V4 ? "v6v4" : "v6udpv4";
 }
@@ -166,6 +194,7 @@ std::optional<Lease> read_lease(sqlite3_stmt* statement) {
   lease.outer_port = static_cast<std::uint16_t>(port);
   if (!read_number(statement, 7, kLatest, lease.created)) return std::nullopt;
   if (!read_number(statement, 8, kLatest, lease.last_seen)) return std::nullopt;
+  lease.name_servers = split_words(column_bytes(statement, 9));
   return lease;
 }
 
@@ -346,8 +375,8 @@ boost::system::result<bool> Store::delete_user(const std::string& name) {
 
 boost::system::result<LoadedLeases> Store::load_leases() {
   const auto use = statement(
-      "SELECT id, user, address, prefix, mode, outer_address, outer_port, created, last_seen FROM leases "
-      "ORDER BY id");
+      "SELECT id, user, address, prefix, mode, outer_address, outer_port, created, last_seen, name_servers "
+      "FROM leases ORDER BY id");
   if (!use) return use.error();
   LoadedLeases loaded;
   int code = 0;
@@ -367,16 +396,18 @@ boost::system::result<LoadedLeases> Store::load_leases() {
 error_code Store::put_lease(const Lease& lease) {
   // An upsert, not INSERT OR REPLACE: that would hide a broken foreign key behind a delete.
   const auto use = statement(
-      "INSERT INTO leases (id, user, address, prefix, mode, outer_address, outer_port, created, last_seen)"
-      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO UPDATE SET user = excluded.user,"
+      "INSERT INTO leases (id, user, address, prefix, mode, outer_address, outer_port, created, last_seen,"
+      " name_servers) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+      " ON CONFLICT (id) DO UPDATE SET user = excluded.user,"
       " address = excluded.address, prefix = excluded.prefix, mode = excluded.mode,"
       " outer_address = excluded.outer_address, outer_port = excluded.outer_port, created = excluded.created,"
-      " last_seen = excluded.last_seen");
+      " last_seen = excluded.last_seen, name_servers = excluded.name_servers");
   if (!use) return use.error();
   sqlite3_stmt* const row = use->get();
   const std::string address = lease.address.to_string();
   const std::string prefix = lease.prefix ? lease.prefix->to_string() : std::string();
   const std::string mode = mode_text(lease.mode);
+  const std::string name_servers = join_words(lease.name_servers);
   const std::string outer =
       lease.outer_address.is_unspecified() ? std::string() : lease.outer_address.to_string();
   bind(row, 1, lease.id);
@@ -388,6 +419,7 @@ error_code Store::put_lease(const Lease& lease) {
   bind(row, 7, std::int64_t{lease.outer_port});
   bind(row, 8, lease.created);
   bind(row, 9, lease.last_seen);
+  if (!lease.name_servers.empty()) bind(row, 10, name_servers);
   return run(row);
 }
 

@@ -36,6 +36,7 @@ struct Lease {
   std::string user;                   // empty: anonymous
   net::AddressV6 address;             // the client's inner address
   std::optional<net::Prefix> prefix;  // delegated
+  std::vector<std::string> name_servers;  // of the prefix's reverse zone: checked names and addresses
   LeaseMode mode = LeaseMode::kV6UdpV4;
   boost::asio::ip::address outer_address;  // where the client is; unspecified: nowhere yet
   std::uint16_t outer_port = 0;            // v6udpv4 only
@@ -43,6 +44,32 @@ struct Lease {
   WallSeconds last_seen = 0;
 
   friend bool operator==(const Lease&, const Lease&) = default;
+};
+
+// One DNS record as a dynamic update names it: lower case, no dot at the end.
+struct DnsRecord {
+  std::string zone;
+  std::string name;
+  std::string type;  // AAAA, A, PTR, NS
+  std::string data;
+
+  friend auto operator<=>(const DnsRecord&, const DnsRecord&) = default;
+};
+
+// What the DNS servers were told of a record.
+struct DnsRecordState {
+  int ttl = 0;
+  bool is_confirmed = false;  // false: sent or about to be, without an answer; it may be there or not
+
+  friend bool operator==(const DnsRecordState&, const DnsRecordState&) = default;
+};
+using DnsRecords = std::map<DnsRecord, DnsRecordState>;
+
+// How updates of a zone went, for the administrator.
+struct DnsZoneStatus {
+  WallSeconds last_success = 0;  // 0: never
+  WallSeconds last_failure = 0;
+  std::string problem;  // of the last attempt; empty: it succeeded
 };
 
 struct LoadedLeases {
@@ -97,6 +124,19 @@ class Store {
   [[nodiscard]] boost::system::error_code put_last_seen(std::int64_t id, WallSeconds last_seen);
   [[nodiscard]] boost::system::result<std::vector<std::int64_t>> lease_ids();
   [[nodiscard]] boost::system::error_code delete_lease(std::int64_t id);
+
+  // What was published in DNS (dns_records.cc).
+  [[nodiscard]] boost::system::result<DnsRecords> dns_records();
+  [[nodiscard]] boost::system::error_code put_dns_record(const DnsRecord& record,
+                                                         const DnsRecordState& state);
+  [[nodiscard]] boost::system::error_code delete_dns_record(const DnsRecord& record);
+  // All of them count as not confirmed from now on, so that they are sent again.
+  [[nodiscard]] boost::system::error_code unconfirm_dns_records();
+  [[nodiscard]] boost::system::result<std::map<std::string, DnsZoneStatus>> dns_zones();
+  [[nodiscard]] boost::system::error_code put_dns_zone(const std::string& zone, const DnsZoneStatus& status);
+  [[nodiscard]] boost::system::error_code delete_dns_zone(const std::string& zone);
+  // Changes when another process has written to the database.
+  [[nodiscard]] boost::system::result<std::int64_t> data_version();
 
  private:
   struct CloseDatabase {
