@@ -251,7 +251,10 @@ TEST_CASE("store: rows that make no sense are left out and counted") {
   };
   Shell shell(path);
   for (const char* row : rows) {
-    CHECK(shell.run((std::string("INSERT INTO leases VALUES (") + row + ")").c_str()) == SQLITE_OK);
+    CHECK(shell.run((std::string("INSERT INTO leases (id, user, address, prefix, mode, outer_address,"
+                                 " outer_port, created, last_seen) VALUES (") +
+                     row + ")")
+                        .c_str()) == SQLITE_OK);
   }
   Store store = open(path);
   const auto loaded = store.load_leases().value();
