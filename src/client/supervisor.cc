@@ -322,7 +322,7 @@ void Supervisor::start_datapath(asio::ip::udp::socket socket) {
   if (parameters_.keepalive_interval) {
     tunnel::Keepalive::Settings settings;
     settings.source = parameters_.client_inner;
-    settings.destination = parameters_.keepalive_address;
+    settings.destination = parameters_.keepalive_address.to_v6();
     settings.interval = *parameters_.keepalive_interval;
     settings.identifier = random_value<std::uint16_t>();
     settings.cookie = random_value<std::uint64_t>();

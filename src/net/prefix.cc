@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// An IPv6 prefix and its texts.
+// Prefixes and their texts.
 #include "src/net/prefix.h"
 
 #include <charconv>
 #include <cstdio>
 
 namespace sixlink::net {
+namespace {
+
+constexpr int kMappedBits = 96;  // RFC 4291 section 2.5.5.2
+
+}  // namespace
 
 AddressV6 mask(const AddressV6& address, int length) {
   auto bytes = address.to_bytes();
@@ -46,6 +51,44 @@ std::string Prefix::to_string() const {
   return address.to_string() + "/" + std::to_string(length);
 }
 
+std::optional<PrefixV4> PrefixV4::make(const boost::asio::ip::address_v4& address, int length) {
+  if (length < 0 || length > 32) return std::nullopt;
+  const PrefixV4 prefix{address, length};
+  return v4_mapped(prefix).address == mask(v4_mapped(prefix).address, length + kMappedBits)
+             ? std::optional(prefix)
+             : std::nullopt;
+}
+
+std::optional<PrefixV4> PrefixV4::parse(std::string_view text) {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto address = parse_v4(text.substr(0, slash));
+  const auto digits = text.substr(slash + 1);
+  int length = -1;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
+  if (!address || error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  return make(*address, length);
+}
+
+bool PrefixV4::contains(const boost::asio::ip::address_v4& other) const {
+  return v4_mapped(*this).contains(v4_mapped({other, 32}).address);
+}
+
+std::string PrefixV4::to_string() const {
+  return address.to_string() + "/" + std::to_string(length);
+}
+
+Prefix v4_mapped(const PrefixV4& prefix) {
+  return {boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, prefix.address),
+          prefix.length + kMappedBits};
+}
+
+std::optional<PrefixV4> unmapped(const Prefix& prefix) {
+  if (prefix.length < kMappedBits || !prefix.address.is_v4_mapped()) return std::nullopt;
+  return PrefixV4{boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, prefix.address),
+                  prefix.length - kMappedBits};
+}
+
 std::string expanded_text(const AddressV6& address) {
   const auto bytes = address.to_bytes();
   char text[40];
@@ -76,6 +119,19 @@ std::optional<AddressV6> parse_v6(std::string_view text) {
 bool is_inner_unicast(const AddressV6& address) {
   return !address.is_unspecified() && !address.is_loopback() && !address.is_multicast() &&
          !address.is_link_local() && !address.is_v4_mapped();
+}
+
+std::optional<boost::asio::ip::address_v4> parse_v4(std::string_view text) {
+  if (text.size() > 15) return std::nullopt;
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address_v4(std::string(text), error);
+  if (error) return std::nullopt;
+  return address;
+}
+
+bool is_unicast(const boost::asio::ip::address_v4& address) {
+  return !address.is_unspecified() && !address.is_multicast() &&
+         address != boost::asio::ip::address_v4::broadcast();
 }
 
 }  // namespace sixlink::net

@@ -24,6 +24,11 @@ constexpr std::array<std::pair<Mode, std::string_view>, 4> kModes{
 // Nobody delegates more than a whole provider's allocation; a mistaken or hostile broker must not claim half
 // the Internet.
 constexpr long kShortestDelegation = 20;
+constexpr long kShortestDelegationV4 = 8;
+
+// RFC 8200 section 5 and RFC 791: what every link of the inner family carries.
+constexpr int kLeastMtuV6 = 1280;
+constexpr int kLeastMtuV4 = 576;
 
 std::string lower(std::string_view text) {
   std::string result(text);
@@ -83,19 +88,6 @@ const XMLElement* address_element(const XMLElement* parent, std::string_view typ
   return nullptr;
 }
 
-std::optional<boost::asio::ip::address_v4> parse_v4(std::string_view text) {
-  if (text.size() > 15) return std::nullopt;
-  boost::system::error_code error;
-  const auto address = boost::asio::ip::make_address_v4(std::string(text), error);
-  if (error) return std::nullopt;
-  return address;
-}
-
-bool is_outer_unicast(const boost::asio::ip::address_v4& address) {
-  return !address.is_unspecified() && !address.is_multicast() &&
-         address != boost::asio::ip::address_v4::broadcast();
-}
-
 // Loads the document and finds its <tunnel>.
 class Document {
  public:
@@ -139,8 +131,8 @@ XmlResult<std::pair<boost::asio::ip::address_v4, net::AddressV6>> ends_of(const 
   const auto* v6_element = address_element(parent, "ipv6");
   if (!v4_element || !v6_element)
     return problem(where + " lacks an address of type " + (v4_element ? "ipv6" : "ipv4"));
-  const auto v4 = parse_v4(text_of(*v4_element));
-  if (!v4 || !is_outer_unicast(*v4)) {
+  const auto v4 = net::parse_v4(text_of(*v4_element));
+  if (!v4 || !net::is_unicast(*v4)) {
     return problem(
         "the IPv4 address in " + where + " is not usable: \"" + printable(text_of(*v4_element)) + "\"",
         kInvalidIpv4);
@@ -171,6 +163,37 @@ XmlResult<std::optional<net::Prefix>> delegated_prefix(const XMLElement* router)
   // Some brokers leave host bits set.
   return std::optional(
       net::Prefix{net::mask(*address, static_cast<int>(*length)), static_cast<int>(*length)});
+}
+
+XmlResult<std::optional<net::PrefixV4>> delegated_prefix_v4(const XMLElement* router) {
+  const auto* element = child(router, "prefix");
+  if (!element) return std::optional<net::PrefixV4>();
+  auto text = text_of(*element);
+  auto length = number(attribute(*element, "length"), kShortestDelegationV4, 32);
+  if (const auto slash = text.find('/'); slash != std::string_view::npos) {
+    if (!length) length = number(text.substr(slash + 1), kShortestDelegationV4, 32);
+    text = text.substr(0, slash);
+  }
+  if (!length) return problem("<prefix> has no usable length", kPrefixLengthMissing);
+  const auto address = net::parse_v4(text);
+  const auto prefix = address ? net::PrefixV4::make(*address, static_cast<int>(*length)) : std::nullopt;
+  if (!prefix || !net::is_unicast(*address))
+    return problem("<prefix> is no usable IPv4 prefix: \"" + printable(text) + "\"", kInvalidIpv4);
+  return prefix;
+}
+
+// An address that answers keepalives: of the tunnel's inner family.
+std::optional<boost::asio::ip::address> keepalive_address_of(const XMLElement* keepalive, Mode mode) {
+  const auto* element = address_element(keepalive, mode == Mode::kV4V6 ? "ipv4" : "ipv6");
+  if (!element) return std::nullopt;
+  if (mode == Mode::kV4V6) {
+    const auto v4 = net::parse_v4(text_of(*element));
+    if (v4 && net::is_unicast(*v4)) return *v4;
+    return std::nullopt;
+  }
+  const auto v6 = net::parse_v6(text_of(*element));
+  if (v6 && net::is_inner_unicast(*v6)) return *v6;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -246,11 +269,14 @@ std::string TunnelInfo::to_xml() const {
   if (prefix) {
     xml += "    <router>\r\n      <prefix length=\"" + std::to_string(prefix->length) + "\">" +
            net::expanded_text(prefix->address) + "</prefix>\r\n    </router>\r\n";
+  } else if (prefix_v4) {
+    xml += "    <router>\r\n      <prefix length=\"" + std::to_string(prefix_v4->length) + "\">" +
+           prefix_v4->address.to_string() + "</prefix>\r\n    </router>\r\n";
   }
   if (keepalive_interval) {
     xml += "    <keepalive interval=\"" + std::to_string(keepalive_interval->count()) +
-           "\">\r\n      <address type=\"ipv6\">" + keepalive_address.to_string() +
-           "</address>\r\n    </keepalive>\r\n";
+           "\">\r\n      <address type=\"" + (keepalive_address.is_v4() ? "ipv4" : "ipv6") + "\">" +
+           keepalive_address.to_string() + "</address>\r\n    </keepalive>\r\n";
   }
   return xml + "  </client>\r\n</tunnel>\r\n";
 }
@@ -284,9 +310,8 @@ XmlResult<CreateRequest> parse_create(std::string_view xml) {
   const auto* v4_address = address_element(client, "ipv4");
   const auto* v6_address = address_element(client, "ipv6");
   if (v4_address && !wants_v6) {
-    const auto v4 = parse_v4(text_of(*v4_address));
-    if (!v4 || !is_outer_unicast(*v4))
-      return problem("the client's IPv4 address is not usable", kInvalidIpv4);
+    const auto v4 = net::parse_v4(text_of(*v4_address));
+    if (!v4 || !net::is_unicast(*v4)) return problem("the client's IPv4 address is not usable", kInvalidIpv4);
     request.client_address = *v4;
   } else if (v6_address) {
     const auto v6 = net::parse_v6(text_of(*v6_address));
@@ -331,16 +356,19 @@ XmlResult<TunnelInfo> parse_info(std::string_view xml) {
   if (!mode || *mode == Mode::kV6AnyV4)
     return problem("the reply's tunnel type is unknown: \"" + printable(attribute(*tunnel, "type")) + "\"");
   info.mode = *mode;
-  if (*mode == Mode::kV4V6) return problem("a v4v6 tunnel was not asked for");
+  const bool is_v4_inside = *mode == Mode::kV4V6;
   if (const auto text = attribute(*tunnel, "lifetime"); !text.empty()) {
     const auto lifetime = number(text, 0, 1L << 32);
     if (!lifetime) return problem("the reply's lifetime is no number of seconds");
     info.lifetime = std::chrono::seconds(*lifetime);
   }
   if (const auto text = attribute(*tunnel, "mtu"); !text.empty()) {
-    // RFC 8200 section 5: IPv6 needs 1280.
-    const auto mtu = number(text, 1280, 65535);
-    if (!mtu) return problem("the reply's MTU is not within 1280 to 65535: \"" + printable(text) + "\"");
+    const int least = is_v4_inside ? kLeastMtuV4 : kLeastMtuV6;
+    const auto mtu = number(text, least, 65535);
+    if (!mtu) {
+      return problem("the reply's MTU is not within " + std::to_string(least) + " to 65535: \"" +
+                     printable(text) + "\"");
+    }
     info.mtu = static_cast<int>(*mtu);
   }
   const auto server = ends_of(child(tunnel, "server"), "server");
@@ -352,6 +380,8 @@ XmlResult<TunnelInfo> parse_info(std::string_view xml) {
   std::tie(info.client_v4, info.client_v6) = *own;
   if (info.server_v6 == info.client_v6)
     return problem("the tunnel's two ends have the same IPv6 address", kInvalidIpv6);
+  if (is_v4_inside && info.server_v4 == info.client_v4)
+    return problem("the tunnel's two ends have the same IPv4 address", kInvalidIpv4);
   if (const auto* name = address_element(client, "dn"); name && net::is_host_name(text_of(*name)))
     info.client_name = text_of(*name);
   for (const auto* e = child(child(client, "dns_server"), "address"); e && info.dns_servers.size() < 8;
@@ -362,17 +392,24 @@ XmlResult<TunnelInfo> parse_info(std::string_view xml) {
       return problem("<dns_server> holds no usable IPv6 address", kInvalidIpv6);
     info.dns_servers.push_back(*address);
   }
-  const auto prefix = delegated_prefix(child(client, "router"));
-  if (!prefix) return prefix.error();
-  if (*prefix && (*prefix)->contains(info.server_v6))
-    return problem("the delegated prefix holds the broker's own address");
-  info.prefix = *prefix;
+  const auto* router = child(client, "router");
+  if (is_v4_inside) {
+    const auto prefix = delegated_prefix_v4(router);
+    if (!prefix) return prefix.error();
+    if (*prefix && (*prefix)->contains(info.server_v4))
+      return problem("the delegated prefix holds the broker's own address");
+    info.prefix_v4 = *prefix;
+  } else {
+    const auto prefix = delegated_prefix(router);
+    if (!prefix) return prefix.error();
+    if (*prefix && (*prefix)->contains(info.server_v6))
+      return problem("the delegated prefix holds the broker's own address");
+    info.prefix = *prefix;
+  }
   if (const auto* keepalive = child(client, "keepalive")) {
     const auto interval = number(attribute(*keepalive, "interval"), 1, 86400);
-    const auto* element = address_element(keepalive, "ipv6");
-    const auto address = element ? net::parse_v6(text_of(*element)) : std::nullopt;
-    if (!interval || !address || !net::is_inner_unicast(*address))
-      return problem("<keepalive> lacks a usable interval or address");
+    const auto address = keepalive_address_of(keepalive, *mode);
+    if (!interval || !address) return problem("<keepalive> lacks a usable interval or address");
     info.keepalive_interval = std::chrono::seconds(*interval);
     info.keepalive_address = *address;
   }

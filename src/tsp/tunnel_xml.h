@@ -36,20 +36,22 @@ struct CreateRequest {
   std::string to_xml() const;  // with CRLF line ends, as deployed clients write it
 };
 
-// What a broker grants: action="info".
+// What a broker grants: action="info". The IPv6 addresses are the tunnel's inner ends and the IPv4 ones its
+// outer ends; in mode v4v6 it is the other way round.
 struct TunnelInfo {
   Mode mode = Mode::kV6UdpV4;  // never kV6AnyV4
   std::chrono::seconds lifetime{0};
-  std::optional<int> mtu;  // absent: 1280
+  std::optional<int> mtu;  // absent: the client's choice
   boost::asio::ip::address_v4 server_v4;
   net::AddressV6 server_v6;
   boost::asio::ip::address_v4 client_v4;
   net::AddressV6 client_v6;
   std::string client_name;  // <address type="dn">; may be empty
   std::vector<net::AddressV6> dns_servers;
-  std::optional<net::Prefix> prefix;
+  std::optional<net::Prefix> prefix;       // delegated
+  std::optional<net::PrefixV4> prefix_v4;  // delegated, v4v6
   std::optional<std::chrono::seconds> keepalive_interval;
-  net::AddressV6 keepalive_address;
+  boost::asio::ip::address keepalive_address;  // of the inner family
 
   std::string to_xml() const;
 };

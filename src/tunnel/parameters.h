@@ -35,7 +35,7 @@ struct TunnelParameters {
   // Of keepalive and status, not of the template.
   std::chrono::seconds lifetime{0};
   std::optional<std::chrono::seconds> keepalive_interval;
-  net::AddressV6 keepalive_address;
+  boost::asio::ip::address keepalive_address;
 };
 
 // The record of a granted tunnel; interface and outer ends are still to be filled in.

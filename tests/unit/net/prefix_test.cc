@@ -62,3 +62,22 @@ TEST_CASE("prefix: inner addresses are unicast and routable") {
   for (const char* text : {"::", "::1", "fe80::1", "ff02::1", "::ffff:192.0.2.1"})
     CHECK_FALSE(is_inner_unicast(*parse_v6(text)));
 }
+
+TEST_CASE("prefix: IPv4 prefixes and their v4-mapped form") {
+  const auto prefix = PrefixV4::parse("203.0.113.8/29");
+  REQUIRE(prefix);
+  CHECK(prefix->to_string() == "203.0.113.8/29");
+  CHECK(prefix->contains(*parse_v4("203.0.113.15")));
+  CHECK_FALSE(prefix->contains(*parse_v4("203.0.113.16")));
+  CHECK(v4_mapped(*prefix).to_string() == "::ffff:203.0.113.8/125");
+  CHECK(unmapped(v4_mapped(*prefix)) == prefix);
+  CHECK_FALSE(unmapped(*Prefix::parse("::fffe:0:0/95")));
+  CHECK_FALSE(unmapped(*Prefix::parse("2001:db8::/125")));
+  for (const char* wrong : {"203.0.113.9/29", "203.0.113.0/33", "203.0.113.0/-1", "203.0.113.0",
+                            "203.0.113/24", "203.0.113.0/24 ", "0.0.0.0/", "::/0", "0203.0.113.0/24"}) {
+    INFO(wrong);
+    CHECK_FALSE(PrefixV4::parse(wrong));
+  }
+  CHECK(PrefixV4::parse("0.0.0.0/0"));
+  CHECK(PrefixV4::parse("255.255.255.255/32"));
+}

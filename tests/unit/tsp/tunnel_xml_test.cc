@@ -12,6 +12,7 @@ using namespace sixlink::tsp::test;
 using namespace std::string_literals;
 using sixlink::net::parse_v6;
 using sixlink::net::Prefix;
+using sixlink::net::PrefixV4;
 
 namespace {
 
@@ -112,6 +113,41 @@ TEST_CASE("xml: the documented info is written byte for byte and read back") {
   CHECK(read->client_name == "alice.users.example.net");
   CHECK(read->prefix == Prefix::parse("2001:db8:aa:bb00::/56"));
   CHECK_FALSE(read->mtu);
+}
+
+TEST_CASE("xml: v4v6 grants IPv4 inside and an IPv4 prefix") {
+  TunnelInfo info;
+  info.mode = Mode::kV4V6;
+  info.server_v4 = boost::asio::ip::make_address_v4("203.0.113.1");
+  info.client_v4 = boost::asio::ip::make_address_v4("203.0.113.2");
+  info.server_v6 = *parse_v6("2001:db8::1");
+  info.client_v6 = *parse_v6("2001:db8::2");
+  info.mtu = 1240;
+  info.prefix_v4 = PrefixV4::parse("203.0.113.8/29");
+  info.keepalive_interval = std::chrono::seconds(30);
+  info.keepalive_address = info.server_v4;
+  const auto xml = info.to_xml();
+  CHECK(xml.find("<prefix length=\"29\">203.0.113.8</prefix>") != std::string::npos);
+  const auto read = parse_info(xml);
+  if (!read) FAIL(read.error().message);
+  CHECK(read->to_xml() == xml);
+  CHECK(read->prefix_v4 == info.prefix_v4);
+  CHECK(read->keepalive_address == info.keepalive_address);
+  for (const auto& [from, to, status] : std::initializer_list<std::tuple<const char*, const char*, int>>{
+           {"ipv4\">203.0.113.1<", "ipv4\">203.0.113.2<", 501},  // both ends the same
+           {">203.0.113.8<", ">203.0.113.9<", 501},              // host bits
+           {">203.0.113.8<", ">2001:db8::<", 501},               // of the other family
+           {"length=\"29\"", "length=\"33\"", 520},              // no such length
+           {"length=\"29\"", "length=\"1\"", 520},               // half the Internet
+           {"mtu=\"1240\"", "mtu=\"575\"", 500},                 // below IPv4's least
+           {"ipv4\">203.0.113.1</address>\r\n    </k", "ipv4\">::1</address>\r\n    </k", 500}}) {
+    const auto wrong = parse_info(replaced(xml, from, to));
+    INFO(to);
+    REQUIRE(wrong.has_error());
+    CHECK(wrong.error().status == status);
+  }
+  CHECK(parse_info(replaced(xml, ">203.0.113.8<", ">203.0.113.0<")).error().message.find("own address") !=
+        std::string::npos);
 }
 
 TEST_CASE("xml: the accept of deployed clients") {
