@@ -8,6 +8,7 @@
 #include <boost/system/result.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -70,8 +71,59 @@ std::size_t send_batch(int fd, DatagramBatch& batch, bool connected, boost::syst
 // Has the kernel tell the local address of each datagram, for replies from the same one.
 boost::system::error_code enable_packet_info(int fd, bool is_v6);
 
-// A raw socket for IPv6 in IPv4 (protocol 41); received data begins with the IPv4 header.
-boost::system::result<int> open_protocol41(const boost::asio::ip::address_v4& local);
+// The plain encapsulations without a header of their own: the inner packet follows the outer IP header.
+enum class RawTunnel {
+  kIpv6InIpv4,  // protocol 41 between two IPv4 addresses (RFC 4213)
+  kIpv4InIpv6,  // protocol 4 between two IPv6 addresses (RFC 2473)
+};
+// A raw socket, bound to `local` and, unless `remote` is unspecified, connected to it; not blocking; packet
+// info is on when it is not connected. Either may be unspecified. What is sent is the inner packet alone;
+// what is received of kIpv6InIpv4 begins with the IPv4 header, of kIpv4InIpv6 with the inner one.
+boost::system::result<int> open_raw_tunnel(RawTunnel kind, const boost::asio::ip::address& local,
+                                           const boost::asio::ip::address& remote);
+
+// A raw ICMP (ICMPv6, when the addresses are IPv6) socket that sends echo requests through `interface` and
+// receives echo replies of `destination` alone. What is sent is the ICMP message without its IP header (over
+// IPv6 the kernel fills in the checksum); what is received begins with the IPv4 header, or of IPv6 with the
+// ICMPv6 message.
+boost::system::result<int> open_echo(const boost::asio::ip::address& source,
+                                     const boost::asio::ip::address& destination,
+                                     const std::string& interface);
+
+// What an interface of the kernel's has carried. ENODEV: there is no such interface.
+struct InterfaceCounters {
+  std::uint64_t packets_in = 0;
+  std::uint64_t packets_out = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+};
+boost::system::result<InterfaceCounters> interface_counters(const std::string& name);
+
+boost::system::result<int> interface_mtu(const std::string& name);
+boost::system::error_code set_interface_mtu(const std::string& name, int mtu);
+
+// The MTU of the interface that `address` belongs to; nullopt when no interface has it.
+std::optional<int> mtu_of_address(const boost::asio::ip::address& address);
+
+// Wakes when something changed that a tunnel depends on. Not blocking; move-only.
+class ChangeMonitor {
+ public:
+  struct Changes {
+    bool network = false;  // an interface, an address or a route
+    bool clock = false;    // the wall clock was set, or the machine was resumed
+  };
+  static boost::system::result<ChangeMonitor> open();
+  ChangeMonitor(ChangeMonitor&& other) noexcept;
+  ChangeMonitor& operator=(ChangeMonitor&&) = delete;
+  ~ChangeMonitor();
+  int fd() const;   // readable: something changed
+  Changes drain();  // what, since the last call
+
+ private:
+  struct Descriptors;
+  explicit ChangeMonitor(std::unique_ptr<Descriptors> descriptors);
+  std::unique_ptr<Descriptors> descriptors_;
+};
 
 // The directory of the running program; empty when not known.
 std::string program_directory();

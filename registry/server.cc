@@ -300,7 +300,8 @@ void Server::open_protocol41() {
   bool is_any = false;
   for (const auto& address : config_.listen) {
     if (!address.address.is_v4()) continue;
-    const auto socket = platform::open_protocol41(address.address.to_v4());
+    const auto socket = platform::open_raw_tunnel(platform::RawTunnel::kIpv6InIpv4, address.address,
+                                                  boost::asio::ip::address_v4());
     if (!socket) {
       log_.warn("cannot open a raw socket for v6v4 ({}); such tunnels are not granted",
                 socket.error().message());

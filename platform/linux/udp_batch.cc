@@ -160,21 +160,4 @@ boost::system::error_code enable_packet_info(int fd, bool is_v6) {
   return result == 0 ? boost::system::error_code() : to_error(errno);
 }
 
-boost::system::result<int> open_protocol41(const address_v4& local) {
-  const int fd = ::socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_IPV6);
-  if (fd < 0) return to_error(errno);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(local.to_uint());
-  sockaddr_storage storage{};
-  std::memcpy(&storage, &address, sizeof address);
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&storage), sizeof address) != 0 ||
-      enable_packet_info(fd, false)) {
-    const auto error = to_error(errno);
-    ::close(fd);
-    return error;
-  }
-  return fd;
-}
-
 }  // namespace sixlink::platform
