@@ -140,9 +140,10 @@ die() {
   exit 1
 }
 
-# wait_for SECONDS COMMAND...: polls until the command succeeds; fails when the time is over.
+# wait_for SECONDS COMMAND...: polls until the command succeeds; fails when the time is over. TEST_SLOWNESS stretches the time, for
+# emulated machines.
 wait_for() {
-  local deadline=$((SECONDS + $1))
+  local deadline=$((SECONDS + $1 * ${TEST_SLOWNESS:-1}))
   shift
   until "$@" >/dev/null 2>&1; do
     if [ "$SECONDS" -ge "$deadline" ]; then return 1; fi

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What the scenarios of the kernel's own tunnels share: the network of ../net/lib.sh, on a kernel that has them, and one more machine,
+#
+#   direct, 198.51.100.20, on the IPv4 Internet itself: no NAT, which protocol 41 would not cross.
+#
+# boot.sh runs a scenario in its VM. `bash tests/vm/scenarios/NAME.sh` runs it on this machine's kernel, where that has what it needs.
+
+# shellcheck source-path=SCRIPTDIR source=../net/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../net/lib.sh"
+
+DIRECT_V4=198.51.100.20
+
+# needs_kernel MODULE...: skips the scenario where the kernel lacks one. Loads them all, so that what a module brings with it (sit0 in
+# every namespace) is there before the first snapshot.
+needs_kernel() {
+  local module
+  for module in "$@"; do
+    if ! modprobe -q "$module" 2>/dev/null && [ ! -d "/sys/module/$module" ]; then
+      skip "$SCENARIO" "the kernel $(uname -r) has no module $module: run it with tests/vm/boot.sh"
+      exit 0
+    fi
+  done
+}
+
+needs_program() {
+  local program
+  for program in "$@"; do
+    if ! command -v "$program" >/dev/null; then
+      skip "$SCENARIO" "the program '$program' is not installed (make deps)"
+      exit 0
+    fi
+  done
+}
+
+# vm_topology: topology, and "direct".
+vm_topology() {
+  topology
+  add_internet_host direct $DIRECT_V4
+  set_hosts direct "$REGISTRY_V4 broker.example.net"
+}
+
+# --- Who moves the packets ---
+
+# link_kind HOST INTERFACE: what the kernel says it is: sit, ip6tnl, tun.
+link_kind() {
+  ns "$1" ip -d -o link show dev "$2" 2>/dev/null | grep -oE ' (sit|ip6tnl|tun|gre|wireguard) ' | head -n 1 | tr -d ' '
+}
+
+# show_link HOST INTERFACE: the evidence, for people.
+show_link() { ns "$1" ip -d -o link show dev "$2" | sed 's/\\ */ /g; s/^/# /'; }
+
+# packet_sockets PID: how many TUN devices, and raw and packet sockets, a process and its children have open: with none it can
+# neither take a packet from the tunnel nor give it one. UDP sockets are counted by udp_sockets.
+packet_sockets() {
+  local pid=$1 target inode count=0
+  while read -r target; do
+    case $target in
+      /dev/net/tun) count=$((count + 1)) ;;
+      socket:*)
+        inode=${target#socket:[}
+        inode=${inode%]}
+        if awk -v inode="$inode" '$10 == inode || $9 == inode { found = 1 } END { exit !found }' \
+          "/proc/$pid/net/raw" "/proc/$pid/net/raw6" "/proc/$pid/net/packet"; then
+          count=$((count + 1))
+        fi
+        ;;
+    esac
+  done < <(find "/proc/$pid/fd" -type l -exec readlink {} \; 2>/dev/null)
+  echo "$count"
+}
+
+# moved HOST INTERFACE rx|tx: the bytes that the kernel's interface counted.
+moved() { ns "$1" cat "/sys/class/net/$2/statistics/${3}_bytes" 2>/dev/null || ns "$1" ip -s -o link show dev "$2" | counted "$3"; }
+
+# `ip -s -o`: two heads of counters, RX before TX; the first number after each is bytes.
+counted() {
+  awk -v which="$1" '{ gsub(/\\/, " \n") } 1' | awk -v which="$1" '
+    /^ *RX:/ { kind = "rx"; next }
+    /^ *TX:/ { kind = "tx"; next }
+    kind == which { print $1; exit }'
+}
+
+# cpu_ticks PID: the time that a process used.
+cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
+
+# all_pids NAME: of the client's processes.
+client_pid() { echo "${CLIENT_PID[$1]}"; }
