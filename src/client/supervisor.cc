@@ -5,14 +5,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <deque>
-#include <set>
 #include <vector>
-
-#include "src/client/candidates.h"
-#include "src/net/outer_address.h"
-#include "src/net/resolve.h"
-#include "src/tsp/status.h"
 
 namespace sixlink::client {
 namespace {
@@ -26,46 +19,11 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
-constexpr seconds kResolveLimit{15};
-// Brokers that one attempt follows redirections to: a ring of them must end.
-constexpr std::size_t kMostRedirected = 2 * tsp::kMostBrokers;
-
 template <typename T>
 T random_value() {
   T value{};
   platform::random_bytes({reinterpret_cast<std::uint8_t*>(&value), sizeof value});
   return value;
-}
-
-tsp::ClientAuth auth_of(AuthMethod method) {
-  switch (method) {
-    case AuthMethod::kAnonymous:
-      return tsp::ClientAuth::kAnonymous;
-    case AuthMethod::kAny:
-      return tsp::ClientAuth::kAny;
-    case AuthMethod::kPlain:
-      return tsp::ClientAuth::kPlain;
-    case AuthMethod::kDigestMd5:
-      return tsp::ClientAuth::kDigestMd5;
-    case AuthMethod::kPassDss3Des1:
-      return tsp::ClientAuth::kPassDss3Des1;
-  }
-  return tsp::ClientAuth::kAnonymous;
-}
-
-tsp::Mode mode_of(TunnelMode mode) {
-  switch (mode) {
-    case TunnelMode::kV6V4:
-      return tsp::Mode::kV6V4;
-    case TunnelMode::kV6UdpV4:
-      return tsp::Mode::kV6UdpV4;
-    case TunnelMode::kV6AnyV4:
-      return tsp::Mode::kV6AnyV4;
-    case TunnelMode::kV4V6:
-    case TunnelMode::kDsLite:
-      return tsp::Mode::kV4V6;
-  }
-  return tsp::Mode::kV6AnyV4;
 }
 
 tunnel::DefaultRoute default_route_of(DefaultRoute route) {
@@ -80,22 +38,11 @@ tunnel::DefaultRoute default_route_of(DefaultRoute route) {
   return tunnel::DefaultRoute::kBackup;
 }
 
-std::string_view name_of(tsp::Transport transport) {
-  return transport == tsp::Transport::kRudp ? "UDP" : "TCP";
-}
-
 double in_milliseconds(microseconds time) {
   return static_cast<double>(time.count()) / 1000.0;
 }
 
 }  // namespace
-
-// What a broker granted, and over what.
-struct Supervisor::Grant {
-  net::ServerAddress server;
-  tunnel::NegotiationTarget target;
-  tunnel::Negotiation negotiation;
-};
 
 Supervisor::Supervisor(asio::io_context& io, const Config& config, spdlog::logger& log, Settings settings)
     : io_(io),
@@ -104,10 +51,23 @@ Supervisor::Supervisor(asio::io_context& io, const Config& config, spdlog::logge
       settings_(std::move(settings)),
       stop_signal_(io, Clock::time_point::max()),
       wake_(io),
+      search_(config, log, search_hooks()),
       template_({config.template_name, config.home_dir, settings_.data_dir,
                  config.run_dir + "/" + config.instance_name(), settings_.verbosity},
                 log),
       retry_(config.retry_delay, config.retry_delay_max, random_value<std::uint64_t>()) {}
+
+SearchHooks Supervisor::search_hooks() {
+  SearchHooks hooks;
+  hooks.on_resolving = [this] { enter(State::kResolving); };
+  hooks.on_resolved = [this](microseconds took) { status_.timings.resolve += took; };
+  hooks.on_negotiating = [this] { enter(State::kNegotiating); };
+  hooks.on_granted = [this](microseconds took, unsigned round_trips) {
+    status_.timings.negotiation = took;
+    status_.timings.round_trips = round_trips;
+  };
+  return hooks;
+}
 
 void Supervisor::enter(State state) {
   if (status_.state == state) return;
@@ -157,105 +117,19 @@ asio::awaitable<int> Supervisor::run() {
   co_return code;
 }
 
-asio::awaitable<Supervisor::Failed> Supervisor::attempt() {
+asio::awaitable<Failed> Supervisor::attempt() {
   // Whatever goes wrong here costs this attempt, never the program.
   try {
-    std::optional<Grant> grant;
-    if (auto failed = co_await negotiate_any(grant)) co_return *failed;
-    if (auto failed = co_await create(*std::move(grant))) co_return *failed;
+    auto found = co_await search_.run();
+    if (const auto* failed = std::get_if<Failed>(&found)) co_return *failed;
+    if (auto failed = co_await create(std::get<Grant>(std::move(found)))) co_return *failed;
     co_return co_await keep_alive();
   } catch (const std::exception& exception) {
     co_return Failed{kExitFailed, exception.what()};
   }
 }
 
-tsp::ClientProfile Supervisor::profile(const net::ServerAddress& server) const {
-  tsp::ClientProfile profile;
-  profile.auth = auth_of(config_.auth_method);
-  profile.user = config_.user_id;
-  profile.password = &config_.password;
-  profile.server_text = server.text;
-  profile.cnonce = std::to_string(random_value<std::uint64_t>());
-  profile.request.mode = mode_of(config_.tunnel_mode);
-  if (config_.keepalive) profile.request.keepalive_interval = config_.keepalive_interval;
-  return profile;
-}
-
-asio::awaitable<tunnel::Negotiation> Supervisor::negotiate_versions(const tunnel::NegotiationTarget& target,
-                                                                    const net::ServerAddress& server) {
-  tunnel::Negotiation result;
-  for (const auto version : tsp::kVersions) {
-    // 1.0.1 has no accept, which v6udpv4 needs to begin.
-    if (version == "1.0.1" && config_.tunnel_mode == TunnelMode::kV6UdpV4) break;
-    auto with_version = profile(server);
-    with_version.version = version;
-    tunnel::NegotiationEvents events;
-    events.on_message = [this](char direction, std::string_view text) {
-      log_.trace("TSP {} {}", direction, tsp::printable(text, 2000));
-    };
-    events.on_plain_despite_stronger = [this] {
-      log_.warn(
-          "auth_method=plain sends the password in the clear, although the broker offers a stronger method: "
-          "auth_method=any uses it");
-    };
-    result = co_await tunnel::negotiate(std::move(with_version), target, std::move(events));
-    if (!result.failure || result.failure->kind != tsp::FailureKind::kVersion) break;
-    log_.info("the broker does not speak TSP {}", version);
-  }
-  co_return result;
-}
-
-asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::negotiate_any(std::optional<Grant>& grant) {
-  std::deque<net::ServerAddress> servers(config_.servers.begin(), config_.servers.end());
-  std::set<std::string> visited;
-  std::size_t redirected = 0;
-  Failed reported{kExitCannotConnect, "no broker is configured"};
-  int reported_significance = -2;
-  const auto note = [&](int significance, int code, std::string message) {
-    log_.info("{}", message);
-    if (significance <= reported_significance) return;
-    reported_significance = significance;
-    reported = {code, std::move(message)};
-  };
-  while (!servers.empty()) {
-    const auto server = servers.front();
-    servers.pop_front();
-    if (!visited.insert(server.host + " " + std::to_string(server.port)).second) continue;
-    enter(State::kResolving);
-    const auto resolve_started = Clock::now();
-    const auto addresses = co_await net::resolve(server.host, kResolveLimit);
-    status_.timings.resolve += duration_cast<microseconds>(Clock::now() - resolve_started);
-    if (!addresses || addresses->empty()) {
-      note(-1, kExitCannotResolve,
-           "cannot resolve the broker's name " + server.host + ": " +
-               (addresses ? std::string("it has no address") : addresses.error().message()));
-      continue;
-    }
-    for (const auto& target : candidates(config_, *addresses, server.port)) {
-      enter(State::kNegotiating);
-      const auto where = server.text + " (" + net::endpoint_text(target.address, target.port) + ", " +
-                         std::string(name_of(target.transport)) + ")";
-      log_.debug("negotiating with {}", where);
-      const auto negotiation_started = Clock::now();
-      auto negotiation = co_await negotiate_versions(target, server);
-      if (negotiation.tunnel) {
-        status_.timings.negotiation = duration_cast<microseconds>(Clock::now() - negotiation_started);
-        status_.timings.round_trips = negotiation.round_trips;
-        grant = Grant{server, target, std::move(negotiation)};
-        co_return std::nullopt;
-      }
-      const auto& failure = *negotiation.failure;
-      note(significance(failure.kind), exit_code(failure.kind), "broker " + where + ": " + failure.message);
-      for (auto broker = failure.brokers.rbegin();
-           broker != failure.brokers.rend() && redirected < kMostRedirected; ++broker, ++redirected)
-        servers.push_front(*broker);
-      if (!is_worth_another_address(failure.kind)) break;
-    }
-  }
-  co_return reported;
-}
-
-asio::awaitable<std::optional<Supervisor::Failed>> Supervisor::create(Grant grant) {
+asio::awaitable<std::optional<Failed>> Supervisor::create(Grant grant) {
   auto& negotiation = grant.negotiation;
   const auto& info = *negotiation.tunnel;
   if (info.mode != tsp::Mode::kV6UdpV4 || !negotiation.socket) {
@@ -363,7 +237,7 @@ void Supervisor::on_up(const Grant& grant) {
   was_up_ = true;
 }
 
-asio::awaitable<Supervisor::Failed> Supervisor::keep_alive() {
+asio::awaitable<Failed> Supervisor::keep_alive() {
   for (;;) {
     if (interface_error_) {
       co_return Failed{kExitTunnelIo, "the interface " + parameters_.interface +

@@ -13,13 +13,12 @@
 #include <optional>
 #include <string>
 
+#include "src/client/broker_search.h"
 #include "src/client/config.h"
-#include "src/client/exit_code.h"
 #include "src/client/status.h"
 #include "src/datapath/plain_tunnel.h"
 #include "src/log/log.h"
 #include "src/tunnel/keepalive.h"
-#include "src/tunnel/negotiator.h"
 #include "src/tunnel/parameters.h"
 #include "src/tunnel/retry.h"
 #include "src/tunnel/template_runner.h"
@@ -53,17 +52,8 @@ class Supervisor {
   Status status() const;
 
  private:
-  struct Failed {
-    int code = kExitFailed;
-    std::string message;
-  };
-  struct Grant;
-
   // Ends only by a failure; holds the tunnel while it is up.
   boost::asio::awaitable<Failed> attempt();
-  boost::asio::awaitable<std::optional<Failed>> negotiate_any(std::optional<Grant>& grant);
-  boost::asio::awaitable<tunnel::Negotiation> negotiate_versions(const tunnel::NegotiationTarget& target,
-                                                                 const net::ServerAddress& server);
   boost::asio::awaitable<std::optional<Failed>> create(Grant grant);
   boost::asio::awaitable<Failed> keep_alive();
   boost::asio::awaitable<void> tear_down();
@@ -71,7 +61,7 @@ class Supervisor {
   void enter(State state);
   void start_datapath(boost::asio::ip::udp::socket socket);
   void on_up(const Grant& grant);
-  tsp::ClientProfile profile(const net::ServerAddress& server) const;
+  SearchHooks search_hooks();
 
   boost::asio::io_context& io_;
   const Config& config_;
@@ -79,6 +69,7 @@ class Supervisor {
   Settings settings_;
   boost::asio::steady_timer stop_signal_;
   boost::asio::steady_timer wake_;
+  BrokerSearch search_;
   tunnel::TemplateRunner template_;
   tunnel::RetrySchedule retry_;
   log::RateLimit socket_error_limit_{3, std::chrono::seconds(60)};

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the configuration makes of one TSP session.
+#include "src/client/profile.h"
+
+#include <cstdint>
+
+#include "platform/platform.h"
+
+namespace sixlink::client {
+namespace {
+
+tsp::ClientAuth auth_of(AuthMethod method) {
+  switch (method) {
+    case AuthMethod::kAnonymous:
+      return tsp::ClientAuth::kAnonymous;
+    case AuthMethod::kAny:
+      return tsp::ClientAuth::kAny;
+    case AuthMethod::kPlain:
+      return tsp::ClientAuth::kPlain;
+    case AuthMethod::kDigestMd5:
+      return tsp::ClientAuth::kDigestMd5;
+    case AuthMethod::kPassDss3Des1:
+      return tsp::ClientAuth::kPassDss3Des1;
+  }
+  return tsp::ClientAuth::kAnonymous;
+}
+
+tsp::Mode mode_of(TunnelMode mode) {
+  switch (mode) {
+    case TunnelMode::kV6V4:
+      return tsp::Mode::kV6V4;
+    case TunnelMode::kV6UdpV4:
+      return tsp::Mode::kV6UdpV4;
+    case TunnelMode::kV6AnyV4:
+      return tsp::Mode::kV6AnyV4;
+    case TunnelMode::kV4V6:
+    case TunnelMode::kDsLite:
+      return tsp::Mode::kV4V6;
+  }
+  return tsp::Mode::kV6AnyV4;
+}
+
+}  // namespace
+
+tsp::ClientProfile make_profile(const Config& config, const net::ServerAddress& server) {
+  std::uint64_t cnonce{};
+  platform::random_bytes({reinterpret_cast<std::uint8_t*>(&cnonce), sizeof cnonce});
+  tsp::ClientProfile profile;
+  profile.auth = auth_of(config.auth_method);
+  profile.user = config.user_id;
+  profile.password = &config.password;
+  profile.server_text = server.text;
+  profile.cnonce = std::to_string(cnonce);
+  profile.request.mode = mode_of(config.tunnel_mode);
+  if (config.keepalive) profile.request.keepalive_interval = config.keepalive_interval;
+  return profile;
+}
+
+}  // namespace sixlink::client
