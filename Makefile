@@ -51,14 +51,14 @@ CXX_FILES     = $(shell git ls-files '*.cc' '*.h')
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all help deps demo check check-unit check-net check-template asan fuzz lint install uninstall clean tests
+.PHONY: all help deps demo check check-unit check-net check-template check-vm asan fuzz lint install uninstall clean tests
 
 all: $(BUILD)/sixlink $(BUILD)/sixlink-registry ## Build build/sixlink and build/sixlink-registry
 
 help: ## List the targets
 	@echo "sixlink $(VERSION). Targets:"
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
-	@echo "Variables: BUILD PREFIX DESTDIR CONFDIR CXX CXXFLAGS LDFLAGS V=1 (show commands) KEEP=1 (demo) ONLY=name (check-net)"
+	@echo "Variables: BUILD PREFIX DESTDIR CONFDIR CXX CXXFLAGS LDFLAGS V=1 (show commands) KEEP=1 (demo) ONLY=name (check-net, check-vm)"
 
 deps: ## Install what is missing to build and test, with the system's package manager
 	@sh tools/deps.sh
@@ -68,9 +68,9 @@ demo: deps ## Build, then show a tunnel from a client behind NAT to an IPv6-only
 	@$(MAKE) --no-print-directory $(parallel) all
 	@BUILD=$(BUILD) KEEP=$(KEEP) bash tests/net/demo.sh
 
-check: deps ## Run all tests: unit, template and network namespaces
+check: deps ## Run all tests: unit, template, network namespaces and VM
 	@$(MAKE) --no-print-directory $(parallel) all tests
-	@BUILD=$(BUILD) bash tools/check.sh unit template net
+	@BUILD=$(BUILD) bash tools/check.sh unit template net vm
 
 check-unit: $(BUILD)/unit-tests ## Run the unit tests
 	@BUILD=$(BUILD) bash tools/check.sh unit
@@ -80,6 +80,9 @@ check-template: ## Run the tests of the shell templates
 
 check-net: all tests ## Run the scenarios in network namespaces (ONLY=name runs one)
 	@BUILD=$(BUILD) ONLY=$(ONLY) bash tools/check.sh net
+
+check-vm: all ## Run the scenarios on a kernel of their own under QEMU (ONLY=name runs one)
+	@BUILD=$(BUILD) ONLY=$(ONLY) bash tools/check.sh vm
 
 asan: ## Build with AddressSanitizer and UBSan and run the unit tests and the fuzz corpus
 	@$(MAKE) --no-print-directory $(parallel) BUILD=$(BUILD)/asan CXXFLAGS="-O1 -g1 -fno-omit-frame-pointer" \

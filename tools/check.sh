@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Runs tests and counts: bash tools/check.sh {unit|template|net}...
+# Runs tests and counts: bash tools/check.sh {unit|template|net|vm}...
 #
 # Every test program says `PASS name`, `FAIL name: reason` or `SKIP name: reason` on a line of its stdout, as often
 # as it has tests; all else that it prints is for people. The last line here is `N passed, N failed, N skipped`;
 # above it stand the skipped tests and then the failed ones, each with its reason. Exit status 1 if any failed or
-# nothing ran. BUILD is the build directory; ONLY=name runs one scenario of the network tests (of 01-anonymous,
-# anonymous will do). What each program printed is kept in $BUILD/test-logs/<name>.log and shown if it failed.
+# nothing ran. BUILD is the build directory; ONLY=name runs one scenario of the network tests or of the VM (of
+# 01-anonymous, anonymous will do). What each program printed is kept in $BUILD/test-logs/<name>.log and shown if it failed.
 #
 # The template and network tests need root: in network namespaces only. Without root they run as the root of a user
-# namespace of their own, where the system allows one.
+# namespace of their own, where the system allows one. The VM's need QEMU and no root.
 
 set -u
 export LC_ALL=C
@@ -101,12 +101,14 @@ run_unit() {
 
 # ---- test scripts -------------------------------------------------------------------------------------------------
 
-run_script() { # suite script
+run_script() { # suite script [command...], with which it is run: bash
   local suite=$1 script=$2 name log status=0 start=$SECONDS line lines
+  shift 2
   name=$(basename "$script" .sh)
   log=$logs/$name.log
+  [ "$suite" = net ] || log=$logs/$suite-$name.log
   echo "$suite/$name ..."
-  timeout -k 30 "$time_limit" bash "$script" >"$log" 2>&1 </dev/null &
+  timeout -k 30 "$time_limit" "${@:-bash}" "$script" >"$log" 2>&1 </dev/null &
   running=$!
   wait "$running" || status=$?
   running=
@@ -137,19 +139,25 @@ run_template() {
   done
 }
 
-run_net() {
-  local script found=
-  for script in tests/net/scenarios/*.sh; do
+run_net() { run_scenarios net tests/net/scenarios; }
+
+# One machine each: what a scenario leaves behind goes with it.
+run_vm() { run_scenarios vm tests/vm/scenarios bash tests/vm/boot.sh; }
+
+run_scenarios() { # suite directory [command...]
+  local suite=$1 directory=$2 script found=
+  shift 2
+  for script in "$directory"/*.sh; do
     [ -e "$script" ] || continue
     case $(basename "$script" .sh) in
       "${ONLY:-}" | *-"${ONLY:-}") ;;
       *) [ -z "${ONLY:-}" ] || continue ;;
     esac
     found=yes
-    run_script net "$script"
+    run_script "$suite" "$script" "$@"
   done
   if [ -n "${ONLY:-}" ] && [ -z "$found" ]; then
-    result FAIL net "$ONLY: there is no tests/net/scenarios/$ONLY.sh; there are: $(basename -a -s .sh tests/net/scenarios/*.sh | tr '\n' ' ')"
+    result FAIL "$suite" "$ONLY: there is no $directory/$ONLY.sh; there are: $(basename -a -s .sh "$directory"/*.sh | tr '\n' ' ')"
   fi
 }
 
@@ -187,9 +195,9 @@ run_in_user_namespace() {
 
 for suite in "$@"; do
   case $suite in
-    unit | template | net) ;;
+    unit | template | net | vm) ;;
     *)
-      echo "usage: bash tools/check.sh {unit|template|net}..." >&2
+      echo "usage: bash tools/check.sh {unit|template|net|vm}..." >&2
       exit 2
       ;;
   esac
@@ -204,7 +212,10 @@ fi
 : >"$results"
 need_root=()
 for suite in "$@"; do
-  if [ "$suite" = unit ]; then run_unit; else need_root+=("$suite"); fi
+  case $suite in
+    unit) run_unit ;;
+    template | net) need_root+=("$suite") ;;
+  esac
 done
 if [ "${#need_root[@]}" -gt 0 ]; then
   reason=$(why_not_namespaces)
@@ -216,6 +227,9 @@ if [ "${#need_root[@]}" -gt 0 ]; then
     run_in_user_namespace "${need_root[@]}"
   fi
 fi
+for suite in "$@"; do
+  if [ "$suite" = vm ]; then run_vm; fi
+done
 
 passed=$(grep -c '^PASS ' "$results")
 failed=$(grep -c '^FAIL ' "$results")

@@ -101,7 +101,8 @@ apt_update() {
 
 install_deb() {
   deb_packages="g++ make libtinyxml2-dev libspdlog-dev libsqlite3-dev libssl-dev doctest-dev iproute2 iputils-ping
-    nftables curl tcpdump python3 mandoc shellcheck busybox mksh openssl procps util-linux"
+    nftables curl tcpdump python3 mandoc shellcheck busybox mksh openssl procps util-linux
+    qemu-system-x86 radvd ndisc6 binutils"
   if [ -n "$lint" ]; then deb_packages="clang-format clang-tidy mandoc shellcheck"; fi
   deb_missing
   [ -n "$missing" ] || return 0
@@ -125,7 +126,8 @@ install_deb() {
 
 install_rpm() {
   rpm_packages="gcc-c++ make boost-devel tinyxml2-devel spdlog-devel fmt-devel sqlite-devel openssl-devel doctest-devel
-    iproute iputils nftables curl tcpdump python3 mandoc ShellCheck busybox mksh ksh openssl procps-ng util-linux"
+    iproute iputils nftables curl tcpdump python3 mandoc ShellCheck busybox mksh ksh openssl procps-ng util-linux
+    qemu-system-x86-core radvd ndisc6"
   if [ -n "$lint" ]; then rpm_packages="clang-tools-extra mandoc ShellCheck"; fi
   missing=
   for package in $rpm_packages; do
@@ -136,7 +138,8 @@ install_rpm() {
 
 install_apk() {
   apk_packages="g++ make linux-headers boost-dev tinyxml2-dev spdlog-dev fmt-dev sqlite-dev openssl-dev doctest-dev bash
-    iproute2 iputils nftables curl tcpdump python3 mandoc shellcheck busybox mksh loksh openssl procps util-linux coreutils"
+    iproute2 iputils nftables curl tcpdump python3 mandoc shellcheck busybox mksh loksh openssl procps util-linux coreutils
+    qemu-system-x86_64 radvd ndisc6"
   if [ -n "$lint" ]; then apk_packages="clang-extra-tools mandoc shellcheck"; fi
   missing=
   for package in $apk_packages; do
@@ -147,7 +150,7 @@ install_apk() {
 
 install_pacman() {
   pacman_packages="gcc make boost tinyxml2 spdlog fmt sqlite openssl doctest iproute2 iputils nftables curl tcpdump python
-    mandoc shellcheck busybox mksh ksh procps-ng util-linux"
+    mandoc shellcheck busybox mksh ksh procps-ng util-linux qemu-system-x86 radvd ndisc6"
   if [ -n "$lint" ]; then pacman_packages="clang mandoc shellcheck"; fi
   missing=
   for package in $pacman_packages; do
@@ -159,7 +162,7 @@ install_pacman() {
 # ---- main -----------------------------------------------------------------------------------------------------
 
 hand_made="Install by hand: a C++20 compiler, make, Boost 1.81 or later, tinyxml2, spdlog with fmt, SQLite 3, OpenSSL 3, doctest,
-iproute2, ping, nftables, curl, tcpdump, python3, mandoc, shellcheck, busybox, mksh, ksh"
+iproute2, ping, nftables, curl, tcpdump, python3, mandoc, shellcheck, busybox, mksh, ksh, qemu-system-x86_64, radvd, rdisc6"
 
 if command -v apt-get >/dev/null; then
   install_deb

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Runs a scenario on a kernel of its own: bash tests/vm/boot.sh NAME, for tests/vm/scenarios/NAME.sh. Needs no root.
+# Runs a scenario on a kernel of its own: bash tests/vm/boot.sh tests/vm/scenarios/NAME.sh. Needs no root.
 #
 # QEMU boots Debian's cloud kernel with this machine's programs and the tree below /sixlink (kernel.sh, image.sh, init). Standard output and
 # exit status are the scenario's. Without QEMU or kernel it says "SKIP NAME: reason".
@@ -21,10 +21,11 @@ VM_PYTHON=$(command -v /usr/bin/python3 || command -v python3)
 # shellcheck source-path=SCRIPTDIR source=image.sh
 . "$ROOT/tests/vm/image.sh"
 
-name=${1:-}
+name=$(basename "${1:-}" .sh)
 work=
 qemu=
 
+# shellcheck disable=SC2317 # called by the trap
 cleanup() {
   trap - EXIT
   if [ -n "$qemu" ]; then kill -KILL "$qemu" 2>/dev/null; fi
@@ -57,7 +58,7 @@ prepare() {
 main() {
   local status
   if [ ! -e "$ROOT/tests/vm/scenarios/$name.sh" ]; then
-    echo "usage: bash tests/vm/boot.sh NAME, one of: $(basename -a -s .sh "$ROOT"/tests/vm/scenarios/*.sh | tr '\n' ' ')" >&2
+    echo "usage: bash tests/vm/boot.sh SCENARIO, one of: $(basename -a -s .sh "$ROOT"/tests/vm/scenarios/*.sh | tr '\n' ' ')" >&2
     exit 2
   fi
   if [ ! -x "$BUILD/sixlink" ] || [ ! -x "$BUILD/sixlink-registry" ]; then fail "$BUILD/sixlink or sixlink-registry is missing: run make first"; fi

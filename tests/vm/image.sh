@@ -1,5 +1,5 @@
-# shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
 # The VM's file system: this machine's own programs and libraries, copied into an initial RAM file system. Sourced by boot.sh.
 
 # Found with `command -v`; their libraries come along. Without one of the first a scenario cannot run at all.

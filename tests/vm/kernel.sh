@@ -1,5 +1,5 @@
-# shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash disable=SC2034
 # The kernel that the VM boots: Debian's cloud kernel, which has what such machines leave out of theirs. Sourced by boot.sh.
 #
 # The package is fetched with apt-get and unpacked below $VM_DIR, once; nothing of it is installed. VM_KERNEL names a directory with
