@@ -76,10 +76,6 @@ struct alignas(cmsghdr) Control {
 
 }  // namespace
 
-DatagramBatch::DatagramBatch() : storage_(new std::uint8_t[kCapacity * kBufferSize]), datagrams_(kCapacity) {
-  for (std::size_t i = 0; i < kCapacity; ++i) datagrams_[i].data = storage_.get() + i * kBufferSize;
-}
-
 boost::system::error_code receive_batch(int fd, DatagramBatch& batch) {
   std::array<mmsghdr, DatagramBatch::kCapacity> messages{};
   std::array<iovec, DatagramBatch::kCapacity> vectors;

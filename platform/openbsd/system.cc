@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// OpenBSD's routing messages (route(4)) and clocks (clock_gettime(2)). RTM_DESYNC: messages were lost.
+#include "platform/bsd/system.h"
+
+#include <sys/types.h>
+// The rest needs sys/types.h before it.
+#include <net/if.h>
+#include <net/route.h>
+#include <sys/socket.h>
+
+#include <cstddef>
+
+namespace sixlink::platform::bsd {
+
+const posix::RouteLayout kRouteLayout{
+    .version = RTM_VERSION,
+    .always = posix::type_bit(RTM_NEWADDR) | posix::type_bit(RTM_DELADDR) | posix::type_bit(RTM_IFINFO) |
+              posix::type_bit(RTM_IFANNOUNCE) | posix::type_bit(RTM_DESYNC),
+    .addresses = offsetof(rt_msghdr, rtm_addrs),
+    .header = sizeof(rt_msghdr),
+    .header_length = offsetof(rt_msghdr, rtm_hdrlen),
+    .alignment = sizeof(long),
+    .family_v4 = AF_INET,
+    .family_v6 = AF_INET6,
+};
+
+// Unlike CLOCK_MONOTONIC and CLOCK_BOOTTIME it stops while suspended.
+const clockid_t kAwakeClock = CLOCK_UPTIME;
+
+}  // namespace sixlink::platform::bsd
