@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "registry/config_dns.h"
 #include "src/config/setters.h"
 
 namespace sixlink::registry {
@@ -143,6 +144,7 @@ std::vector<Key> make_keys() {
        config::number(in_leases(&LeasePolicy::anonymous_per_address), 1, kMostSessions)},
       {"auth_plain", kYesNo, "yes", config::yes_no(&Config::auth_plain)},
       {"auth_digest_md5", kYesNo, "yes", config::yes_no(&Config::auth_digest_md5)},
+      {"auth_passdss", kYesNo, "yes", config::yes_no(&Config::auth_passdss)},
       {"realm", "1 to 64 printable ASCII characters without \" and \\", "sixlink", set_realm},
       {"prefix_length_min", kDelegation, "56",
        config::number(in_leases(&LeasePolicy::shortest_delegation), kShortestPrefix + 1, kLongestPrefix)},
@@ -164,6 +166,7 @@ std::vector<Key> make_keys() {
       {"run_dir", kDirectory, "/run/sixlink", directory(&Config::run_dir)},
       {"state_dir", kDirectory, "/var/lib/sixlink", directory(&Config::state_dir)},
   };
+  append_dns_keys(keys);
   log::append_log_keys(keys, &Config::log, "/var/log/sixlink-registry.log");
   return keys;
 }
@@ -178,6 +181,7 @@ class CrossCheck {
     check_delegation();
     check_listen();
     check_authentication();
+    check_dns(config_, report_);
   }
 
  private:
@@ -235,16 +239,20 @@ class CrossCheck {
   }
 
   void check_authentication() {
-    if (config_.anonymous || config_.auth_plain || config_.auth_digest_md5) return;
+    if (config_.anonymous || config_.auth_plain || config_.auth_digest_md5 || config_.auth_passdss) return;
     if (report_.is_refused("anonymous") || report_.is_refused("auth_plain") ||
-        report_.is_refused("auth_digest_md5"))
+        report_.is_refused("auth_digest_md5") || report_.is_refused("auth_passdss"))
       return;
-    report_.problem("anonymous", "nobody can log in: set anonymous, auth_plain or auth_digest_md5 to yes");
+    report_.problem("anonymous", "nobody can log in: set anonymous, auth_plain, auth_digest_md5 or auth_passdss to yes");
   }
 
   Config& config_;
   config::KeyReport& report_;
 };
+
+std::string in_directory(const std::string& directory, std::string_view name) {
+  return directory + (directory.empty() || directory.back() == '/' ? "" : "/") + std::string(name);
+}
 
 void make_absolute(std::string& path) {
   std::error_code ignored;
@@ -255,7 +263,11 @@ void make_absolute(std::string& path) {
 }  // namespace
 
 std::string Config::database_path() const {
-  return state_dir + (state_dir.empty() || state_dir.back() == '/' ? "" : "/") + "registry.db";
+  return in_directory(state_dir, "registry.db");
+}
+
+std::string Config::host_key_path() const {
+  return in_directory(state_dir, "passdss-host-key.pem");
 }
 
 std::string Config::instance_name() const {
@@ -284,6 +296,7 @@ LoadedConfig load_config(const std::string& path) {
     make_absolute(result.config->log.filename);
     make_absolute(result.config->run_dir);
     make_absolute(result.config->state_dir);
+    if (!result.config->dns.update_key.empty()) make_absolute(result.config->dns.update_key);
   }
   return result;
 }

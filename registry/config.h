@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "registry/dns/settings.h"
 #include "registry/lease/lease_book.h"
 #include "src/config/key_table.h"
 #include "src/log/log_config.h"
@@ -32,6 +33,7 @@ struct Config {
   bool anonymous = true;        // anonymous=yes|no
   bool auth_plain = true;       // auth_plain=
   bool auth_digest_md5 = true;  // auth_digest_md5=
+  bool auth_passdss = true;     // auth_passdss=
   bool mode_v6udpv4 = true;     // tunnel_modes=v6udpv4 v6v4
   bool mode_v6v4 = true;
   bool proxy = false;             // proxy=yes|no: a client may ask for a tunnel to another machine's address
@@ -46,9 +48,11 @@ struct Config {
   std::string template_name = "linux";             // template=
   std::string run_dir = "/run/sixlink";
   std::string state_dir = "/var/lib/sixlink";
+  dns::Settings dns;   // dns_update_*=, reverse_zone=, user_domain=, user_zone=, dns_ttl= (config_dns.cc)
   log::LogConfig log;  // the same log_* keys as sixlink.conf
 
   std::string database_path() const;  // state_dir/registry.db
+  std::string host_key_path() const;  // state_dir/passdss-host-key.pem
   std::string instance_name() const;  // the file's name without its extension
 };
 

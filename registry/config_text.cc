@@ -42,9 +42,11 @@ listen=@LISTEN@
 # Addresses that anonymous clients behind one outer IPv4 address may hold together.
 #anonymous_per_address=256
 
-# How users may log in. PLAIN sends the password readable over the network, DIGEST-MD5 does not.
+# How users may log in. PLAIN sends the password readable over the network, DIGEST-MD5 and PASSDSS-3DES-1 do not. For the
+# last one this machine has a host key, which clients keep: passdss-host-key.pem in state_dir, to be kept in a backup.
 #auth_plain=yes
 #auth_digest_md5=yes
+#auth_passdss=yes
 
 # Part of what is stored of a password: after a change every user needs a new password.
 #realm=sixlink
@@ -70,6 +72,24 @@ listen=@LISTEN@
 
 # Clients that want to send keepalives more often (seconds) are told this interval.
 #keepalive_interval_min=5
+
+# ---- Names in DNS ----------------------------------------------------------------------------------------------
+
+# Where dynamic updates (RFC 2136) go, an address or name with an optional :port, and the file of the TSIG key that signs
+# them ("tsig-keygen sixlink" makes one; readable by this server only). Empty: nothing is published.
+#dns_update_server=
+#dns_update_key=
+
+# The zones of ip6.arpa on that server which a client's prefix is delegated from, and where tunnel addresses get PTR
+# records. Empty: the zones of prefix=.
+#reverse_zone=
+
+# Each user's tunnel is USER.user_domain, in the zone user_zone (empty: user_domain itself). Empty: users have no names.
+#user_domain=
+#user_zone=
+
+# How long resolvers may remember these records, in seconds.
+#dns_ttl=600
 
 # ---- Limits ----------------------------------------------------------------------------------------------------
 

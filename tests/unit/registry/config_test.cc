@@ -300,3 +300,65 @@ TEST_CASE("registry config: the man page has every key with its default") {
     CHECK_MESSAGE(contains(entry, "\nDefault: " + std::string(key.default_value) + ".\n"), entry);
   }
 }
+
+TEST_CASE("registry config: names in DNS") {
+  const std::string update = kPrefix + "dns_update_server=192.0.2.53\ndns_update_key=/etc/key\n";
+  const Config none = parse(kPrefix);
+  CHECK_FALSE(none.dns.publishes());
+  CHECK(none.dns.ttl.count() == 600);
+  const Config config = parse(update + "user_domain=Users.Example.NET.\nuser_zone=example.net\ndns_ttl=30\n");
+  CHECK(config.dns.publishes());
+  CHECK(config.dns.update_server == "192.0.2.53");
+  CHECK(config.dns.update_port == 53);
+  CHECK(config.dns.update_key == "/etc/key");
+  CHECK(config.dns.user_domain == "users.example.net");
+  CHECK(config.dns.user_zone == "example.net");
+  CHECK(config.dns.ttl.count() == 30);
+  CHECK(config.dns.reverse_zones == std::vector<std::string>{"2.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa"});
+  CHECK(parse(update + "user_domain=users.example.net\n").dns.user_zone == "users.example.net");
+  // The resolver that clients are told is another key.
+  CHECK_FALSE(config.dns_server.has_value());
+  CHECK(parse("prefix=2001:db8:40::/46\n").dns.reverse_zones ==
+        std::vector<std::string>{"0.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "1.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+                                 "2.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "3.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa"});
+  CHECK(parse(update + "reverse_zone=8.B.D.0.1.0.0.2.ip6.arpa. 1.2.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa\n")
+            .dns.reverse_zones ==
+        std::vector<std::string>{"8.b.d.0.1.0.0.2.ip6.arpa", "1.2.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa"});
+}
+
+TEST_CASE("registry config: where DNS updates go") {
+  const auto server = [](const std::string& value) {
+    const Config config = parse(kPrefix + "dns_update_key=/etc/key\ndns_update_server=" + value + "\n");
+    return config.dns.update_server + " " + std::to_string(config.dns.update_port);
+  };
+  CHECK(server("192.0.2.53") == "192.0.2.53 53");
+  CHECK(server("192.0.2.53:5353") == "192.0.2.53 5353");
+  CHECK(server("2001:db8::53") == "2001:db8::53 53");
+  CHECK(server("[2001:db8::53]") == "2001:db8::53 53");
+  CHECK(server("[2001:db8::53]:5353") == "2001:db8::53 5353");
+  CHECK(server("ns.example.net") == "ns.example.net 53");
+  CHECK(server("ns.example.net:3653") == "ns.example.net 3653");
+  for (const char* bad : {"192.0.2.300", "ns example", "ns;x", "192.0.2.1:0", "[192.0.2.1]"})
+    CHECK(contains(problems(kPrefix + "dns_update_key=/etc/key\ndns_update_server=" + bad + "\n"),
+                   "dns_update_server"));
+}
+
+TEST_CASE("registry config: mistakes in the keys of DNS") {
+  const std::string update = kPrefix + "dns_update_server=192.0.2.53\ndns_update_key=/etc/key\n";
+  CHECK(contains(problems(kPrefix + "dns_update_server=192.0.2.53\n"), "tsig-keygen"));
+  CHECK(contains(problems(update + "reverse_zone=3.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa\n"),
+                 "nothing to do with prefix="));
+  for (const char* bad : {"42.ip6.arpa", "2.0.192.in-addr.arpa", "example.net", "x.ip6.arpa"})
+    CHECK(contains(problems(update + "reverse_zone=" + bad + "\n"), "zones of ip6.arpa"));
+  CHECK(
+      contains(problems(update + "user_domain=users.example.net\nuser_zone=example.org\n"), "one above it"));
+  CHECK(contains(problems(update + "user_domain=users.example.net\nuser_zone=a.users.example.net\n"),
+                 "one above it"));
+  for (const char* bad : {"users", "a_b.example.net", "192.0.2.1", "-.net"})
+    CHECK(contains(problems(update + "user_domain=" + bad + "\n"), "user_domain"));
+  CHECK(contains(problems(update + "dns_ttl=5\n"), "10 to 86400"));
+  CHECK(contains(warnings(kPrefix + "user_domain=users.example.net\n"), "nobody publishes them"));
+  CHECK(contains(warnings(kPrefix + "dns_ttl=60\n"), "without effect"));
+  CHECK(contains(warnings(update + "user_zone=example.net\n"), "without effect"));
+  CHECK(warnings(update + "user_domain=users.example.net\nuser_zone=example.net\n").empty());
+}
