@@ -22,6 +22,8 @@ enum class HostType { kHost, kRouter };
 enum class TunnelMode { kV6V4, kV6UdpV4, kV6AnyV4, kV4V6, kDsLite };
 // kBackup: a default route with a worse metric than any native one. kYes: a better one. kNo: none.
 enum class DefaultRoute { kBackup, kYes, kNo };
+// Which of the configured brokers is tried first.
+enum class ServerOrder { kClosest, kListed };
 
 struct Options;
 
@@ -29,7 +31,7 @@ struct Config {
   std::string path;  // the file this came from, as given
   std::string user_id;
   pki::Secret password;
-  std::vector<net::ServerAddress> servers;  // at least one, tried in order
+  std::vector<net::ServerAddress> servers;  // at least one
   // Without the key: kAny when there is a user, as in gogoc, else kAnonymous.
   AuthMethod auth_method = AuthMethod::kAnonymous;
   HostType host_type = HostType::kHost;
@@ -58,6 +60,7 @@ struct Config {
   log::LogConfig log;
 
   // sixlink's own keys.
+  ServerOrder server_order = ServerOrder::kClosest;
   DefaultRoute default_route = DefaultRoute::kBackup;
   std::string run_dir = "/run/sixlink";
   std::string state_dir = "/var/lib/sixlink";

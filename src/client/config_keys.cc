@@ -177,6 +177,9 @@ std::vector<Key> make_keys() {
       {"always_use_same_server", kYesNo, "no", config::yes_no(&Config::always_use_same_server)},
   };
   log::append_log_keys(keys, &Config::log, "/var/log/sixlink.log");
+  keys.push_back({"server_order", "closest or listed", "closest",
+                  word(&Config::server_order,
+                       {{"closest", ServerOrder::kClosest}, {"listed", ServerOrder::kListed}})});
   keys.push_back(
       {"default_route", "backup, yes or no", "backup",
        word(&Config::default_route,
