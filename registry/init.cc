@@ -13,6 +13,7 @@
 #include <ostream>
 
 #include "registry/config.h"
+#include "registry/host_key.h"
 #include "registry/store/store.h"
 
 namespace sixlink::registry {
@@ -85,7 +86,7 @@ std::string option_of(const std::string& key) {
   return option;
 }
 
-std::string next_steps(const Options& options, const Config& config) {
+std::string next_steps(const Options& options, const Config& config, const std::string& fingerprint) {
   const std::string file = options.is_default_config ? "" : " -f " + options.config_file;
   std::uint16_t port = net::kTspPort;
   if (!config.listen.empty()) port = config.listen.front().port;
@@ -93,6 +94,7 @@ std::string next_steps(const Options& options, const Config& config) {
   std::string server = "THIS-MACHINE";
   if (port != net::kTspPort) server += ":" + port_text;
   return "Written: " + options.config_file + "\nDatabase: " + config.database_path() +
+         "\nHost key: " + fingerprint +
          "\n\n"
          "Next:\n"
          "  1. Let UDP and TCP port " +
@@ -115,6 +117,8 @@ std::string next_steps(const Options& options, const Config& config) {
          "       userid=NAME\n"
          "       passwd=PASSWORD\n"
          "       auth_method=any\n"
+         "     and start it the first time with \"sixlink -y\": it keeps this machine's host key, which is to be the one "
+         "above.\n"
          "     (an anonymous client: only server, and auth_method=anonymous)\n";
 }
 
@@ -162,12 +166,14 @@ int run_init(const Options& options, std::ostream& out, std::ostream& err) {
   if (const auto store = Store::open(database); !store) {
     return fail("cannot create the database " + database + ": " + store.error().message(), kExitFailure);
   }
+  const auto host_key = load_or_make_host_key(loaded.config->host_key_path());
+  if (!host_key.key) return fail(host_key.problem, kExitFailure);
   if (const auto parent = fs::path(options.config_file).parent_path(); !parent.empty()) {
     failure = make_directory(parent.string(), 0755);
   }
   if (failure.empty()) failure = write_file(options.config_file, text, options.force);
   if (!failure.empty()) return fail(failure, kExitFailure);
-  out << next_steps(options, *loaded.config);
+  out << next_steps(options, *loaded.config, tsp::host_key_fingerprint(host_key.key->blob()));
   return kExitOk;
 }
 

@@ -134,8 +134,13 @@ Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, 
              [this](const asio::ip::address& peer) {
                return failed_logins_.has(net::unmapped(peer), Clock::now());
              },
+             [this](const asio::ip::address& peer) { failed_logins_.take(net::unmapped(peer), Clock::now()); },
+             [this](const asio::ip::address& peer) { return begin_costly_login(net::unmapped(peer)); },
              [this](const asio::ip::address& peer) {
-               failed_logins_.take(net::unmapped(peer), Clock::now());
+               failed_logins_.give_back(net::unmapped(peer), Clock::now());
+             },
+             [this](const tsp::DeleteRequest& request, const Requester& requester, Granter::Released done) {
+               release(request, requester, std::move(done));
              }}),
       tcp_({static_cast<std::size_t>(config.max_sessions),
             static_cast<std::size_t>(config.sessions_per_address)},
@@ -148,8 +153,13 @@ Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, 
             [this](const asio::ip::address& peer) {
               return failed_logins_.has(net::unmapped(peer), Clock::now());
             },
+            [this](const asio::ip::address& peer) { failed_logins_.take(net::unmapped(peer), Clock::now()); },
+            [this](const asio::ip::address& peer) { return begin_costly_login(net::unmapped(peer)); },
             [this](const asio::ip::address& peer) {
-              failed_logins_.take(net::unmapped(peer), Clock::now());
+              failed_logins_.give_back(net::unmapped(peer), Clock::now());
+            },
+            [this](const tsp::DeleteRequest& request, const Requester& requester, Granter::Released done) {
+              release(request, requester, std::move(done));
             }}),
       stop_signal_(io, Clock::time_point::max()),
       maintenance_(io) {}
@@ -168,7 +178,34 @@ void Server::check_methods() {
     auto& auths = policy_.capabilities.auths;
     std::erase(auths, "PLAIN");
     std::erase(auths, "DIGEST-MD5");
+    return;
   }
+  if (config_.auth_passdss) load_host_key();
+}
+
+void Server::load_host_key() {
+  auto loaded = load_or_make_host_key(config_.host_key_path());
+  try {
+    // OpenSSL may be configured to do without SHA-1 or DSA.
+    if (loaded.key && !loaded.key->sign(tsp::Sha1{})) loaded.problem = "OpenSSL does not sign with DSA";
+  } catch (const std::exception& exception) {
+    loaded.problem = exception.what();
+  }
+  if (!loaded.problem.empty()) {
+    log_.error("PASSDSS-3DES-1 is not offered: {}", loaded.problem);
+    return;
+  }
+  host_key_ = std::move(loaded.key);
+  policy_.host_key = host_key_.get();
+  policy_.capabilities.auths.emplace_back(tsp::kPassDss);
+  log_.info("host key {}{}", tsp::host_key_fingerprint(host_key_->blob()),
+            loaded.is_new ? ", made now" : "");
+}
+
+bool Server::begin_costly_login(const asio::ip::address& peer) {
+  const auto now = Clock::now();
+  return failed_logins_.has(peer, now) && costly_logins_.take(asio::ip::address(), now) &&
+         failed_logins_.take(peer, now);
 }
 
 void Server::stop() {
@@ -484,6 +521,21 @@ void Server::grant(const tsp::CreateRequest& request, const Requester& requester
         }
         done(std::move(answer));
       });
+}
+
+void Server::release(const tsp::DeleteRequest& request, const Requester& requester, Granter::Released done) {
+  if (!requests_.take(requester.peer, Clock::now())) {
+    on_rejected(requester.peer, "too many requests from one address");
+    asio::post(io_, [done = std::move(done)] { done(tsp::kServerBusy); });
+    return;
+  }
+  granter_.release(request, requester, [this, requester, done = std::move(done)](int status) {
+    log_.debug("{} at {} left: {}", requester.user.empty() ? "anonymous" : requester.user,
+               requester.peer.to_string(), status);
+    if (const auto problem = granter_.take_store_problem(); !problem.empty())
+      log_.error("cannot write leases to {}: {}", config_.database_path(), problem);
+    done(status);
+  });
 }
 
 asio::awaitable<void> Server::maintain() {

@@ -24,6 +24,7 @@
 #include "registry/broker/tcp_sessions.h"
 #include "registry/broker/tunnel_server.h"
 #include "registry/config.h"
+#include "registry/host_key.h"
 #include "registry/lease/lease_book.h"
 #include "registry/store/store.h"
 #include "src/log/log.h"
@@ -70,6 +71,8 @@ class Server {
   boost::asio::awaitable<void> tear_down();
   boost::asio::awaitable<void> maintain();
   void check_methods();
+  void load_host_key();
+  bool begin_costly_login(const boost::asio::ip::address& peer);
   bool open_sockets();
   bool open_udp(const ListenAddress& address);
   bool open_tcp(const ListenAddress& address);
@@ -92,6 +95,7 @@ class Server {
 
   void on_rejected(const boost::asio::ip::address& peer, std::string_view why);
   void grant(const tsp::CreateRequest& request, const Requester& requester, Granter::Done done);
+  void release(const tsp::DeleteRequest& request, const Requester& requester, Granter::Released done);
   void save_activity();
   void expire_leases(WallSeconds now);
   void report_rejections();
@@ -107,7 +111,10 @@ class Server {
   // do not.
   AddressBudget failed_logins_{20, 20.0 / 60};
   AddressBudget requests_{1000, 50};
+  // All clients together: whoever forges addresses may use a tenth of a core for PASSDSS-3DES-1, not all of it.
+  AddressBudget costly_logins_{200, 100};
   tsp::ServerPolicy policy_;
+  std::unique_ptr<tsp::DsaHostKey> host_key_;
   std::unique_ptr<StoreCredentials> credentials_;
   TunnelServer tunnels_;
   Granter granter_;

@@ -28,6 +28,11 @@ bool AddressBudget::take(const boost::asio::ip::address& address, TimePoint now)
   return true;
 }
 
+void AddressBudget::give_back(const boost::asio::ip::address& address, TimePoint now) {
+  const auto found = spent_.find(net::quota_address(address));
+  if (found != spent_.end()) found->second = {std::min(burst_, left(found->second, now) + 1), now};
+}
+
 void AddressBudget::expire(TimePoint now) {
   std::erase_if(spent_, [&](const auto& entry) { return left(entry.second, now) >= burst_; });
 }

@@ -20,6 +20,8 @@ class AddressBudget {
   bool has(const boost::asio::ip::address& address, TimePoint now) const;
   // Takes one; false: none was left.
   bool take(const boost::asio::ip::address& address, TimePoint now);
+  // What was taken turned out not to count.
+  void give_back(const boost::asio::ip::address& address, TimePoint now);
   // Forgets addresses whose budget is full again.
   void expire(TimePoint now);
   std::size_t size() const { return spent_.size(); }

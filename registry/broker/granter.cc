@@ -80,7 +80,57 @@ void Granter::request(const tsp::CreateRequest& request, const Requester& reques
     acquire(request, requester, decision, now, pending);
   }
   pending_.push_back(std::move(pending));
+  post_flush();
+}
+
+void Granter::post_flush() {
   if (!std::exchange(is_flush_posted_, true)) boost::asio::post(executor_, [this] { flush(); });
+}
+
+std::optional<std::int64_t> Granter::lease_to_release(const tsp::DeleteRequest& request,
+                                                      const Requester& requester) const {
+  if (!requester.user.empty()) {
+    const auto* lease = book_.find_user(requester.user);
+    return lease ? std::optional(lease->id) : std::nullopt;
+  }
+  const auto& inner = request.client_inner;
+  const auto* tunnel = tunnels_.find(
+      inner.is_v4() ? boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, inner.to_v4())
+                    : inner.to_v6());
+  const auto* lease = tunnel ? book_.find(tunnel->lease) : nullptr;
+  if (!lease || !lease->user.empty() || tunnel->outer.address != requester.peer) return std::nullopt;
+  // A forged datagram would have to hit the tunnel's own port and inner address. A tunnel without ports has
+  // only its address, which others may know: there the client is to come over TCP, which cannot be forged.
+  const bool is_there =
+      tunnel->outer.mode == LeaseMode::kV6UdpV4
+          ? requester.transport == tsp::Transport::kRudp && tunnel->outer.port == requester.port
+          : requester.transport == tsp::Transport::kTcp;
+  return is_there ? std::optional(lease->id) : std::nullopt;
+}
+
+void Granter::release(const tsp::DeleteRequest& request, const Requester& requester, Released done) {
+  Pending pending;
+  pending.is_release = true;
+  pending.answer = static_cast<int>(tsp::kSuccess);
+  pending.done = [done = std::move(done)](const Answer& answer) { done(std::get<int>(answer)); };
+  if (const auto id = lease_to_release(request, requester)) {
+    if (const auto error = release(*id, pending)) {
+      pending.answer = status_of(error);
+      store_problem_ = book_.store_error().message();
+      fail_batch(pending_);
+    }
+  }
+  pending_.push_back(std::move(pending));
+  post_flush();
+}
+
+void Granter::fail_batch(std::vector<Pending>& batch) {
+  for (auto& pending : batch) {
+    const bool is_lost =
+        std::exchange(pending.lease, std::nullopt) || (pending.is_release && !pending.replaced.empty());
+    pending.replaced.clear();
+    if (is_lost) pending.answer = static_cast<int>(tsp::kServerError);
+  }
 }
 
 boost::system::error_code Granter::release(std::int64_t id, Pending& pending) {
@@ -136,11 +186,7 @@ void Granter::acquire(const tsp::CreateRequest& request, const Requester& reques
   if (error == make_error_code(LeaseError::kStore)) {
     store_problem_ = book_.store_error().message();
     pending.replaced.clear();
-    // The whole batch went with it.
-    for (auto& other : pending_) {
-      other.replaced.clear();
-      if (std::exchange(other.lease, std::nullopt)) other.answer = static_cast<int>(tsp::kServerError);
-    }
+    fail_batch(pending_);  // it went as a whole
   }
 }
 
@@ -149,16 +195,17 @@ void Granter::flush() {
   auto batch = std::exchange(pending_, {});
   if (const auto error = book_.commit()) {
     store_problem_ = error.message();
-    for (auto& pending : batch) {
-      pending.replaced.clear();
-      if (std::exchange(pending.lease, std::nullopt)) pending.answer = static_cast<int>(tsp::kServerError);
-    }
+    fail_batch(batch);
   }
   for (auto& pending : batch) {
     // A commit of someone else's may have failed and taken the batch back meanwhile: only what the book says
     // counts.
     for (const auto id : pending.replaced) {
-      if (!book_.find(id)) tunnels_.remove(id);
+      if (!book_.find(id)) {
+        tunnels_.remove(id);
+      } else if (pending.is_release) {
+        pending.answer = static_cast<int>(tsp::kServerError);
+      }
     }
     if (pending.lease) {
       const auto* booked = book_.find(pending.lease->id);

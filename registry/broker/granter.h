@@ -42,6 +42,7 @@ class Granter {
  public:
   using Answer = std::variant<int, tsp::TunnelInfo>;  // a TSP status, or what was granted
   using Done = std::function<void(Answer)>;
+  using Released = std::function<void(int status)>;
 
   // The references outlive the granter.
   Granter(boost::asio::any_io_executor executor, const Config& config, LeaseBook& book, TunnelServer& tunnels)
@@ -49,6 +50,9 @@ class Granter {
 
   // `done` is called later, from the event loop.
   void request(const tsp::CreateRequest& request, const Requester& requester, WallSeconds now, Done done);
+  // Ends the user's lease; without a user, the lease of the inner address that the request names, when the
+  // requester is where its tunnel ends. `done` is called later, with 200 also when there is no such lease.
+  void release(const tsp::DeleteRequest& request, const Requester& requester, Released done);
   void set_protocol41(bool is_available) { has_protocol41_ = is_available; }
   // The text of the last failure of the store, for the log; empty: none since the last call.
   std::string take_store_problem() { return std::exchange(store_problem_, {}); }
@@ -57,11 +61,17 @@ class Granter {
   struct Pending {
     Answer answer;
     std::optional<Lease> lease;
-    std::vector<std::int64_t> replaced;  // anonymous leases that were released for it in the same batch
+    std::vector<std::int64_t> replaced;  // leases that were released for it in the same batch
+    bool is_release = false;             // `answer` is a status
     Done done;
   };
   void flush();
   boost::system::error_code release(std::int64_t id, Pending& pending);
+  std::optional<std::int64_t> lease_to_release(const tsp::DeleteRequest& request,
+                                               const Requester& requester) const;
+  // The store took the whole batch back.
+  void fail_batch(std::vector<Pending>& batch);
+  void post_flush();
   void acquire(const tsp::CreateRequest& request, const Requester& requester, const ModeDecision& decision,
                WallSeconds now, Pending& pending);
   tsp::TunnelInfo info_for(const Lease& lease, const tsp::CreateRequest& request,

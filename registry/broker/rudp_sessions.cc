@@ -126,27 +126,50 @@ void RudpSessions::handle(Session& session, const tsp::RudpMessage& message) {
   }
   session.rudp.begin(message.header.sequence);
   session.timestamp = message.header.timestamp;
-  auto output = session.tsp->input(message.text);
-  if (!output.rejection.empty()) hooks_.rejected(session.key.peer.address(), output.rejection);
-  if (output.is_failed_login) hooks_.login_failed(session.key.peer.address());
-  if (!output.create) {
+  auto output = advance(session, message.text);
+  if (!output.create && !output.release) {
     reply(session, std::move(output.reply), message.header.timestamp);
     if (output.is_closing) erase(sessions_.find(session.key)->second);
     return;
   }
   Requester requester{session.tsp->user(), tsp::Transport::kRudp, session.key.peer.address(),
                       session.key.peer.port(), session.key.local};
+  if (output.release) {
+    hooks_.release(*output.release, requester,
+                   [this, key = session.key, serial = session.serial](int status) {
+                     if (auto* waiting = find(key, serial))
+                       reply(*waiting, waiting->tsp->released(status).reply, waiting->timestamp);
+                   });
+    return;
+  }
   hooks_.grant(
       *output.create, requester, [this, key = session.key, serial = session.serial](Granter::Answer answer) {
-        const auto found = sessions_.find(key);
-        // Forgotten under pressure, or begun anew, while the lease was written: the client asks again.
-        if (found == sessions_.end() || found->second->serial != serial) return;
-        auto& waiting = *found->second;
+        auto* waiting = find(key, serial);
+        if (!waiting) return;
         const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer);
-        if (tunnel) uncount(waiting);
-        auto granted = tunnel ? waiting.tsp->granted(*tunnel) : waiting.tsp->refused(std::get<int>(answer));
-        reply(waiting, std::move(granted.reply), waiting.timestamp);
+        if (tunnel) uncount(*waiting);
+        auto granted = tunnel ? waiting->tsp->granted(*tunnel) : waiting->tsp->refused(std::get<int>(answer));
+        reply(*waiting, std::move(granted.reply), waiting->timestamp);
       });
+}
+
+tsp::ServerSession::Output RudpSessions::advance(Session& session, std::string_view text) {
+  const auto peer = session.key.peer.address();
+  if (session.tsp->expects_costly_login() && !hooks_.begin_costly_login(peer)) {
+    hooks_.rejected(peer, "too many logins");
+    return session.tsp->login_postponed();
+  }
+  auto output = session.tsp->input(text);
+  if (!output.rejection.empty()) hooks_.rejected(peer, output.rejection);
+  if (output.is_failed_login) hooks_.login_failed(peer);
+  if (output.is_costly_login_done) hooks_.costly_login_done(peer);
+  return output;
+}
+
+RudpSessions::Session* RudpSessions::find(const Key& key, std::uint64_t serial) {
+  const auto found = sessions_.find(key);
+  // Forgotten under pressure, or begun anew, while the lease was written: the client asks again.
+  return found == sessions_.end() || found->second->serial != serial ? nullptr : &*found->second;
 }
 
 void RudpSessions::reply(Session& session, std::string text, std::uint32_t timestamp) {

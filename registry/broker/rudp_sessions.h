@@ -39,6 +39,16 @@ class RudpSessions {
         [](const boost::asio::ip::address&) { return true; };
     std::function<void(const boost::asio::ip::address& peer)> login_failed =
         [](const boost::asio::ip::address&) {};
+    // A login is to make us compute (PASSDSS-3DES-1): counted as failed until it succeeds. False: not now.
+    std::function<bool(const boost::asio::ip::address& peer)> begin_costly_login =
+        [](const boost::asio::ip::address&) { return true; };
+    std::function<void(const boost::asio::ip::address& peer)> costly_login_done =
+        [](const boost::asio::ip::address&) {};
+    // Ends the requester's lease; the TSP status is given when that is durable.
+    std::function<void(const tsp::DeleteRequest&, const Requester&, Granter::Released)> release =
+        [](const tsp::DeleteRequest&, const Requester&, const Granter::Released& done) {
+          done(tsp::kServerError);
+        };
   };
 
   RudpSessions(const Settings& settings, const tsp::ServerPolicy& policy, tsp::Credentials& credentials,
@@ -77,6 +87,9 @@ class RudpSessions {
   void send_status(std::size_t socket, const Key& key, const tsp::RudpMessage& message, int status);
   void uncount(Session& session);
   void handle(Session& session, const tsp::RudpMessage& message);
+  tsp::ServerSession::Output advance(Session& session, std::string_view text);
+  // The session that asked; null: it is there no more.
+  Session* find(const Key& key, std::uint64_t serial);
   void reply(Session& session, std::string text, std::uint32_t timestamp);
   void erase(List::iterator session);
 

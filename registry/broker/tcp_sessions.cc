@@ -103,6 +103,22 @@ asio::awaitable<Granter::Answer> TcpSessions::grant(const tsp::CreateRequest& re
   co_return waiting->answer;
 }
 
+asio::awaitable<int> TcpSessions::release(const tsp::DeleteRequest& request, const Requester& requester) {
+  struct Waiting {
+    explicit Waiting(const asio::any_io_executor& executor)
+        : answered(executor, std::chrono::steady_clock::time_point::max()) {}
+    asio::steady_timer answered;
+    int status = tsp::kServerError;
+  };
+  const auto waiting = std::make_shared<Waiting>(co_await asio::this_coro::executor);
+  hooks_.release(request, requester, [waiting](int status) {
+    waiting->status = status;
+    waiting->answered.expires_at(std::chrono::steady_clock::time_point::min());
+  });
+  co_await waiting->answered.async_wait(kAwait);
+  co_return waiting->status;
+}
+
 asio::awaitable<void> TcpSessions::converse(tcp::socket& socket) {
   boost::system::error_code ignored;
   socket.set_option(tcp::no_delay(true), ignored);
@@ -119,7 +135,7 @@ asio::awaitable<void> TcpSessions::converse(tcp::socket& socket) {
     if (error) co_return;
     bool is_sound = framer.append({buffer.data(), size});
     while (!is_closing) {
-      framer.expect_plain(session.expects_plain());
+      framer.expect(session.expected());
       const auto message = framer.next();
       if (!message) break;
       if (tsp::is_login(*message) && !hooks_.may_log_in(peer)) {
@@ -128,11 +144,18 @@ asio::awaitable<void> TcpSessions::converse(tcp::socket& socket) {
         co_await asio::async_write(socket, asio::buffer(busy), kAwait);
         co_return;
       }
-      auto output = session.input(*message);
+      const bool is_postponed = session.expects_costly_login() && !hooks_.begin_costly_login(peer);
+      auto output = is_postponed ? session.login_postponed() : session.input(*message);
+      if (is_postponed) hooks_.rejected(peer, "too many logins");
       if (!output.rejection.empty()) hooks_.rejected(peer, output.rejection);
       if (output.is_failed_login) hooks_.login_failed(peer);
+      if (output.is_costly_login_done) hooks_.costly_login_done(peer);
+      const Requester requester{session.user(), tsp::Transport::kTcp, peer, remote.port(), local};
+      if (output.release) {
+        const int status = co_await release(*output.release, requester);
+        output = session.released(status);
+      }
       if (output.create) {
-        const Requester requester{session.user(), tsp::Transport::kTcp, peer, remote.port(), local};
         const auto answer = co_await grant(*output.create, requester);
         const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer);
         output = tunnel ? session.granted(*tunnel) : session.refused(std::get<int>(answer));

@@ -24,6 +24,16 @@ class TcpSessions {
         [](const boost::asio::ip::address&) { return true; };
     std::function<void(const boost::asio::ip::address& peer)> login_failed =
         [](const boost::asio::ip::address&) {};
+    // A login is to make us compute (PASSDSS-3DES-1): counted as failed until it succeeds. False: not now.
+    std::function<bool(const boost::asio::ip::address& peer)> begin_costly_login =
+        [](const boost::asio::ip::address&) { return true; };
+    std::function<void(const boost::asio::ip::address& peer)> costly_login_done =
+        [](const boost::asio::ip::address&) {};
+    // Ends the requester's lease; the TSP status is given when that is durable.
+    std::function<void(const tsp::DeleteRequest&, const Requester&, Granter::Released)> release =
+        [](const tsp::DeleteRequest&, const Requester&, const Granter::Released& done) {
+          done(tsp::kServerError);
+        };
   };
   // A whole negotiation takes a few round trips. Who needs longer holds a place that others want.
   static constexpr std::chrono::milliseconds kLongestSession{60000};
@@ -52,6 +62,7 @@ class TcpSessions {
   boost::asio::awaitable<void> converse(boost::asio::ip::tcp::socket& socket);
   boost::asio::awaitable<Granter::Answer> grant(const tsp::CreateRequest& request,
                                                 const Requester& requester);
+  boost::asio::awaitable<int> release(const tsp::DeleteRequest& request, const Requester& requester);
 
   RudpSessions::Settings settings_;
   const tsp::ServerPolicy& policy_;

@@ -11,11 +11,7 @@ namespace sixlink::tsp {
 namespace {
 
 // Strongest first; PLAIN shows the password to the path.
-constexpr std::string_view kByStrength[] = {"PASSDSS-3DES-1", "DIGEST-MD5", "PLAIN"};
-
-bool is_implemented(std::string_view method) {
-  return method == "DIGEST-MD5" || method == "PLAIN";
-}
+constexpr std::string_view kByStrength[] = {kPassDss, "DIGEST-MD5", "PLAIN"};
 
 std::string join(const std::vector<std::string>& words) {
   std::string text;
@@ -110,14 +106,11 @@ ClientSession::Output ClientSession::input(std::string_view reply) {
   switch (state_) {
     case State::kVersion:
       return on_capabilities(reply);
-    case State::kPlainFirst: {
-      if (const auto status = StatusLine::parse(reply)) return fail_with(*status);
-      state_ = State::kPlain;
-      Output output;
-      output.sends.push_back(std::string(1, '\0') + profile_.user + std::string(1, '\0') +
-                             std::string(profile_.password->reveal()) + "\r\n");
-      return output;
-    }
+    case State::kPlainFirst:
+    case State::kPassDssFirst:
+      return on_first_line(reply);
+    case State::kPassDssChallenge:
+      return on_passdss_challenge(reply);
     case State::kDigestChallenge:
       return on_challenge(reply);
     case State::kDigestRspauth:
@@ -125,9 +118,12 @@ ClientSession::Output ClientSession::input(std::string_view reply) {
     case State::kAnonymous:
     case State::kPlain:
     case State::kDigestEnd:
+    case State::kPassDssEnd:
       return on_authenticated(reply);
     case State::kCreate:
       return on_info(reply);
+    case State::kDelete:
+      return on_deleted(reply);
     case State::kAccept: {
       // A bare header acknowledges; a status other than 200 takes it back.
       if (const auto status = StatusLine::parse(reply); status && status->code != kSuccess)
@@ -153,48 +149,46 @@ ClientSession::Output ClientSession::on_capabilities(std::string_view reply) {
   const bool is_offered = capabilities->offers_tunnel(capability_name(mode)) ||
                           (mode == Mode::kV6AnyV4 &&
                            (capabilities->offers_tunnel("V6UDPV4") || capabilities->offers_tunnel("V6V4")));
-  if (!is_offered) {
+  // What is not offered any more may still be given back.
+  if (!is_offered && profile_.purpose == Purpose::kCreate) {
     return fail(FailureKind::kModeNotOffered, "the broker offers no " + std::string(to_string(mode)) +
                                                   " tunnels, only: " + join(capabilities->tunnels));
   }
+  return choose_method(*capabilities);
+}
+
+ClientSession::Output ClientSession::choose_method(const Capabilities& capabilities) {
+  const auto begin = [this](std::string_view method) {
+    return authenticate(method, method == kPassDss  ? State::kPassDssFirst
+                                : method == "PLAIN" ? State::kPlainFirst
+                                                    : State::kDigestChallenge);
+  };
   const auto no_common = [&](std::string_view why) {
     return fail(FailureKind::kNoCommonMethod,
-                std::string(why) + "; the broker offers: " + join(capabilities->auths));
+                std::string(why) + "; the broker offers: " + join(capabilities.auths));
   };
   switch (profile_.auth) {
     case ClientAuth::kAnonymous:
-      if (!capabilities->offers_auth("ANONYMOUS"))
+      if (!capabilities.offers_auth("ANONYMOUS"))
         return no_common("the broker takes no anonymous clients: set userid, passwd and auth_method");
       return authenticate("ANONYMOUS", State::kAnonymous);
     case ClientAuth::kDigestMd5:
-      if (!capabilities->offers_auth("DIGEST-MD5"))
+      if (!capabilities.offers_auth("DIGEST-MD5"))
         return no_common("the broker does not offer auth_method=digest-md5");
-      return authenticate("DIGEST-MD5", State::kDigestChallenge);
+      return begin("DIGEST-MD5");
     case ClientAuth::kPassDss3Des1:
-      return no_common("auth_method=passdss-3des-1 is not available in this version: use auth_method=any");
+      if (!capabilities.offers_auth(kPassDss))
+        return no_common("the broker does not offer auth_method=passdss-3des-1");
+      return begin(kPassDss);
     case ClientAuth::kPlain:
-      if (!capabilities->offers_auth("PLAIN"))
-        return no_common("the broker does not offer auth_method=plain");
-      plain_despite_stronger_ =
-          capabilities->offers_auth("DIGEST-MD5") || capabilities->offers_auth("PASSDSS-3DES-1");
-      return authenticate("PLAIN", State::kPlainFirst);
+      if (!capabilities.offers_auth("PLAIN")) return no_common("the broker does not offer auth_method=plain");
+      plain_despite_stronger_ = capabilities.offers_auth("DIGEST-MD5") || capabilities.offers_auth(kPassDss);
+      return begin("PLAIN");
     case ClientAuth::kAny:
       break;
   }
-  bool stronger_was_offered = false;
   for (const auto method : kByStrength) {
-    if (!capabilities->offers_auth(method)) continue;
-    if (method == "PLAIN" && stronger_was_offered) {
-      return no_common(
-          "the broker's stronger methods are not available in this version, and the password is not sent in "
-          "the clear where a"
-          " stronger method is offered (auth_method=plain would)");
-    }
-    if (is_implemented(method)) {
-      return method == "PLAIN" ? authenticate(method, State::kPlainFirst)
-                               : authenticate(method, State::kDigestChallenge);
-    }
-    stronger_was_offered = true;
+    if (capabilities.offers_auth(method)) return begin(method);
   }
   return no_common("no common authentication method");
 }
@@ -205,11 +199,45 @@ ClientSession::Output ClientSession::authenticate(std::string_view method, State
   Output output;
   // Deployed clients end this line with a NUL as well, and deployed servers expect it.
   output.sends.push_back("AUTHENTICATE " + std::string(method) + "\r\n" + std::string(1, '\0'));
-  // TCP has no reply to the first line of PLAIN.
-  if (next == State::kPlainFirst && profile_.transport == Transport::kTcp) {
-    auto credentials = input({});
-    output.sends.insert(output.sends.end(), credentials.sends.begin(), credentials.sends.end());
+  // TCP has no reply to the first line of PLAIN and PASSDSS-3DES-1.
+  const bool has_second = next == State::kPlainFirst || next == State::kPassDssFirst;
+  if (has_second && profile_.transport == Transport::kTcp) {
+    auto second = on_first_line({});
+    output.sends.insert(output.sends.end(), second.sends.begin(), second.sends.end());
   }
+  return output;
+}
+
+ClientSession::Output ClientSession::on_first_line(std::string_view reply) {
+  if (const auto status = StatusLine::parse(reply)) return fail_with(*status);
+  Output output;
+  if (state_ == State::kPassDssFirst) {
+    passdss_ = std::make_unique<PassDssClient>(profile_.user, profile_.make_exponent());
+    state_ = State::kPassDssChallenge;
+    output.sends.push_back(passdss_->hello());
+  } else {
+    state_ = State::kPlain;
+    output.sends.push_back(std::string(1, '\0') + profile_.user + std::string(1, '\0') +
+                           std::string(profile_.password->reveal()) + "\r\n");
+  }
+  return output;
+}
+
+ClientSession::Output ClientSession::on_passdss_challenge(std::string_view reply) {
+  if (const auto status = StatusLine::parse(reply)) return fail_with(*status);
+  if (const auto problem = passdss_->on_challenge(reply); !problem.empty())
+    return fail(FailureKind::kBadReply, "the broker's PASSDSS-3DES-1 challenge " + std::string(problem));
+  const auto verdict =
+      profile_.check_host_key
+          ? profile_.check_host_key(passdss_->host_key())
+          : HostKeyVerdict{false, "the broker's host key cannot be checked here; use auth_method=digest-md5"};
+  if (!verdict.is_trusted) return fail(FailureKind::kAuthentication, verdict.why_not);
+  if (profile_.password->reveal().size() > kLongestPassword)
+    return fail(FailureKind::kAuthentication, "the password is too long for PASSDSS-3DES-1");
+  Output output;
+  output.sends.push_back(passdss_->answer(profile_.password->reveal()));
+  passdss_.reset();
+  state_ = State::kPassDssEnd;
   return output;
 }
 
@@ -260,9 +288,27 @@ ClientSession::Output ClientSession::on_rspauth(std::string_view reply) {
 }
 
 ClientSession::Output ClientSession::create() {
-  state_ = State::kCreate;
   Output output;
+  if (profile_.purpose == Purpose::kDelete) {
+    state_ = State::kDelete;
+    output.sends.push_back(with_content_length(profile_.release.to_xml()));
+    return output;
+  }
+  state_ = State::kCreate;
   output.sends.push_back(with_content_length(profile_.request.to_xml()));
+  return output;
+}
+
+ClientSession::Output ClientSession::on_deleted(std::string_view reply) {
+  const auto content = parse_content(reply);
+  const auto status = StatusLine::parse(content.state == Content::State::kComplete ? content.body : reply);
+  if (!status)
+    return fail(FailureKind::kBadReply,
+                "the broker's answer to the release has no status: \"" + printable(reply, 60) + "\"");
+  if (status->code != kSuccess) return fail_with(*status);
+  state_ = State::kDone;
+  Output output;
+  output.is_released = true;
   return output;
 }
 

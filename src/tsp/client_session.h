@@ -3,6 +3,8 @@
 // the caller carries messages over RUDP or TCP and gives whole replies.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +12,7 @@
 
 #include "src/pki/secret.h"
 #include "src/tsp/message.h"
+#include "src/tsp/passdss.h"
 #include "src/tsp/tunnel_xml.h"
 
 namespace sixlink::tsp {
@@ -25,7 +28,7 @@ enum class FailureKind {
   kStatus,          // any other status
   kRedirect,        // `brokers` says where to
   kModeNotOffered,  // 303, or the capabilities lack the mode
-  kAuthentication,  // 300, or the server could not prove that it knows the password
+  kAuthentication,  // 300, or the server could not prove who it is
   kNoCommonMethod,  // no authentication method that both sides have
   kBadReply,        // not TSP, or a reply out of place
   kBadParameters,   // the tunnel's parameters cannot be used
@@ -38,6 +41,17 @@ struct Failure {
   BrokerList brokers;   // kRedirect
 };
 
+// Whether a broker's host key may be trusted with the password.
+struct HostKeyVerdict {
+  bool is_trusted = false;
+  std::string why_not;  // for the user: what this means, and what to do
+};
+
+enum class Purpose {
+  kCreate,
+  kDelete,
+};
+
 struct ClientProfile {
   Transport transport = Transport::kRudp;
   std::string_view version = kVersions[0];
@@ -47,11 +61,19 @@ struct ClientProfile {
   std::string server_text;  // the broker as the configuration has it; digest-uri is "tsp/" + this
   std::string cnonce;       // decimal digits, unpredictable
   CreateRequest request;
+  Purpose purpose = Purpose::kCreate;
+  DeleteRequest release;  // kDelete; `request` says of which mode the tunnel was asked for
+  // PASSDSS-3DES-1: asked once the broker has proved that the key is its own, before anything is sent that
+  // depends on the password. The key is as src/tsp/passdss_host_key.h has it. Without it no key is trusted.
+  std::function<HostKeyVerdict(std::string_view key)> check_host_key;
+  MakeExponent make_exponent = &random_exponent;
 };
 
-//  start() -> kVersion --CAPABILITY--> kAnonymous, kPlain.., kDigest.. --200--> kCreate --info--> kAccept
-//                |                               |                               |                 |   |
-//                +-------------------------------+----- status, redirection, nonsense -------------+   |
+//  start() -> kVersion --CAPABILITY--> kAnonymous, kPlain.., kDigest.., kPassDss.. --200--> kCreate --info-->
+//  kAccept
+//                |                               |                               |  |               |   |
+//                |                               |                               |  +-> kDelete --200--|
+//                +-------------------------------+----- status, redirection, nonsense --------------+  |
 //                                                |                                                  done
 //                                              failed
 class ClientSession {
@@ -61,7 +83,8 @@ class ClientSession {
         sends;  // messages to send, in order. RUDP: one at most; "" asks for the next part of a reply
     std::optional<TunnelInfo> tunnel;  // done; over TCP the accept in `sends` is to be sent first
     std::optional<Failure> failure;    // done
-    bool is_done() const { return tunnel || failure; }
+    bool is_released = false;          // done: Purpose::kDelete
+    bool is_done() const { return tunnel || failure || is_released; }
   };
 
   explicit ClientSession(ClientProfile profile) : profile_(std::move(profile)) {}
@@ -84,16 +107,24 @@ class ClientSession {
     kDigestChallenge,
     kDigestRspauth,
     kDigestEnd,
+    kPassDssFirst,
+    kPassDssChallenge,
+    kPassDssEnd,
     kCreate,
     kAccept,
+    kDelete,
     kDone
   };
 
   Output on_capabilities(std::string_view reply);
+  Output choose_method(const Capabilities& capabilities);
   Output authenticate(std::string_view method, State next);
   Output on_authenticated(std::string_view reply);
   Output on_challenge(std::string_view reply);
   Output on_rspauth(std::string_view reply);
+  Output on_first_line(std::string_view reply);
+  Output on_passdss_challenge(std::string_view reply);
+  Output on_deleted(std::string_view reply);
   Output create();
   Output on_info(std::string_view reply);
   Output fail(FailureKind kind, std::string message, int status = 0);
@@ -104,6 +135,7 @@ class ClientSession {
   State state_ = State::kVersion;
   std::string partial_;  // a reply whose Content-length promised more than came (RUDP)
   std::string expected_rspauth_;
+  std::unique_ptr<PassDssClient> passdss_;
   std::string_view method_;
   std::optional<TunnelInfo> tunnel_;
   bool plain_despite_stronger_ = false;

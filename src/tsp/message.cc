@@ -183,35 +183,47 @@ bool Framer::append(std::string_view bytes) {
   return !is_broken_;
 }
 
-std::optional<std::string> Framer::next() {
-  if (is_broken_) return std::nullopt;
-  if (!expect_plain_) buffer_.erase(0, std::min(buffer_.find_first_not_of('\0'), buffer_.size()));
-  std::size_t size = 0;
+std::size_t Framer::measured_size() {
+  const auto extent = expected_.measure(buffer_);
+  // What cannot become the message goes to the session as it is, which refuses it with a status.
+  auto size = extent.state == Extent::State::kComplete ? extent.size
+              : extent.state == Extent::State::kBad    ? buffer_.size()
+                                                       : 0;
+  // A line end behind it does no harm, when it came along.
+  if (size != 0 && std::string_view(buffer_).substr(size).starts_with("\r\n")) size += 2;
+  return size;
+}
+
+std::size_t Framer::marked_size() {
   // Only the start is compared: a piece of "Content-length:" waits for its newline like any line.
   const Content content = parse_content(buffer_);
-  if (content.state == Content::State::kIncomplete) return std::nullopt;
-  if (content.state == Content::State::kComplete) {
-    size = content.message_size;
-  } else {
-    const auto newline = buffer_.find('\n');
-    if (content.state == Content::State::kBad ||
-        (newline == std::string::npos ? buffer_.size() : newline) > kLongestLine) {
-      is_broken_ = true;  // the next append() tells
-      return std::nullopt;
-    }
-    if (newline == std::string::npos) return std::nullopt;
-    size = newline + 1;
-    if (side_ == Side::kClient) {
-      // A redirection's XML has no length before it; it ends with its root element's line.
-      const auto status = StatusLine::parse(std::string_view(buffer_).substr(0, size));
-      if (status && is_redirect(status->code)) {
-        const auto close = buffer_.find("</tunnel>", size);
-        if (close == std::string::npos) return std::nullopt;
-        const auto line_end = buffer_.find('\n', close);
-        size = line_end == std::string::npos ? buffer_.size() : line_end + 1;
-      }
+  if (content.state == Content::State::kIncomplete) return 0;
+  if (content.state == Content::State::kComplete) return content.message_size;
+  const auto newline = buffer_.find('\n');
+  if (content.state == Content::State::kBad ||
+      (newline == std::string::npos ? buffer_.size() : newline) > kLongestLine) {
+    is_broken_ = true;  // the next append() tells
+    return 0;
+  }
+  if (newline == std::string::npos) return 0;
+  if (side_ == Side::kClient) {
+    // A redirection's XML has no length before it; it ends with its root element's line.
+    const auto status = StatusLine::parse(std::string_view(buffer_).substr(0, newline + 1));
+    if (status && is_redirect(status->code)) {
+      const auto close = buffer_.find("</tunnel>", newline + 1);
+      if (close == std::string::npos) return 0;
+      const auto line_end = buffer_.find('\n', close);
+      return line_end == std::string::npos ? buffer_.size() : line_end + 1;
     }
   }
+  return newline + 1;
+}
+
+std::optional<std::string> Framer::next() {
+  if (is_broken_) return std::nullopt;
+  if (!expected_.is_plain) buffer_.erase(0, std::min(buffer_.find_first_not_of('\0'), buffer_.size()));
+  const auto size = buffer_.empty() ? 0 : expected_.measure ? measured_size() : marked_size();
+  if (size == 0) return std::nullopt;
   std::string message = buffer_.substr(0, size);
   buffer_.erase(0, size);
   return message;

@@ -3,6 +3,7 @@
 // (man/sixlink-tsp.7). Splitting a TCP stream into messages is here too. No I/O; every size is bounded.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,22 +67,38 @@ struct PlainCredentials {
 // read with it.
 std::optional<PlainCredentials> parse_plain(std::string_view message);
 
+// Where a message without an end mark ends, told from its start.
+struct Extent {
+  enum class State { kIncomplete, kComplete, kBad };
+  State state = State::kIncomplete;
+  std::size_t size = 0;  // kComplete
+};
+
 // Cuts a TCP stream into messages by their content, whatever the segments are.
 class Framer {
  public:
   enum class Side { kServer, kClient };  // kServer: reads what clients send
+  // What the next message is, where its content alone does not tell.
+  struct Expectation {
+    bool is_plain = false;                            // PLAIN's credentials: a leading NUL has a meaning
+    std::function<Extent(std::string_view)> measure;  // a message without an end mark; empty: none
+  };
   explicit Framer(Side side) : side_(side) {}
 
   // False: the stream cannot become valid any more (a bound was exceeded); drop the connection.
   [[nodiscard]] bool append(std::string_view bytes);
   // The next whole message, with its line end; nullopt: more bytes are needed.
   std::optional<std::string> next();
-  // Server side: the next message is PLAIN's credentials, where a leading NUL has a meaning.
-  void expect_plain(bool expected) { expect_plain_ = expected; }
+  // Server side: to be said before each next().
+  void expect(Expectation expected) { expected_ = std::move(expected); }
 
  private:
+  // The size of the message at the buffer's start; 0: more bytes are needed.
+  std::size_t measured_size();
+  std::size_t marked_size();
+
   Side side_;
-  bool expect_plain_ = false;
+  Expectation expected_;
   bool is_broken_ = false;
   std::string buffer_;
 };

@@ -46,11 +46,33 @@ ServerSession::Output ServerSession::login_failed(std::string_view why) {
   output.is_closing = ++failed_logins_ >= kMostFailedLogins;
   state_ = State::kReady;
   pending_user_.clear();
+  passdss_.reset();
   return output;
+}
+
+ServerSession::Output ServerSession::login_postponed() {
+  Output output;
+  output.reply = status_line(kServerBusy);
+  state_ = State::kReady;
+  passdss_.reset();
+  return output;
+}
+
+Framer::Expectation ServerSession::expected() const {
+  Framer::Expectation expected;
+  expected.is_plain = state_ == State::kPlain;
+  if (state_ == State::kPassDssHello) expected.measure = &PassDssServer::measure_hello;
+  if (state_ == State::kPassDssAnswer)
+    expected.measure = [server = passdss_.get()](std::string_view start) {
+      return server->measure_answer(start);
+    };
+  return expected;
 }
 
 ServerSession::Output ServerSession::input(std::string_view message) {
   if (state_ == State::kPlain) return on_plain(message);
+  if (state_ == State::kPassDssHello) return on_passdss_hello(message);
+  if (state_ == State::kPassDssAnswer) return on_passdss_answer(message);
   if (state_ == State::kDigestEnd && message.empty()) {
     Output output;
     output.reply = status_line(kSuccess);
@@ -95,26 +117,66 @@ ServerSession::Output ServerSession::on_authenticate(const std::string& mechanis
   } else if (mechanism == "DIGEST-MD5") {
     output.reply = base64_encode(DigestChallenge{policy_.realm, nonce_}.to_string()) + "\r\n";
     state_ = State::kDigestResponse;
+  } else if (mechanism == kPassDss && policy_.host_key != nullptr) {
+    passdss_ = std::make_unique<PassDssServer>(*policy_.host_key, policy_.make_exponent());
+    state_ = State::kPassDssHello;  // the bare header; nothing over TCP
   } else {
     return login_failed("authentication method not implemented");
   }
   return output;
 }
 
-ServerSession::Output ServerSession::on_plain(std::string_view message) {
-  const auto credentials = parse_plain(message);
-  if (!credentials) return login_failed("malformed PLAIN credentials");
-  const auto known = credentials_.find(credentials->user);
-  Md5 given = digest_ha1(credentials->user, policy_.realm, credentials->password);
+bool ServerSession::is_password_of(const std::string& user, std::string_view password) {
+  const auto known = credentials_.find(user);
+  Md5 given = digest_ha1(user, policy_.realm, password);
   // The same work for an unknown user, so that time does not tell who exists.
   const Md5 expected = known.value_or(Md5{});
   const bool matches = CRYPTO_memcmp(given.data(), expected.data(), given.size()) == 0 && known.has_value();
   OPENSSL_cleanse(given.data(), given.size());
-  if (!matches) return login_failed("wrong user or password");
+  return matches;
+}
+
+ServerSession::Output ServerSession::on_plain(std::string_view message) {
+  const auto credentials = parse_plain(message);
+  if (!credentials) return login_failed("malformed PLAIN credentials");
+  if (!is_password_of(std::string(credentials->user), credentials->password))
+    return login_failed("wrong user or password");
   Output output;
   output.reply = status_line(kSuccess);
   user_ = credentials->user;
   state_ = State::kAuthenticated;
+  return output;
+}
+
+ServerSession::Output ServerSession::on_passdss_hello(std::string_view message) {
+  auto challenge = passdss_->on_hello(message);
+  if (!challenge) {
+    auto output = login_failed("malformed PASSDSS-3DES-1 request");
+    output.is_failed_login = false;  // counted before it was computed
+    return output;
+  }
+  Output output;
+  output.reply = *std::move(challenge);
+  state_ = State::kPassDssAnswer;
+  return output;
+}
+
+ServerSession::Output ServerSession::on_passdss_answer(std::string_view message) {
+  const auto password = passdss_->on_answer(message);
+  const auto user = passdss_->user();
+  const bool matches = password && is_password_of(user, password->reveal());
+  if (!matches) {
+    auto output =
+        login_failed(password ? "wrong user or password" : "PASSDSS-3DES-1 answer to another challenge");
+    output.is_failed_login = false;
+    return output;
+  }
+  Output output;
+  output.reply = status_line(kSuccess);
+  output.is_costly_login_done = true;
+  user_ = user;
+  state_ = State::kAuthenticated;
+  passdss_.reset();
   return output;
 }
 
@@ -168,8 +230,18 @@ ServerSession::Output ServerSession::on_xml(const Content& content) {
     output.is_closing = transport_ == Transport::kTcp;
     return output;
   }
-  if (*action != Action::kCreate) return refuse(kInvalidRequest, "action not served");
-  if (state_ == State::kGranting) return refuse(kRequestInProgress, "create while one is in progress");
+  if (*action != Action::kCreate && *action != Action::kDelete)
+    return refuse(kInvalidRequest, "action not served");
+  if (state_ == State::kGranting || state_ == State::kReleasing)
+    return refuse(kRequestInProgress, "request while one is in progress");
+  if (*action == Action::kDelete) {
+    const auto request = parse_delete(content.body);
+    if (!request) return refuse(request.error().status, "delete with bad values");
+    state_ = State::kReleasing;
+    Output output;
+    output.release = *request;
+    return output;
+  }
   if (state_ != State::kAuthenticated) return refuse(kInvalidRequest, "second create in a session");
   auto request = parse_create(content.body);
   if (!request) return refuse(request.error().status, "create with bad values");
@@ -186,6 +258,14 @@ ServerSession::Output ServerSession::granted(const TunnelInfo& tunnel) {
   output.reply = with_content_length(status_line(kSuccess) + tunnel.to_xml());
   output.is_accepted = state_ == State::kAccepted;
   output.is_closing = output.is_accepted && transport_ == Transport::kTcp;
+  return output;
+}
+
+ServerSession::Output ServerSession::released(int status) {
+  if (state_ == State::kReleasing) state_ = State::kAuthenticated;
+  Output output;
+  output.reply = with_content_length(status_line(status));
+  output.is_closing = status == kSuccess && transport_ == Transport::kTcp;
   return output;
 }
 

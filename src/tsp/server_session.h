@@ -4,6 +4,7 @@
 // shared by many sessions.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "src/tsp/client_session.h"
 #include "src/tsp/digest_md5.h"
 #include "src/tsp/message.h"
+#include "src/tsp/passdss.h"
 #include "src/tsp/tunnel_xml.h"
 
 namespace sixlink::tsp {
@@ -26,14 +28,19 @@ class Credentials {
 struct ServerPolicy {
   Capabilities capabilities;  // what is offered is what is accepted
   std::string realm;          // no quote or backslash
+  // PASSDSS-3DES-1; outlives the policy. null: it cannot be offered.
+  const HostKey* host_key = nullptr;
+  MakeExponent make_exponent = &random_exponent;
 };
 
-//  kVersion --VERSION--> kReady --AUTHENTICATE--> kPlain, kDigestResponse, kDigestEnd
+//  kVersion --VERSION--> kReady --AUTHENTICATE--> kPlain, kDigest.., kPassDss..
 //                          ^  |                      |       |
 //                          |  +--ANONYMOUS-----------|--200--+--> kAuthenticated --create--> kGranting
 //                          +--------300--------------+                  ^                     |   |
 //                                                                       +----refused()--------+   |
 //                                       kAccepted <--accept-- kGranted <-------granted()----------+
+//
+//  kAuthenticated, kGranted, kAccepted --delete--> kReleasing --released()--> kAuthenticated
 //
 // kVersion takes AUTHENTICATE as well: the reply to VERSION needs no memory of the client.
 class ServerSession {
@@ -45,9 +52,13 @@ class ServerSession {
     std::string delayed_reply;
     // To be granted or refused, then granted() or refused() gives the reply; `reply` is not to be sent now.
     std::optional<CreateRequest> create;
+    // The client's lease is to be ended, then released() gives the reply; `reply` is not to be sent now.
+    std::optional<DeleteRequest> release;
     bool is_accepted = false;      // the client took the tunnel
     bool is_failed_login = false;  // wrong user or password: to be counted by address
-    bool is_closing = false;       // nothing more is expected: close after the replies
+    // The login that expects_costly_login() spoke of succeeded: what was counted for it is to be taken back.
+    bool is_costly_login_done = false;
+    bool is_closing = false;  // nothing more is expected: close after the replies
     // For counting and logging: why the message was refused; empty when it was not.
     std::string_view rejection;
   };
@@ -60,13 +71,20 @@ class ServerSession {
   // The lease is durable.
   Output granted(const TunnelInfo& tunnel);
   Output refused(int status);
+  // The lease's end is durable (kSuccess), or why not.
+  Output released(int status);
+  // In place of input() when expects_costly_login() and the client's address may not cause more work.
+  Output login_postponed();
 
   // Empty: anonymous.
   const std::string& user() const { return user_; }
   bool is_authenticated() const { return state_ >= State::kAuthenticated; }
   bool is_accepted() const { return state_ == State::kAccepted; }
-  // For Framer::expect_plain().
-  bool expects_plain() const { return state_ == State::kPlain; }
+  // For Framer::expect(); valid until the next input().
+  Framer::Expectation expected() const;
+  // The next message makes us compute for about a millisecond (PASSDSS-3DES-1): to be counted as a failed
+  // login before input() is called.
+  bool expects_costly_login() const { return state_ == State::kPassDssHello; }
 
  private:
   enum class State {
@@ -75,8 +93,11 @@ class ServerSession {
     kPlain,
     kDigestResponse,
     kDigestEnd,
+    kPassDssHello,
+    kPassDssAnswer,
     kAuthenticated,
     kGranting,
+    kReleasing,
     kGranted,
     kAccepted
   };
@@ -85,6 +106,9 @@ class ServerSession {
   Output on_authenticate(const std::string& mechanism);
   Output on_plain(std::string_view message);
   Output on_digest_response(std::string_view message);
+  Output on_passdss_hello(std::string_view message);
+  Output on_passdss_answer(std::string_view message);
+  bool is_password_of(const std::string& user, std::string_view password);
   Output on_xml(const Content& content);
   Output invalid(std::string_view why);
   Output login_failed(std::string_view why);
@@ -97,6 +121,7 @@ class ServerSession {
   std::string version_ = std::string(kVersions[0]);
   std::string user_;
   std::string pending_user_;
+  std::unique_ptr<PassDssServer> passdss_;
   unsigned failed_logins_ = 0;
 };
 

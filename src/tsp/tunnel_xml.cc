@@ -249,6 +249,13 @@ std::string CreateRequest::to_xml() const {
   return xml + " </client>\r\n</tunnel>\r\n";
 }
 
+std::string DeleteRequest::to_xml() const {
+  if (client_inner.is_unspecified()) return "<tunnel action=\"delete\"></tunnel>\r\n";
+  return "<tunnel action=\"delete\" type=\"" + std::string(to_string(mode)) +
+         "\">\r\n <client>\r\n  <address type=\"" + (client_inner.is_v4() ? "ipv4" : "ipv6") + "\">" +
+         client_inner.to_string() + "</address>\r\n </client>\r\n</tunnel>\r\n";
+}
+
 std::string TunnelInfo::to_xml() const {
   // Deployed clients scan for exact strings: no declaration, no single quotes, the order below, a prefix in
   // full.
@@ -342,6 +349,28 @@ XmlResult<CreateRequest> parse_create(std::string_view xml) {
         return problem("<dns_server> holds no usable name", kDnsDelegationError);
       request.dns_servers.emplace_back(name);
     }
+  }
+  return request;
+}
+
+XmlResult<DeleteRequest> parse_delete(std::string_view xml) {
+  const Document document(xml);
+  const auto* tunnel = document.tunnel();
+  if (!tunnel) return problem(document.error());
+  if (action_of(*tunnel) != Action::kDelete) return problem("<tunnel> is no delete");
+  DeleteRequest request;
+  if (const auto mode = parse_mode(attribute(*tunnel, "type"))) request.mode = *mode;
+  const bool is_v4 = request.mode == Mode::kV4V6;
+  const auto* address = address_element(child(tunnel, "client"), is_v4 ? "ipv4" : "ipv6");
+  if (!address) return request;
+  if (is_v4) {
+    const auto v4 = net::parse_v4(text_of(*address));
+    if (!v4) return problem("the client's IPv4 address is not usable", kInvalidIpv4);
+    request.client_inner = *v4;
+  } else {
+    const auto v6 = net::parse_v6(text_of(*address));
+    if (!v6) return problem("the client's IPv6 address is not usable", kInvalidIpv6);
+    request.client_inner = *v6;
   }
   return request;
 }

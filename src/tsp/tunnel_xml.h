@@ -36,6 +36,15 @@ struct CreateRequest {
   std::string to_xml() const;  // with CRLF line ends, as deployed clients write it
 };
 
+// A client leaves for good: action="delete" (RFC 5572 names it and leaves its content open).
+struct DeleteRequest {
+  // The tunnel's, as it was granted: who has not logged in shows by it that the tunnel is his. Unspecified: not told.
+  Mode mode = Mode::kV6UdpV4;
+  boost::asio::ip::address client_inner;
+
+  std::string to_xml() const;
+};
+
 // What a broker grants: action="info". The IPv6 addresses are the tunnel's inner ends and the IPv4 ones its
 // outer ends; in mode v4v6 it is the other way round.
 struct TunnelInfo {
@@ -72,6 +81,7 @@ using XmlResult = boost::system::result<T, XmlProblem>;
 // The action of a client's message; XmlProblem for anything else.
 XmlResult<Action> parse_action(std::string_view xml);
 XmlResult<CreateRequest> parse_create(std::string_view xml);
+XmlResult<DeleteRequest> parse_delete(std::string_view xml);
 XmlResult<TunnelInfo> parse_info(std::string_view xml);
 // At most 50 brokers.
 XmlResult<BrokerList> parse_redirect(std::string_view xml);

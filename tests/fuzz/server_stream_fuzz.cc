@@ -17,7 +17,7 @@ void server_stream(Input input) {
   while (!records.is_empty()) {
     if (!framer.append(text_of(records.next()))) return;
     for (;;) {
-      framer.expect_plain(session.expects_plain());
+      framer.expect(session.expected());
       const auto message = framer.next();
       if (!message) break;
       expect(!message->empty(), "a message over TCP is never empty");

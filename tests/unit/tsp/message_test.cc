@@ -157,9 +157,9 @@ TEST_CASE("framer: PLAIN's leading NULs survive where they are expected") {
   Framer framer(Framer::Side::kServer);
   REQUIRE(framer.append("AUTHENTICATE PLAIN\r\n\0\0alice\0s3cret\r\nVERSION=2.0.2\r\n"s));
   CHECK(parse_authenticate(*framer.next()) == "PLAIN");
-  framer.expect_plain(true);
+  framer.expect({.is_plain = true, .measure = {}});
   CHECK(parse_plain(*framer.next())->user == "alice");
-  framer.expect_plain(false);
+  framer.expect({});
   CHECK(parse_version(*framer.next()) == "2.0.2");
 }
 

@@ -193,7 +193,7 @@ class TcpBroker {
       return segments;
     }
     for (;;) {
-      framer_.expect_plain(session.expects_plain());
+      framer_.expect(session.expected());
       const auto message = framer_.next();
       if (!message) break;
       auto output = session.input(*message);

@@ -262,7 +262,7 @@ TEST_CASE("server: PLAIN and DIGEST-MD5 log a user in") {
   for (const auto transport : {Transport::kRudp, Transport::kTcp}) {
     Fixture plain(transport);
     CHECK(plain.input("AUTHENTICATE PLAIN\r\n\0"s).reply.empty());
-    CHECK(plain.session.expects_plain());
+    CHECK(plain.session.expected().is_plain);
     CHECK(plain.status("\0alice\0s3cret\r\n"s) == 200);
     CHECK(plain.session.user() == "alice");
 
@@ -396,7 +396,7 @@ TEST_CASE("server: methods that are not offered are refused, whoever asks") {
   f.policy.capabilities.auths = {"DIGEST-MD5"};
   CHECK(f.status("AUTHENTICATE ANONYMOUS\r\n") == 300);
   CHECK(f.status("AUTHENTICATE PLAIN\r\n") == 300);
-  CHECK_FALSE(f.session.expects_plain());
+  CHECK_FALSE(f.session.expected().is_plain);
   CHECK_FALSE(f.session.is_authenticated());
   CHECK(f.input("AUTHENTICATE PASSDSS-3DES-1\r\n").is_closing);
 }
