@@ -2,11 +2,12 @@
 // Finds a broker that grants a tunnel.
 #include "src/client/broker_search.h"
 
-#include <deque>
-#include <set>
+#include <algorithm>
+#include <optional>
 
 #include "src/client/candidates.h"
 #include "src/client/profile.h"
+#include "src/config/key_value.h"
 #include "src/net/outer_address.h"
 #include "src/net/resolve.h"
 #include "src/tsp/status.h"
@@ -20,8 +21,21 @@ using std::chrono::duration_cast;
 using std::chrono::microseconds;
 
 constexpr std::chrono::seconds kResolveLimit{15};
-// Brokers that one search follows redirections to: a ring of them must end.
+// Ours: what one search follows at most, in a row and in all. Every broker is tried once, so a circle ends
+// without them; a broker that invents names would not.
+constexpr std::size_t kMostHops = 8;
 constexpr std::size_t kMostRedirected = 2 * tsp::kMostBrokers;
+
+// Names compare without regard to case (RFC 4343).
+std::string name_key(const net::ServerAddress& server) {
+  return config::lower_case(server.host) + " " + std::to_string(server.port);
+}
+
+std::string join(const std::vector<std::string>& words, std::string_view between) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : std::string(between)) + word;
+  return text;
+}
 
 }  // namespace
 
@@ -53,53 +67,172 @@ asio::awaitable<tunnel::Negotiation> BrokerSearch::negotiate_versions(const tunn
   co_return result;
 }
 
+void BrokerSearch::note(int significance, int code, std::string message) {
+  log_.info("{}", message);
+  if (significance <= progress_.significance) return;
+  progress_.significance = significance;
+  progress_.reported = {code, std::move(message)};
+}
+
+void BrokerSearch::note_circle(const std::vector<std::string>& path, const net::ServerAddress& server) {
+  note(significance(tsp::FailureKind::kRedirect) + 1, kExitRedirection,
+       "brokers redirect in a circle: " + join(path, " -> ") + " -> " + server.text +
+           ", which was tried already");
+}
+
 asio::awaitable<std::variant<Grant, Failed>> BrokerSearch::run() {
-  std::deque<net::ServerAddress> servers(config_.servers.begin(), config_.servers.end());
-  std::set<std::string> visited;
-  std::size_t redirected = 0;
-  Failed reported{kExitCannotConnect, "no broker is configured"};
-  int reported_significance = -2;
-  const auto note = [&](int significance, int code, std::string message) {
-    log_.info("{}", message);
-    if (significance <= reported_significance) return;
-    reported_significance = significance;
-    reported = {code, std::move(message)};
-  };
-  while (!servers.empty()) {
-    const auto server = servers.front();
-    servers.pop_front();
-    if (!visited.insert(server.host + " " + std::to_string(server.port)).second) continue;
+  progress_ = {};
+  if (config_.always_use_same_server) {
+    if (auto last = files_.read_last_server())
+      progress_.pending.push_back({*std::move(last), {}, "last_server", {}});
+  }
+  auto grant = co_await try_pending();
+  if (!grant) {
+    co_await collect();
+    grant = co_await try_pending();
+  }
+  // Brokers that answer and refuse would do so again by another way; brokers that are out of reach are why
+  // the list is kept.
+  if (!grant && progress_.significance <= significance(tsp::FailureKind::kBusy)) {
+    for (auto& server : files_.read_broker_list()) {
+      if (!progress_.names.contains(name_key(server)))
+        progress_.pending.push_back({std::move(server), {}, "broker_list", {}});
+    }
+    if (!progress_.pending.empty())
+      log_.info("the configured brokers are out of reach; trying the {} of broker_list={}",
+                progress_.pending.size(), config_.broker_list);
+    grant = co_await try_pending();
+  }
+  if (!grant) co_return std::move(progress_.reported);
+  files_.write_last_server(grant->server);
+  co_return *std::move(grant);
+}
+
+// The configured brokers.
+asio::awaitable<void> BrokerSearch::collect() {
+  if (config_.servers.size() < 2 || config_.server_order == ServerOrder::kListed) {
+    for (const auto& server : config_.servers) progress_.pending.push_back({server, {}, "server", {}});
+    co_return;
+  }
+  auto brokers = co_await measured(config_.servers, kConfiguredLimits);
+  log_.info("brokers by distance: {}", describe(brokers));
+  for (auto& broker : brokers)
+    progress_.pending.push_back({std::move(broker.server), std::move(broker.addresses), "server", {}});
+}
+
+asio::awaitable<std::vector<MeasuredBroker>> BrokerSearch::measured(std::vector<net::ServerAddress> servers,
+                                                                    MeasureLimits limits) {
+  hooks_.on_resolving();
+  const auto started = Clock::now();
+  auto brokers = co_await measure_brokers(config_, std::move(servers), limits);
+  hooks_.on_resolved(duration_cast<microseconds>(Clock::now() - started));
+  co_return brokers;
+}
+
+asio::awaitable<std::optional<Grant>> BrokerSearch::try_pending() {
+  while (!progress_.pending.empty()) {
+    auto next = std::move(progress_.pending.front());
+    progress_.pending.pop_front();
+    // Also when it is named twice in the configuration.
+    if (!progress_.names.insert(name_key(next.server)).second) continue;
+    auto grant = co_await try_broker(std::move(next));
+    if (grant) co_return grant;
+  }
+  co_return std::nullopt;
+}
+
+asio::awaitable<std::optional<Grant>> BrokerSearch::try_broker(Pending broker) {
+  const auto& server = broker.server;
+  if (broker.addresses.empty()) {
     hooks_.on_resolving();
-    const auto resolve_started = Clock::now();
-    const auto addresses = co_await net::resolve(server.host, kResolveLimit);
-    hooks_.on_resolved(duration_cast<microseconds>(Clock::now() - resolve_started));
+    const auto started = Clock::now();
+    auto addresses = co_await net::resolve(server.host, kResolveLimit);
+    hooks_.on_resolved(duration_cast<microseconds>(Clock::now() - started));
     if (!addresses || addresses->empty()) {
       note(-1, kExitCannotResolve,
            "cannot resolve the broker's name " + server.host + ": " +
                (addresses ? std::string("it has no address") : addresses.error().message()));
+      co_return std::nullopt;
+    }
+    broker.addresses = *std::move(addresses);
+  }
+  const auto targets = candidates(config_, broker.addresses, server.port);
+  if (targets.empty()) {
+    note(-1, kExitCannotConnect,
+         "broker " + server.text + " has no address of the family that tunnel_mode needs");
+  }
+  // Another name for a broker that was tried is another way round the same circle.
+  const auto tried_before = progress_.endpoints;
+  const auto is_known = [&](const tunnel::NegotiationTarget& target) {
+    return tried_before.contains(net::endpoint_text(target.address, target.port));
+  };
+  if (!broker.path.empty() && !targets.empty() && std::all_of(targets.begin(), targets.end(), is_known))
+    note_circle(broker.path, server);
+  for (const auto& target : targets) {
+    const auto endpoint = net::endpoint_text(target.address, target.port);
+    const auto where = server.text + " (" + endpoint + ", " + std::string(name_of(target.transport)) + ")";
+    if (is_known(target)) {
+      log_.debug("{} was tried already under another name", where);
       continue;
     }
-    for (const auto& target : candidates(config_, *addresses, server.port)) {
-      hooks_.on_negotiating();
-      const auto where = server.text + " (" + net::endpoint_text(target.address, target.port) + ", " +
-                         std::string(name_of(target.transport)) + ")";
-      log_.debug("negotiating with {}", where);
-      const auto negotiation_started = Clock::now();
-      auto negotiation = co_await negotiate_versions(target, server);
-      if (negotiation.tunnel) {
-        hooks_.on_granted(duration_cast<microseconds>(Clock::now() - negotiation_started),
-                          negotiation.round_trips);
-        co_return Grant{server, target, std::move(negotiation)};
-      }
-      const auto& failure = *negotiation.failure;
-      note(significance(failure.kind), exit_code(failure.kind), "broker " + where + ": " + failure.message);
-      for (auto broker = failure.brokers.rbegin();
-           broker != failure.brokers.rend() && redirected < kMostRedirected; ++broker, ++redirected)
-        servers.push_front(*broker);
-      if (!is_worth_another_address(failure.kind)) break;
+    progress_.endpoints.insert(endpoint);
+    hooks_.on_negotiating();
+    log_.debug("negotiating with {}", where);
+    const auto started = Clock::now();
+    auto negotiation = co_await negotiate_versions(target, server);
+    if (negotiation.tunnel) {
+      hooks_.on_granted(duration_cast<microseconds>(Clock::now() - started), negotiation.round_trips);
+      if (broker.found != "server") log_.info("broker {} grants a tunnel ({})", where, broker.found);
+      co_return Grant{server, target, std::move(negotiation), broker.found};
+    }
+    const auto& failure = *negotiation.failure;
+    note(significance(failure.kind), exit_code(failure.kind), "broker " + where + ": " + failure.message);
+    if (!failure.brokers.empty()) co_await follow(broker, failure.brokers);
+    if (!is_worth_another_address(failure.kind)) break;
+  }
+  co_return std::nullopt;
+}
+
+asio::awaitable<void> BrokerSearch::follow(const Pending& from, const std::vector<net::ServerAddress>& to) {
+  auto path = from.path;
+  path.push_back(from.server.text);
+  if (path.size() > kMostHops) {
+    note(significance(tsp::FailureKind::kRedirect) + 1, kExitRedirection,
+         "broker " + from.server.text + " redirects once more after " + std::to_string(kMostHops) +
+             " redirections (" + join(path, " -> ") + "): that many are not followed");
+    co_return;
+  }
+  std::vector<net::ServerAddress> fresh;
+  std::set<std::string> named;
+  for (const auto& server : to) {
+    if (progress_.names.contains(name_key(server))) {
+      note_circle(path, server);
+    } else if (named.insert(name_key(server)).second) {
+      fresh.push_back(server);
     }
   }
-  co_return reported;
+  if (progress_.redirected + fresh.size() > kMostRedirected) {
+    fresh.resize(kMostRedirected - std::min(progress_.redirected, kMostRedirected));
+    log_.warn("redirections named more than {} brokers; the rest is left out", kMostRedirected);
+  }
+  progress_.redirected += fresh.size();
+  if (fresh.empty()) co_return;
+  std::vector<MeasuredBroker> brokers;
+  if (fresh.size() == 1) {
+    brokers.push_back({fresh.front(), {}, {}});
+    log_.info("broker {} redirects to {}", from.server.text, fresh.front().text);
+  } else {
+    log_.info("broker {} redirects to {} brokers, which are measured now", from.server.text, fresh.size());
+    brokers = co_await measured(std::move(fresh), kRedirectionLimits);
+    log_.info("brokers by distance: {}", describe(brokers));
+  }
+  std::vector<net::ServerAddress> sorted;
+  for (const auto& broker : brokers) sorted.push_back(broker.server);
+  files_.write_broker_list(sorted);
+  for (auto broker = brokers.rbegin(); broker != brokers.rend(); ++broker) {
+    progress_.pending.push_front(
+        {std::move(broker->server), std::move(broker->addresses), "redirected by " + from.server.text, path});
+  }
 }
 
 }  // namespace sixlink::client

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Finds a broker that grants a tunnel: names are resolved, addresses and transports tried, TSP's versions
-// fallen back, redirections followed.
+// Finds a broker that grants a tunnel: names are resolved, the closest brokers taken first, addresses and
+// transports tried, TSP's versions fallen back, redirections followed, what was learnt remembered in files.
 #pragma once
 
 #include <spdlog/logger.h>
 
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <deque>
 #include <functional>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
+#include "src/client/broker_distance.h"
+#include "src/client/broker_files.h"
 #include "src/client/config.h"
 #include "src/client/exit_code.h"
 #include "src/tunnel/negotiator.h"
@@ -26,6 +32,9 @@ struct Grant {
   net::ServerAddress server;
   tunnel::NegotiationTarget target;
   tunnel::Negotiation negotiation;  // with a tunnel
+  // How the broker was found: "server" (of the configuration), "broker_list", "last_server", or "redirected
+  // by NAME".
+  std::string found;
 };
 
 struct Failed {
@@ -35,6 +44,7 @@ struct Failed {
 
 // Told while a search runs; each may be called many times.
 struct SearchHooks {
+  // Names are resolved, or brokers measured.
   std::function<void()> on_resolving = [] {};
   std::function<void(std::chrono::microseconds)> on_resolved = [](std::chrono::microseconds) {};
   std::function<void()> on_negotiating = [] {};
@@ -47,21 +57,53 @@ struct SearchHooks {
 class BrokerSearch {
  public:
   BrokerSearch(const Config& config, spdlog::logger& log, SearchHooks hooks)
-      : config_(config), log_(log), hooks_(std::move(hooks)) {}
+      : config_(config),
+        log_(log),
+        hooks_(std::move(hooks)),
+        files_(config.broker_list, config.last_server, config.state_dir, log) {}
   BrokerSearch(const BrokerSearch&) = delete;
   BrokerSearch& operator=(const BrokerSearch&) = delete;
 
-  // Begins at the configured brokers and ends with a grant, or with the failure that tells the user most when
+  // Begins at last_server (always_use_same_server=yes) and the configured brokers, goes on to broker_list
+  // when those are out of reach, and ends with a grant, or with the failure that tells the user most when
   // every broker was tried. Cancellable.
   boost::asio::awaitable<std::variant<Grant, Failed>> run();
 
  private:
+  // A broker to be tried.
+  struct Pending {
+    net::ServerAddress server;
+    std::vector<boost::asio::ip::address> addresses;  // empty: to be resolved
+    std::string found;                                // as in Grant
+    std::vector<std::string> path;                    // who redirected to whom to get here
+  };
+
+  // One search's memory.
+  struct Progress {
+    std::deque<Pending> pending;
+    std::set<std::string> names;      // tried: "host port"
+    std::set<std::string> endpoints;  // tried: "address:port"
+    std::size_t redirected = 0;       // brokers that redirections named
+    Failed reported{kExitCannotConnect, "no broker is configured"};
+    int significance = -2;
+  };
+
+  boost::asio::awaitable<void> collect();
+  boost::asio::awaitable<std::optional<Grant>> try_pending();
+  boost::asio::awaitable<std::optional<Grant>> try_broker(Pending broker);
+  boost::asio::awaitable<void> follow(const Pending& from, const std::vector<net::ServerAddress>& to);
+  boost::asio::awaitable<std::vector<MeasuredBroker>> measured(std::vector<net::ServerAddress> servers,
+                                                               MeasureLimits limits);
   boost::asio::awaitable<tunnel::Negotiation> negotiate_versions(const tunnel::NegotiationTarget& target,
                                                                  const net::ServerAddress& server);
+  void note(int significance, int code, std::string message);
+  void note_circle(const std::vector<std::string>& path, const net::ServerAddress& server);
 
   const Config& config_;
   spdlog::logger& log_;
   SearchHooks hooks_;
+  BrokerFiles files_;
+  Progress progress_;
 };
 
 }  // namespace sixlink::client

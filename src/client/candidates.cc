@@ -56,8 +56,11 @@ int significance(tsp::FailureKind kind) {
       return 2;
     case tsp::FailureKind::kBusy:
       return 3;
-    default:
+    // The broker that it leads to may have more to tell.
+    case tsp::FailureKind::kRedirect:
       return 4;
+    default:
+      return 5;
   }
 }
 

@@ -79,6 +79,7 @@ TEST_CASE(
     CHECK_FALSE(is_worth_another_address(kind));
     CHECK(significance(kind) > significance(FailureKind::kBusy));
   }
+  CHECK(significance(FailureKind::kAuthentication) > significance(FailureKind::kRedirect));
   CHECK(significance(FailureKind::kBusy) > significance(FailureKind::kBadReply));
   CHECK(significance(FailureKind::kBadReply) > significance(FailureKind::kSocket));
   CHECK(significance(FailureKind::kSocket) > significance(FailureKind::kNoAnswer));

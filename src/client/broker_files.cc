@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The brokers that are remembered.
+#include "src/client/broker_files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/system/result.hpp>
+#include <cerrno>
+#include <filesystem>
+
+#include "src/config/directory.h"
+#include "src/config/key_value.h"
+#include "src/tsp/tunnel_xml.h"
+
+namespace sixlink::client {
+namespace {
+
+using boost::system::error_code;
+
+// The longest list with the longest names has less than a fifth of it.
+constexpr std::size_t kLargestFile = 65536;
+
+error_code last_error() {
+  return {errno, boost::system::system_category()};
+}
+
+class File {
+ public:
+  explicit File(int fd) : fd_(fd) {}
+  ~File() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int fd() const { return fd_; }
+  bool is_open() const { return fd_ >= 0; }
+  // Some file systems tell of a full disk only here.
+  bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
+
+ private:
+  int fd_;
+};
+
+// The first bytes of a regular file. A link may lead to anything that root can read, and a FIFO would hold
+// us.
+boost::system::result<std::string> read_bounded(const std::string& path) {
+  const File file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  if (!file.is_open()) return last_error();
+  struct stat info {};
+  if (::fstat(file.fd(), &info) != 0) return last_error();
+  if (!S_ISREG(info.st_mode)) return boost::system::errc::make_error_code(boost::system::errc::not_supported);
+  std::string text(kLargestFile + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const auto got = ::read(file.fd(), text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return last_error();
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  text.resize(size);
+  return text;
+}
+
+error_code write_whole(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const auto written = ::write(fd, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return last_error();
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+// Readers find the old file or the new one. Not synced to the disk: that may take seconds, and after a power
+// cut an empty file costs nothing but the memory.
+error_code replace(const std::string& path, std::string_view text) {
+  const std::string fresh = path + ".new";
+  // An earlier run's, or someone's link: what O_EXCL then makes is ours.
+  ::unlink(fresh.c_str());
+  File file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!file.is_open()) return last_error();
+  auto error = write_whole(file.fd(), text);
+  if (!error && !file.close()) error = last_error();
+  if (!error && ::rename(fresh.c_str(), path.c_str()) != 0) error = last_error();
+  if (error) ::unlink(fresh.c_str());
+  return error;
+}
+
+std::string_view trimmed(std::string_view line) {
+  constexpr std::string_view kBlanks = " \t\r";
+  const auto first = line.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return line.substr(first, line.find_last_not_of(kBlanks) - first + 1);
+}
+
+}  // namespace
+
+BrokerLines parse_broker_lines(std::string_view text) {
+  BrokerLines lines;
+  if (text.size() > kLargestFile) {
+    // The last line may be cut in the middle, and would name someone else.
+    text = text.substr(0, text.rfind('\n', kLargestFile) + 1);
+    lines.has_too_many = true;
+  }
+  for (unsigned number = 1; !text.empty(); ++number) {
+    const auto end = text.find('\n');
+    const auto line = trimmed(text.substr(0, end));
+    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    if (line.empty() || line.front() == '#') continue;
+    auto server = net::ServerAddress::parse(line);
+    if (!server) {
+      lines.malformed.push_back(number);
+    } else if (lines.servers.size() == tsp::kMostBrokers) {
+      lines.has_too_many = true;
+      break;
+    } else {
+      lines.servers.push_back(*std::move(server));
+    }
+  }
+  return lines;
+}
+
+std::string broker_line(const net::ServerAddress& server) {
+  return server.text + "\n";
+}
+
+std::vector<net::ServerAddress> BrokerFiles::read(std::string_view key, const std::string& path) const {
+  const auto text = read_bounded(path);
+  if (!text) {
+    const auto& error = text.error();
+    if (error == boost::system::errc::no_such_file_or_directory ||
+        error == boost::system::errc::not_a_directory) {
+      log_.debug("{}={} is not there yet", key, path);
+    } else if (error == boost::system::errc::too_many_symbolic_link_levels ||
+               error == boost::system::errc::not_supported) {
+      log_.warn("{}={} is ignored: it is a link or no ordinary file; remove it, or name another file", key,
+                path);
+    } else {
+      log_.warn("cannot read {}={}: {}; the brokers in it are not tried", key, path, error.message());
+    }
+    return {};
+  }
+  auto lines = parse_broker_lines(*text);
+  for (const auto number : lines.malformed) {
+    log_.warn("{}={} line {}: no broker's name or address; the line is skipped", key, path, number);
+    // One file of another kind is one mistake.
+    if (number != lines.malformed.front()) break;
+  }
+  if (lines.has_too_many)
+    log_.warn("{}={} is longer than {} brokers; the rest is ignored", key, path, tsp::kMostBrokers);
+  return std::move(lines.servers);
+}
+
+void BrokerFiles::write(std::string_view key, const std::string& path, const std::string& text) const {
+  if (const auto old = read_bounded(path); old && *old == text) return;
+  const auto directory = std::filesystem::path(path).parent_path();
+  if (directory.lexically_normal() == std::filesystem::path(state_dir_).lexically_normal()) {
+    if (const auto error = config::make_private_directory(state_dir_, 0700)) {
+      log_.warn("{}; {} is not written", config::explain_directory_error("state_dir", state_dir_, error),
+                key);
+      return;
+    }
+  }
+  if (const auto error = replace(path, text))
+    log_.warn("cannot write {}={}: {}; the tunnel does not need it", key, path, error.message());
+}
+
+std::vector<net::ServerAddress> BrokerFiles::read_broker_list() const {
+  return read("broker_list", broker_list_);
+}
+
+std::optional<net::ServerAddress> BrokerFiles::read_last_server() const {
+  auto servers = read("last_server", last_server_);
+  if (servers.empty()) return std::nullopt;
+  return std::move(servers.front());
+}
+
+void BrokerFiles::write_broker_list(const std::vector<net::ServerAddress>& servers) const {
+  std::string text;
+  for (const auto& server : servers) text += broker_line(server);
+  write("broker_list", broker_list_, text);
+}
+
+void BrokerFiles::write_last_server(const net::ServerAddress& server) const {
+  write("last_server", last_server_, broker_line(server));
+}
+
+}  // namespace sixlink::client
