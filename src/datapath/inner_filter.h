@@ -9,12 +9,13 @@
 #include <string_view>
 
 #include "src/net/icmpv6.h"
+#include "src/net/ip_header.h"
 #include "src/net/prefix.h"
 
 namespace sixlink::datapath {
 
 enum class Drop : std::uint8_t {
-  kMalformed,      // no IPv6 packet, or its length is wrong
+  kMalformed,      // no IP packet, or its length is wrong
   kForeignSource,  // an inner source that does not belong to the sending end
   kForeignTarget,  // an inner destination that does not belong to the receiving end
   kLocalScope,     // link-local or multicast: of no use in a tunnel, usual, not worth a word
@@ -38,25 +39,33 @@ struct Counters {
   void drop(Drop reason) { ++drops[static_cast<std::size_t>(reason)]; }
 };
 
-// A client's end: it owns one inner address and perhaps a delegated prefix.
+// A client's end: it owns one inner address and perhaps a delegated prefix. Packets of the other IP version
+// are foreign.
 class InnerFilter {
  public:
+  InnerFilter(const boost::asio::ip::address& address, const std::optional<net::Prefix>& prefix,
+              const std::optional<net::PrefixV4>& prefix_v4)
+      : address_(address), prefix_(prefix), prefix_v4_(prefix_v4) {}
   InnerFilter(const net::AddressV6& address, const std::optional<net::Prefix>& prefix)
-      : address_(address), prefix_(prefix) {}
+      : InnerFilter(address, prefix, std::nullopt) {}
+  InnerFilter(const boost::asio::ip::address_v4& address, const std::optional<net::PrefixV4>& prefix)
+      : InnerFilter(address, std::nullopt, prefix) {}
 
   // nullopt: may go out to the broker.
   std::optional<Drop> check_outgoing(std::span<const std::uint8_t> packet) const;
   // nullopt: may come in from the broker. `header` is set whenever the packet has one.
   std::optional<Drop> check_incoming(std::span<const std::uint8_t> packet,
+                                     std::optional<net::IpHeader>& header) const;
+  // The same, and `header` only of an IPv6 packet.
+  std::optional<Drop> check_incoming(std::span<const std::uint8_t> packet,
                                      std::optional<net::Ipv6Header>& header) const;
 
  private:
-  bool is_ours(const net::AddressV6& address) const {
-    return address == address_ || (prefix_ && prefix_->contains(address));
-  }
+  bool is_ours(const boost::asio::ip::address& address) const;
 
-  net::AddressV6 address_;
+  boost::asio::ip::address address_;
   std::optional<net::Prefix> prefix_;
+  std::optional<net::PrefixV4> prefix_v4_;
 };
 
 // Link-local and multicast traffic (router solicitations, MLD reports) arrives on every tunnel.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reading IPv6 headers and making ICMPv6 messages (RFC 8200, RFC 4443), on bytes alone.
+// Reading IPv6 headers and making ICMPv6 messages (RFC 8200, RFC 4443), on bytes alone. src/net/icmp.h has
+// the same for either IP version.
 #pragma once
 
 #include <array>
+#include <boost/asio/ip/address.hpp>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -38,19 +40,29 @@ inline constexpr IcmpError kSourcePolicy{1, 5};
 inline constexpr IcmpError kPacketTooBig{2, 0};
 inline constexpr IcmpError kTimeExceeded{3, 0};
 
-// One ICMPv6 packet: at most the minimum MTU (RFC 4443 section 2.4 c).
+// What follows type, code and checksum: four bytes and a body.
+struct IcmpMessage {
+  std::uint8_t type = 0;
+  std::uint8_t code = 0;
+  std::uint16_t high = 0;
+  std::uint16_t low = 0;
+  std::span<const std::uint8_t> body;
+};
+
+// One packet of ICMPv6 or ICMP, of at most kLargest bytes. A longer body is cut.
 class IcmpPacket {
  public:
+  static constexpr std::size_t kLargest = 1500;  // what a tunnel's path can be asked about
+  IcmpPacket(const AddressV6& source, const AddressV6& destination, const IcmpMessage& message);
+  IcmpPacket(const boost::asio::ip::address_v4& source, const boost::asio::ip::address_v4& destination,
+             const IcmpMessage& message);
   std::span<const std::uint8_t> bytes() const { return {data_.data(), size_}; }
 
  private:
-  friend std::optional<IcmpPacket> make_error(IcmpError, std::uint32_t, const AddressV6&,
-                                              std::span<const std::uint8_t>);
-  friend IcmpPacket make_echo_request(const AddressV6&, const AddressV6&, std::uint16_t, std::uint16_t,
-                                      std::span<const std::uint8_t>);
-  void finish(const AddressV6& source, const AddressV6& destination, std::size_t icmp_size);
+  // Behind a header of that size, without checksum.
+  std::span<std::uint8_t> put(std::size_t header_size, const IcmpMessage& message);
 
-  std::array<std::uint8_t, 1280> data_{};
+  std::array<std::uint8_t, kLargest> data_{};
   std::size_t size_ = 0;
 };
 
@@ -67,6 +79,8 @@ struct EchoReply {
   std::uint16_t identifier = 0;
   std::uint16_t sequence = 0;
   std::span<const std::uint8_t> payload;
+  boost::asio::ip::address source;
+  boost::asio::ip::address destination;
 };
 // nullopt unless `packet` (its header already parsed) is an
 // echo reply with a right checksum and no extension headers.

@@ -13,6 +13,7 @@
 
 #include "src/tsp/digest_md5.h"
 #include "src/tsp/message.h"
+#include "tests/unit/net/ipv4_packet.h"
 #include "tests/unit/tsp/recording.h"
 
 namespace sixlink::fuzz {
@@ -68,6 +69,16 @@ inline std::vector<std::string> seeds(std::string_view fuzzer) {
       if (fuzzer == "client_session") found.insert(client_choice(name, is_tcp) + replies);
       if (fuzzer == "rudp_sessions" && !datagrams.empty()) found.insert(datagrams);
     }
+  }
+  if (fuzzer == "packet") {
+    const auto bytes = [](const test::Packet& packet) { return std::string(packet.begin(), packet.end()); };
+    // SYN with a maximum segment size; echo reply.
+    const test::Packet syn{0x30, 0x39, 1,   0xbb, 0, 0, 0, 1, 0, 0, 0, 0,
+                           0x60, 2,    255, 255,  0, 0, 0, 0, 2, 4, 5, 0xb4};
+    found.insert(bytes(test::ipv4_packet("203.0.113.9", "192.0.2.9", 6, syn)));
+    found.insert(bytes(test::ipv6_packet(test::v6("2001:db8:f:f::2"), test::v6("2001:db8::9"), 6, syn)));
+    found.insert(
+        bytes(test::ipv4_packet("192.0.2.9", "203.0.113.2", 1, {0, 0, 0x41, 0x10, 0xbe, 0xef, 0, 1})));
   }
   if (fuzzer == "config") {
     for (const char* directory : {"conf", "tests/unit/client/conf"}) {

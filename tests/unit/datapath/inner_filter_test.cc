@@ -6,11 +6,13 @@
 #include <set>
 #include <string>
 
-#include "tests/unit/net/ipv6_packet.h"
+#include "tests/unit/net/ipv4_packet.h"
 
 using namespace sixlink;
 using namespace sixlink::datapath;
+using sixlink::test::ipv4_packet;
 using sixlink::test::ipv6_packet;
+using sixlink::test::v4;
 using sixlink::test::v6;
 
 namespace {
@@ -69,6 +71,50 @@ TEST_CASE("inner filter: what is no IPv6 packet is malformed") {
   auto cut = ipv6_packet("2001:db8:f:f::2", "2001:db8::9", 100);
   cut.pop_back();
   CHECK(kHost.check_outgoing(cut) == Drop::kMalformed);
+}
+
+TEST_CASE("inner filter: an end that owns IPv4 addresses") {
+  const InnerFilter host(v4("203.0.113.2"), std::nullopt);
+  const InnerFilter router(boost::asio::ip::address(v4("203.0.113.2")), std::nullopt,
+                           net::PrefixV4::parse("203.0.113.8/29"));
+  const auto leaves = [](const InnerFilter& filter, const char* source, const char* destination) {
+    return filter.check_outgoing(ipv4_packet(source, destination));
+  };
+  CHECK_FALSE(leaves(host, "203.0.113.2", "192.0.2.9"));
+  CHECK(leaves(host, "203.0.113.3", "192.0.2.9") == Drop::kForeignSource);
+  CHECK(leaves(host, "203.0.113.9", "192.0.2.9") == Drop::kForeignSource);
+  CHECK_FALSE(leaves(router, "203.0.113.9", "192.0.2.9"));
+  CHECK(leaves(router, "203.0.113.16", "192.0.2.9") == Drop::kForeignSource);
+  CHECK(leaves(host, "0.0.0.0", "255.255.255.255") == Drop::kLocalScope);
+  CHECK(leaves(host, "203.0.113.2", "224.0.0.251") == Drop::kLocalScope);
+  auto broken = ipv4_packet("203.0.113.2", "192.0.2.9");
+  broken[8] = 63;
+  CHECK(host.check_outgoing(broken) == Drop::kMalformed);
+
+  std::optional<net::IpHeader> header;
+  CHECK_FALSE(router.check_incoming(ipv4_packet("192.0.2.9", "203.0.113.14"), header));
+  REQUIRE(header);
+  CHECK(header->source == v4("192.0.2.9"));
+  CHECK(header->destination == v4("203.0.113.14"));
+  CHECK(header->payload_offset == 20);
+  CHECK(host.check_incoming(ipv4_packet("192.0.2.9", "203.0.113.14"), header) == Drop::kForeignTarget);
+  CHECK(router.check_incoming(ipv4_packet("203.0.113.9", "203.0.113.14"), header) == Drop::kForeignSource);
+  CHECK(host.check_incoming(broken, header) == Drop::kMalformed);
+  CHECK_FALSE(header);
+}
+
+TEST_CASE("inner filter: packets of the other IP version are foreign") {
+  const InnerFilter host(v4("203.0.113.2"), std::nullopt);
+  CHECK(host.check_outgoing(ipv6_packet("2001:db8:f:f::2", "2001:db8::9")) == Drop::kForeignSource);
+  CHECK(host.check_outgoing(ipv6_packet("::ffff:203.0.113.2", "2001:db8::9")) == Drop::kForeignSource);
+  CHECK(host.check_outgoing(ipv6_packet("fe80::1", "ff02::2")) == Drop::kLocalScope);
+  CHECK(kRouter.check_outgoing(ipv4_packet("203.0.113.2", "192.0.2.9")) == Drop::kForeignSource);
+  std::optional<net::IpHeader> header;
+  CHECK(kRouter.check_incoming(ipv4_packet("192.0.2.9", "203.0.113.2"), header) == Drop::kForeignTarget);
+  CHECK(host.check_incoming(ipv6_packet("2001:db8::9", "2001:db8:f:f::2"), header) == Drop::kForeignTarget);
+  std::optional<net::Ipv6Header> six;
+  CHECK(kRouter.check_incoming(ipv4_packet("192.0.2.9", "203.0.113.2"), six) == Drop::kForeignTarget);
+  CHECK_FALSE(six);
 }
 
 TEST_CASE("inner filter: each reason has its own name and counter") {
