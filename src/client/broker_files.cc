@@ -144,10 +144,10 @@ std::vector<net::ServerAddress> BrokerFiles::read(std::string_view key, const st
     return {};
   }
   auto lines = parse_broker_lines(*text);
-  for (const auto number : lines.malformed) {
-    log_.warn("{}={} line {}: no broker's name or address; the line is skipped", key, path, number);
-    // One file of another kind is one mistake.
-    if (number != lines.malformed.front()) break;
+  // A file of another kind is one mistake, not many.
+  if (const auto count = lines.malformed.size(); count > 0) {
+    log_.warn("{}={}: line {} is no broker's name or address{}; skipped", key, path, lines.malformed.front(),
+              count > 1 ? " (and " + std::to_string(count - 1) + " more lines)" : "");
   }
   if (lines.has_too_many)
     log_.warn("{}={} is longer than {} brokers; the rest is ignored", key, path, tsp::kMostBrokers);

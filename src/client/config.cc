@@ -50,9 +50,9 @@ void place_files(Config& config) {
   config.log.filename = relative_to(home, config.log.filename);
   config.run_dir = relative_to(home, config.run_dir);
   config.state_dir = relative_to(home, config.state_dir);
-  const std::string& lists = home.empty() ? config.state_dir : home;
-  config.broker_list = relative_to(lists, config.broker_list);
-  config.last_server = relative_to(lists, config.last_server);
+  // Not gogoc_dir: where programs lie nothing is written.
+  config.broker_list = relative_to(config.state_dir, config.broker_list);
+  config.last_server = relative_to(config.state_dir, config.last_server);
   if (home.empty()) config.home_dir = std::string(config::data_dir());
 }
 

@@ -131,7 +131,10 @@ std::string to_json(const Status& s) {
       {"since", utc(s.since)},
       {"since_s", std::chrono::duration_cast<std::chrono::seconds>(now - s.since).count()},
       {"broker",
-       {{"name", or_null(s.broker_name)}, {"address", or_null(s.broker_address)}, {"port", s.broker_port}}},
+       {{"name", or_null(s.broker_name)},
+        {"address", or_null(s.broker_address)},
+        {"port", s.broker_port},
+        {"found", or_null(s.broker_found)}}},
       {"transport", or_null(s.transport)},
       {"authentication", or_null(s.authentication)},
       {"mode", or_null(s.mode)},
@@ -178,7 +181,13 @@ std::optional<std::string> render_status(std::string_view text) {
         fmt::format("{}:{:.0f}", address.find(':') == std::string::npos ? address : "[" + address + "]",
                     broker.number("port"));
     const auto name = broker.text("name");
-    line(out, "broker", name == address ? endpoint : fmt::format("{} ({})", name, endpoint));
+    const auto found = broker.text("found");
+    line(out, "broker",
+         fmt::format("{}{}{}", name == address ? endpoint : fmt::format("{} ({})", name, endpoint),
+                     found.empty() || found == "server" ? "" : ", ",
+                     found.empty() || found == "server" ? ""
+                     : found.starts_with("redirected")  ? found
+                                                        : "from " + found));
   }
   line(out, "transport", status.text("transport"));
   line(out, "authentication", status.text("authentication"));

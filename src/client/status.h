@@ -41,6 +41,7 @@ struct Status {
   std::string broker_name;  // as configured
   std::string broker_address;
   int broker_port = 0;
+  std::string broker_found;  // as Grant::found
   std::string transport;
   std::string authentication;
   std::string mode;

@@ -22,6 +22,7 @@ void digest_md5(Input input);      // SASL texts
 void config(Input input);          // sixlink.conf, gogoc.conf, sixlink-registry.conf
 void packet(Input input);          // inner packets
 void leftover(Input input);        // NAME.tunnel
+void broker_lines(Input input);    // broker_list, last_server
 
 struct EntryPoint {
   const char* name;  // of the file, without _fuzz.cc
@@ -36,6 +37,7 @@ inline constexpr EntryPoint kEntryPoints[] = {
     {"config", config},
     {"packet", packet},
     {"leftover", leftover},
+    {"broker_lines", broker_lines},
 };
 
 inline std::string_view text_of(Input input) {

@@ -107,6 +107,11 @@ inline std::vector<std::string> seeds(std::string_view fuzzer) {
     found.insert("TSP_OPERATION=x");
     found.insert("TEMPLATE=/x\nTSP_OPERATION=" + std::string(16, '\0') + "\n");  // found by the fuzzer
   }
+  if (fuzzer == "broker_lines") {
+    found.insert("broker.example.net\n192.0.2.1:3653\n[2001:db8::1]:3653\n2001:db8::2\n");
+    found.insert("# a comment\r\n\r\nbroker.example.net\r\nno broker\n192.0.2.300");
+    found.insert("fe80::1%eth0\n\tb.example.net \n" + std::string(3, '\0') + "\n");
+  }
   return {found.begin(), found.end()};
 }
 

@@ -139,7 +139,7 @@ TEST_CASE("config: each key takes its values") {
   CHECK(config.client_v6 == "2001:db8::7");
   CHECK(config.template_name == "open_WRT-2");
   CHECK(config.broker_list == "/a/b");
-  CHECK(config.last_server == "/opt/gogoc/c");
+  CHECK(config.last_server == config.state_dir + "/c");
   CHECK(config.always_use_same_server);
   CHECK(config.log.file == 2);
   CHECK(config.log.syslog == 1);

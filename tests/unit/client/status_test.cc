@@ -19,6 +19,7 @@ Status up() {
   status.broker_name = "broker.example.net";
   status.broker_address = "2001:db8::1";
   status.broker_port = 3653;
+  status.broker_found = "redirected by front.example.net";
   status.transport = "RUDP";
   status.authentication = "DIGEST-MD5";
   status.mode = "v6udpv4";
@@ -62,6 +63,7 @@ TEST_CASE("status: the JSON has every field, with null for what is not known") {
   CHECK(object.at("since_s").to_number<int>() >= 3723);
   CHECK(object.at("broker").at("name") == "broker.example.net");
   CHECK(object.at("broker").at("port") == 3653);
+  CHECK(object.at("broker").at("found") == "redirected by front.example.net");
   CHECK(object.at("local_inner") == "2001:db8:f:f::2");
   CHECK(object.at("keepalive").at("rtt_ms").to_number<double>() == doctest::Approx(12.345));
   CHECK(object.at("counters").at("packets_out").to_number<std::uint64_t>() == 1ULL << 60);
@@ -81,7 +83,7 @@ TEST_CASE("status: people read it") {
   const auto text = rendered(to_json(up()));
   CHECK(text.find("up since ") != std::string::npos);
   CHECK(text.find("(1 h 2 min)") != std::string::npos);
-  CHECK(has_line(text, "broker", "broker.example.net ([2001:db8::1]:3653)"));
+  CHECK(has_line(text, "broker", "broker.example.net ([2001:db8::1]:3653), redirected by front.example.net"));
   CHECK(has_line(text, "mode", "v6udpv4 (userspace)"));
   CHECK(has_line(text, "local outer", "192.168.1.2 (the broker sees 198.51.100.9)"));
   CHECK(has_line(text, "prefix", "2001:db8:aa:bb00::/56"));
