@@ -364,17 +364,17 @@ is_dry_run() {
 
 # ---- running commands -----------------------------------------------------------------------------------------
 
-# Runs a function or command that is shown to people as the text. Sets command_status and command_error.
+# Runs a function or command that is shown to people as the text. Sets command_text, command_status and command_error.
 attempt_as() { # text command...
-  lib_text=$1
+  command_text=$1
   shift
   command_status=0
   command_error=
   if is_dry_run; then
-    printf '%s\n' "$lib_text"
+    printf '%s\n' "$command_text"
     return 0
   fi
-  if [ "$lib_verbose" -ge 2 ]; then printf '%s\n' "+ $lib_text"; fi
+  if [ "$lib_verbose" -ge 2 ]; then printf '%s\n' "+ $command_text"; fi
   command_error=$("$@" 2>&1 >/dev/null) && return 0
   command_status=$?
   return 1
@@ -540,7 +540,7 @@ $lib_reversed" ;;
     case $lib_undone in
       0) ;;
       1)
-        say "could not undo '$lib_line': command failed (exit $command_status): $lib_text: $command_error"
+        say "could not undo '$lib_line': command failed (exit $command_status): $command_text: $command_error"
         lib_left="$lib_line .
 $lib_left"
         ;;

@@ -1,169 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# template/linux.sh against a real kernel, under every shell that it must work with. Each case has a network
-# namespace of its own:
-#
-#     router (fe80::1, 192.0.2.1)  up1 ---- up0  2001:db8:1::10/64, 192.0.2.10/24, native default routes
-#                                           tun0 the daemon's interface, which it has opened already
-#
-# For all cases: bash tests/template/linux_test.sh; for one under one shell: ... linux_test.sh --case NAME SHELL
+# template/linux.sh against a real kernel, under every shell that it must work with: hosts and brokers whose daemon has
+# the interface. linux_network.sh has the network that each case gets.
 
-set -u
-export LC_ALL=C
-PATH=$PATH:/usr/sbin:/sbin
-self=$(realpath "$0")
-root=$(realpath "$(dirname "$0")/../..")
-template=$root/template/linux.sh
-shells=(dash bash "busybox sh" mksh ksh)
-
-# ---- the namespace ------------------------------------------------------------------------------------------------
-
-make_network() {
-  ip link set lo up
-  ip link add up0 type veth peer name up1
-  ip link set up0 addrgenmode none
-  ip link set up1 addrgenmode none
-  echo 0 >/proc/sys/net/ipv6/conf/up1/accept_ra
-  ip link set up0 up
-  ip link set up1 up
-  ip -6 addr add fe80::10/64 dev up0 nodad
-  ip -6 addr add fe80::1/64 dev up1 nodad
-  ip -6 addr add 2001:db8:1::10/64 dev up0 nodad
-  ip addr add 192.0.2.10/24 dev up0
-  ip route add default via 192.0.2.1
-  ip -6 route add default via fe80::1 dev up0 metric 1024
-  ip tuntap add mode tun dev tun0
-  # The kernel makes an address's own route later, in a work queue of its own: a snapshot in between is none of a quiet network.
-  for address in "fe80::10 dev up0" "fe80::1 dev up1" "2001:db8:1::10 dev up0"; do
-    for ((tries = 0; tries < 200; ++tries)); do
-      ip -6 route show table local | grep -q "^local $address " && break
-      sleep 0.01
-    done
-  done
-}
-
-# All that a template may touch, as text.
-snapshot() {
-  ip -6 -o addr show
-  ip -4 -o addr show
-  ip -6 route show table all | sort
-  ip -4 route show table all | sort
-  ip -d -o link show | grep -o -e '^[0-9]*: [a-z0-9@]*' -e '[<,]UP[,>]' -e 'mtu [0-9]*' -e 'addrgenmode [a-z0-9]*'
-  grep -r . /proc/sys/net/ipv6/conf/*/{forwarding,accept_ra,disable_ipv6} /proc/sys/net/ipv4/ip_forward
-}
-
-clean_snapshot() {
-  snapshot 2>/dev/null | sed -E 's/ expires -?[0-9]+sec//; s/valid_lft [0-9]+sec preferred_lft [0-9]+sec//'
-}
-
-host_environment() {
-  export TSP_OPERATION=TSP_TUNNEL_CREATION TSP_VERBOSE=0 TSP_HOME_DIR=/nonexistent
-  export TSP_TUNNEL_MODE=v6udpv4 TSP_HOST_TYPE=host TSP_TUNNEL_INTERFACE=tun0
-  export TSP_CLIENT_ADDRESS_IPV4=192.0.2.10 TSP_CLIENT_ADDRESS_IPV6=2001:db8:f:f::2
-  export TSP_SERVER_ADDRESS_IPV4=198.51.100.1 TSP_SERVER_ADDRESS_IPV6=2001:db8:f:f::1
-  export TSP_TUNNEL_PREFIXLEN=128
-  export SIXLINK_INTERFACE_KIND=tun SIXLINK_MTU=1280 SIXLINK_RECORD=$work/run/tun0.record
-}
-
-broker_environment() {
-  host_environment
-  export TSP_HOST_TYPE=broker TSP_SERVER_ADDRESS_IPV6=2001:db8:42::1 TSP_PREFIX=2001:db8:42 TSP_PREFIXLEN=48
-}
-
-# The environment in which a host does all that it can do.
-full_host_environment() {
-  host_environment
-  export TSP_PREFIX=2001:0db8:00aa:bb00 TSP_PREFIXLEN=56
-  export SIXLINK_DEFAULT_ROUTE=yes SIXLINK_OUTER_SERVER=2001:db8:99::1
-}
-
-# For one of two environments the interface is up before: taking it down must not be what removes the rest.
-bring_up_first() {
-  ip link set tun0 down
-  [ "$TSP_HOST_TYPE" = host ] || return 0
-  ip link set tun0 up
-  # With the first address the kernel makes its multicast route, and keeps it.
-  ip -6 addr add 2001:db8:5::1/128 dev tun0
-  ip -6 addr del 2001:db8:5::1/128 dev tun0
-}
-
-# Runs the template; its output goes to $work/out and $work/err, its status to $status.
-template() {
-  status=0
-  # shellcheck disable=SC2086  # "busybox sh" is two words
-  $shell "$template" "$@" >"$work/out" 2>"$work/err" || status=$?
-}
-
-create() {
-  TSP_OPERATION=TSP_TUNNEL_CREATION template "$@"
-}
-
-teardown() {
-  TSP_OPERATION=TSP_TUNNEL_TEARDOWN template "$@"
-}
-
-fail() {
-  echo "$1" >>"$work/reason"
-  if [ -s "$work/err" ]; then sed 's/^/  stderr: /' "$work/err" >&2; fi
-  exit 1
-}
-
-expect_status() {
-  [ "$status" -eq "$1" ] || fail "exit status $status instead of $1 ($2): $(cat "$work/err")"
-}
-
-expect_same() { # what before after
-  if [ "$2" != "$3" ]; then
-    diff <(echo "$2") <(echo "$3") >&2
-    fail "$1: $(diff <(echo "$2") <(echo "$3") | grep '^[<>]' | head -n 3 | tr '\n' ' ')"
-  fi
-}
-
-expect_way() { # destination device
-  local way
-  way=$(ip -6 route get "$1" 2>&1)
-  case $way in
-    *" dev $2 "*) ;;
-    *) fail "packets to $1 do not leave through $2: $way" ;;
-  esac
-}
-
-expect_no_way() {
-  if ip -6 route get "$1" >/dev/null 2>&1; then fail "there is a way to $1: $(ip -6 route get "$1")"; fi
-}
-
-expect_error() { # text
-  grep -qF -- "$1" "$work/err" || fail "stderr does not say '$1': $(cat "$work/err")"
-}
-
-# A PATH in which the n-th call of ip fails, or kills the template before or after it.
-stand_in() { # fail|kill-before|kill-after n
-  mkdir -p "$work/bin"
-  rm -f "$work/calls"
-  cat >"$work/bin/ip" <<END
-#!/bin/sh
-echo "\$*" >>'$work/calls'
-if [ "\$(wc -l <'$work/calls')" -eq $2 ]; then
-  case $1 in
-    fail) printf 'RTNETLINK answers: injected\nsecond line\n' >&2; exit 2 ;;
-    kill-before) kill -9 "\$(cat '$work/pid')"; exit 2 ;;
-    kill-after) '$real_ip' "\$@"; kill -9 "\$(cat '$work/pid')"; exit 2 ;;
-  esac
-fi
-exec '$real_ip' "\$@"
-END
-  chmod +x "$work/bin/ip"
-}
-
-create_with_stand_in() {
-  status=0
-  # Without the message of bash that a child was killed.
-  {
-    # shellcheck disable=SC2016,SC2086  # for the inner shell; "busybox sh" is two words
-    PATH=$work/bin:$PATH sh -c 'echo $$ >"$1"; shift; exec "$@"' sh "$work/pid" $shell "$template" \
-      >"$work/out" 2>"$work/err" || status=$?
-  } 2>/dev/null
-}
+# shellcheck source-path=SCRIPTDIR source=linux_network.sh
+. "$(dirname "$0")/linux_network.sh"
 
 # ---- cases ----------------------------------------------------------------------------------------------------
 
@@ -402,26 +243,26 @@ case_every_command_may_fail() {
           # Only what is not needed may fail unnoticed: addrgenmode, and the question for a way to the broker.
           case $call in
             *'route get'* | *addrgenmode*) ;;
-            *) fail "failure of 'ip $call' was not noticed" ;;
+            *) fail "failure of '$call' was not noticed" ;;
           esac
           if [ "${call#*route get}" = "$call" ]; then
-            expect_same "incomplete after 'ip $call' failed" "$complete" "$(clean_snapshot | grep -v addrgenmode)"
+            expect_same "incomplete after '$call' failed" "$complete" "$(clean_snapshot | grep -v addrgenmode)"
           fi
           teardown
-          expect_status 0 "teardown after 'ip $call' failed"
+          expect_status 0 "teardown after '$call' failed"
           ;;
         1)
           failed=$((failed + 1))
           case $call in
             *'route get'*) ;;
-            *) expect_error "sixlink: command failed (exit 2): ip $call: RTNETLINK answers: injected second line" ;;
+            *) expect_error "sixlink: command failed (exit 2): $call: RTNETLINK answers: injected second line" ;;
           esac
           [ "$(wc -l <"$work/err")" -le 2 ] || fail "more than two lines: $(cat "$work/err")"
           ;;
-        *) fail "exit status $status after 'ip $call' failed" ;;
+        *) fail "exit status $status after '$call' failed" ;;
       esac
-      [ ! -e "$SIXLINK_RECORD" ] || fail "the record is still there after 'ip $call' failed"
-      expect_same "not undone after 'ip $call' failed" "$before" "$(clean_snapshot)"
+      [ ! -e "$SIXLINK_RECORD" ] || fail "the record is still there after '$call' failed"
+      expect_same "not undone after '$call' failed" "$before" "$(clean_snapshot)"
     done
     [ "$failed" -ge 6 ] || fail "only $failed failures were noticed"
   done
@@ -469,20 +310,20 @@ case_killed_at_every_command() {
         stand_in $when "$n"
         create_with_stand_in
         call=$(sed -n "${n}p" "$work/calls")
-        expect_status 137 "create killed at 'ip $call'"
+        expect_status 137 "create killed at '$call'"
         # The worst that a crash can leave: half a line, without an end.
         mkdir -p "$work/run"
         printf 'route default tu' >>"$SIXLINK_RECORD"
         if [ $when = kill-after ]; then
           create
-          expect_status 0 "create after a kill at 'ip $call'"
-          expect_same "incomplete after a kill at 'ip $call'" "$complete" "$(clean_snapshot)"
+          expect_status 0 "create after a kill at '$call'"
+          expect_same "incomplete after a kill at '$call'" "$complete" "$(clean_snapshot)"
           [ -z "$(sort "$SIXLINK_RECORD" | uniq -d)" ] || fail "recorded twice: $(sort "$SIXLINK_RECORD" | uniq -d)"
         fi
         teardown
-        expect_status 0 "teardown after a kill at 'ip $call'"
+        expect_status 0 "teardown after a kill at '$call'"
         [ ! -e "$SIXLINK_RECORD" ] || fail "the record is still there"
-        expect_same "not undone after $when 'ip $call'" "$before" "$(clean_snapshot)"
+        expect_same "not undone after $when '$call'" "$before" "$(clean_snapshot)"
       done
     done
   done
@@ -575,12 +416,15 @@ touch $pwn" "a b" "*" "-1" "--help" "0x10" "99999999999999999999" "1:::2" "256.1
   done
   TSP_HOST_TYPE=router create
   expect_status 2 router
-  expect_error "sixlink: router mode is not yet supported by this template"
-  TSP_TUNNEL_MODE=v6v4 create
-  expect_status 2 v6v4
-  expect_error "sixlink: tunnel mode 'v6v4' is not yet supported by this template"
-  SIXLINK_INTERFACE_KIND=kernel create
-  expect_status 2 kernel
+  expect_error "sixlink: router mode needs the interface of the home network: set if_prefix"
+  SIXLINK_INTERFACE_KIND=none create
+  expect_status 2 "kind none"
+  expect_error "sixlink: this template sets up a tunnel of this machine: for another machine's (proxy_client)"
+  TSP_HOST_TYPE=broker SIXLINK_INTERFACE_KIND=kernel create
+  expect_status 2 "a broker with kind kernel"
+  TSP_TUNNEL_MODE=wireguard create
+  expect_status 2 wireguard
+  expect_error "sixlink: TSP_TUNNEL_MODE must be one of v6udpv4, v6v4, v4v6, not 'wireguard'"
   create --force
   expect_status 2 "an unknown argument"
   expect_same "something was done" "$before" "$(clean_snapshot)"
@@ -668,48 +512,4 @@ case_record_that_cannot_be_written() {
   expect_same "something was done without a record" "$before" "$(clean_snapshot)"
 }
 
-# ---- main -----------------------------------------------------------------------------------------------------
-
-if [ "${1:-}" = --case ]; then
-  shell=$3
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
-  real_ip=$(command -v ip)
-  make_network || fail "cannot make the network"
-  ("case_$2")
-  code=$?
-  if [ -s "$work/skip" ]; then
-    echo "SKIP $2 ($shell): $(cat "$work/skip")"
-  elif [ "$code" -eq 0 ]; then
-    echo "PASS $2 ($shell)"
-  else
-    echo "FAIL $2 ($shell): $(tr -s '[:cntrl:]' ' ' <"$work/reason" 2>/dev/null || echo "ended with status $code")"
-  fi
-  exit 0
-fi
-
-if ! reason=$(unshare -nm ip tuntap add mode tun dev tun0 2>&1); then
-  echo "SKIP linux.sh: cannot make a network namespace with a tun interface: $reason"
-  exit 0
-fi
-
-run_all() { # shell
-  local name
-  # shellcheck disable=SC2086
-  if ! $1 -c : 2>/dev/null; then
-    echo "SKIP linux.sh ($1): ${1%% *} is not installed"
-    return
-  fi
-  while read -r name; do
-    unshare -nm bash "$self" --case "$name" "$1" </dev/null
-  done < <(sed -n 's/^case_\([a-z_0-9]*\)() {$/\1/p' "$self")
-}
-
-# All shells at once: most of the time goes into waiting for processes.
-outputs=$(mktemp -d)
-trap 'rm -rf "$outputs"' EXIT
-for index in "${!shells[@]}"; do
-  run_all "${shells[index]}" >"$outputs/$index" 2>&1 &
-done
-wait
-for index in "${!shells[@]}"; do cat "$outputs/$index"; done
+run_cases "$@"
