@@ -15,13 +15,13 @@
 
 #include "platform/platform.h"
 #include "src/client/config.h"
-#include "src/client/control.h"
 #include "src/client/exit_code.h"
 #include "src/client/options.h"
 #include "src/client/status.h"
 #include "src/client/supervisor.h"
 #include "src/config/build_info.h"
 #include "src/config/directory.h"
+#include "src/control/control_socket.h"
 #include "src/log/log.h"
 
 namespace sixlink::client {
@@ -51,7 +51,7 @@ std::string run_path(const Config& config, const char* suffix) {
 
 int show_status(const Config& config, bool as_json) {
   const auto path = run_path(config, ".sock");
-  const auto answer = ask_daemon(path, "status");
+  const auto answer = control::ask_daemon(path, "status");
   if (!answer) {
     complain("no daemon answers on " + path + ": " + answer.error().message());
     return 2;
@@ -63,7 +63,7 @@ int show_status(const Config& config, bool as_json) {
 
 int stop_daemon(const Config& config) {
   const auto path = run_path(config, ".sock");
-  const auto answer = ask_daemon(path, "stop");
+  const auto answer = control::ask_daemon(path, "stop");
   if (!answer) {
     const bool is_timeout = answer.error() == boost::system::errc::timed_out;
     complain(is_timeout ? "the daemon did not stop within two minutes"
@@ -111,12 +111,17 @@ int run_daemon(const Config& config, const Options& options,
   };
   Supervisor supervisor(io, config, *logger, std::move(settings));
   bool was_told_to_end = false;
-  auto control = ControlServer::listen(io, run_path(config, ".sock"),
-                                       {[&] { return to_json(supervisor.status()); },
-                                        [&] {
-                                          was_told_to_end = true;
-                                          supervisor.stop();
-                                        }});
+  control::ControlServer::Handlers handlers;
+  handlers.answer = [&](std::string_view request) {
+    return request == "status" ? std::optional(to_json(supervisor.status())) : std::nullopt;
+  };
+  handlers.end = [&](std::string_view request) {
+    if (request != "stop") return false;
+    was_told_to_end = true;
+    supervisor.stop();
+    return true;
+  };
+  auto control = control::ControlServer::listen(io, run_path(config, ".sock"), std::move(handlers));
   if (!control)
     logger->error("cannot listen on {}: {}; sixlink status and sixlink stop will not work",
                   run_path(config, ".sock"), control.error().message());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The control socket.
-#include "src/client/control.h"
+#include "src/control/control_socket.h"
 
 #include <poll.h>
 #include <sys/stat.h>
@@ -11,7 +11,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 
-namespace sixlink::client {
+namespace sixlink::control {
 namespace {
 
 namespace asio = boost::asio;
@@ -19,7 +19,7 @@ using Protocol = asio::local::stream_protocol;
 using boost::system::error_code;
 
 constexpr std::size_t kLongestRequest = 64;
-// `stop` waits for the teardown.
+// The end waits for the teardown.
 constexpr int kAnswerLimitMilliseconds = 120'000;
 
 }  // namespace
@@ -72,7 +72,7 @@ void ControlServer::close() {
 
 ControlServer::~ControlServer() {
   close();
-  for (const auto& peer : waiting_for_stop_) {
+  for (const auto& peer : waiting_for_end_) {
     error_code ignored;
     asio::write(peer->socket, asio::buffer(std::string("{\"stopped\":true}\n")), ignored);
   }
@@ -108,16 +108,13 @@ void ControlServer::serve(const std::shared_ptr<Peer>& peer) {
       [this, peer](const error_code& error, std::size_t size) {
         if (error) return;
         const auto request = peer->request.substr(0, size - 1);
-        if (request == "stop") {
+        if (handlers_.end(request)) {
           // Answered by the destructor, when everything is taken down.
           peer->timer.cancel();
-          waiting_for_stop_.push_back(peer);
-          handlers_.stop();
+          waiting_for_end_.push_back(peer);
           return;
         }
-        peer->answer =
-            (request == "status" ? handlers_.status() : std::string("{\"error\":\"unknown request\"}")) +
-            "\n";
+        peer->answer = handlers_.answer(request).value_or("{\"error\":\"unknown request\"}") + "\n";
         asio::async_write(peer->socket, asio::buffer(peer->answer),
                           [peer](const error_code&, std::size_t) { peer->timer.cancel(); });
       });
@@ -148,4 +145,4 @@ boost::system::result<std::string> ask_daemon(const std::string& path, std::stri
   return answer;
 }
 
-}  // namespace sixlink::client
+}  // namespace sixlink::control

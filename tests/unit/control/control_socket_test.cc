@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "src/client/control.h"
+#include "src/control/control_socket.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -15,7 +15,7 @@
 #include "tests/unit/net/run_coroutine.h"
 #include "tests/unit/temporary_directory.h"
 
-using namespace sixlink::client;
+using namespace sixlink::control;
 using namespace std::chrono_literals;
 using Protocol = boost::asio::local::stream_protocol;
 using sixlink::test::run_until;
@@ -52,7 +52,15 @@ struct Fixture {
   std::unique_ptr<ControlServer> server;
 
   void listen(std::chrono::milliseconds limit = ControlServer::kPeerLimit) {
-    auto result = ControlServer::listen(io, path, {[this] { return status; }, [this] { ++stops; }}, limit);
+    ControlServer::Handlers handlers;
+    handlers.answer = [this](std::string_view request) {
+      return request == "status" ? std::optional(status) : std::nullopt;
+    };
+    handlers.end = [this](std::string_view request) {
+      stops += request == "stop";
+      return request == "stop";
+    };
+    auto result = ControlServer::listen(io, path, std::move(handlers), limit);
     REQUIRE_MESSAGE(result.has_value(), result.error().message());
     server = *std::move(result);
   }

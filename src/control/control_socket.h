@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The control socket: how `sixlink status` and `sixlink stop` talk to the running daemon. A Unix stream
-// socket, 0600; the client writes one line ("status" or "stop"), the daemon answers with one JSON line and
-// closes. "stop" is answered when all is taken down.
+// The control socket: how a command (`sixlink status`, `sixlink-registry drain`) talks to the running daemon.
+// A Unix stream socket, 0600; the command writes one line, the daemon answers with one line of JSON and
+// closes. A request that ends the daemon is answered when all is taken down.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -11,17 +11,20 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace sixlink::client {
+namespace sixlink::control {
 
 class ControlServer {
  public:
   struct Handlers {
-    std::function<std::string()> status;  // one line of JSON
-    std::function<void()> stop;
+    // One line of JSON; nullopt: there is no such request.
+    std::function<std::optional<std::string>(std::string_view request)> answer;
+    // True: the request ends the daemon, which has begun to. Asked first.
+    std::function<bool(std::string_view request)> end = [](std::string_view) { return false; };
   };
 
   // A peer that asks and does not read, or does not ask, is held no longer than this.
@@ -33,7 +36,7 @@ class ControlServer {
       std::chrono::milliseconds peer_limit = kPeerLimit);
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
-  // Closes; then answers those that wait for the stop.
+  // Closes; then answers those that wait for the end.
   ~ControlServer();
   // Takes no more requests and removes the socket's file: to be called before the PID file's lock goes.
   void close();
@@ -50,10 +53,10 @@ class ControlServer {
   std::string path_;
   Handlers handlers_;
   std::chrono::milliseconds peer_limit_;
-  std::vector<std::shared_ptr<Peer>> waiting_for_stop_;
+  std::vector<std::shared_ptr<Peer>> waiting_for_end_;
 };
 
 // The command's side. Errors: no_such_file_or_directory and connection_refused mean that no daemon runs.
 boost::system::result<std::string> ask_daemon(const std::string& path, std::string_view request);
 
-}  // namespace sixlink::client
+}  // namespace sixlink::control
