@@ -12,14 +12,20 @@ SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 CONFDIR  ?= $(SYSCONFDIR)/sixlink
 
 VERSION  := 0.1.0
+# linux, freebsd, netbsd, openbsd, darwin, sunos: platform/$(PLATFORM). GNU make (gmake) on all of them.
 PLATFORM ?= $(shell uname -s | tr 'A-Z' 'a-z')
-CXX      ?= g++
+ifeq ($(origin CXX),default)
+CXX      := $(if $(filter freebsd openbsd darwin,$(PLATFORM)),c++,g++)
+endif
 CXXFLAGS ?= -O2 -g1
 SANITIZE ?=
 
 # gcc 12 takes the coroutine frames of Boost.Asio for mismatched (GCC bug 103993).
 WARNINGS  := -Wall -Wextra -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wno-mismatched-new-delete
-HARDENING := -fstack-protector-strong -fstack-clash-protection -fPIE -D_GLIBCXX_ASSERTIONS
+HARDENING := -fstack-protector-strong -fPIE -D_GLIBCXX_ASSERTIONS
+ifneq ($(PLATFORM),darwin)
+HARDENING += -fstack-clash-protection
+endif
 ifeq ($(SANITIZE),)
 HARDENING += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
@@ -30,10 +36,30 @@ LIBRARIES := -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED -DSPDL
 DEFINES   := -DSIXLINK_VERSION='"$(VERSION)"' -DSIXLINK_DATADIR='"$(DATADIR)"' -DSIXLINK_CONFDIR='"$(CONFDIR)"'
 
 ALL_CXXFLAGS = -std=c++20 -I. $(WARNINGS) $(HARDENING) $(LIBRARIES) $(CXXFLAGS) $(SANITIZE) -pthread -MMD -MP
-ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SANITIZE) -pthread
-LIBS         = -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lcrypto
+ALL_LDFLAGS  = $(PIE) $(LDFLAGS) $(SANITIZE) -pthread
+LIBS         = -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lcrypto $(LIBS_$(PLATFORM))
 
-CORE_SOURCES     := $(filter-out src/client/main.cc,$(sort $(wildcard src/*/*.cc))) $(sort $(wildcard platform/posix/*.cc platform/$(PLATFORM)/*.cc))
+# Apple's linker makes position-independent programs without being told, and knows none of these.
+PIE := $(if $(filter darwin,$(PLATFORM)),,-pie -Wl,-z,relro,-z,now $(if $(filter sunos,$(PLATFORM)),,-Wl,--as-needed))
+# Where the system's packages put headers and libraries, if not where the compiler looks.
+PACKAGES_freebsd := /usr/local
+PACKAGES_openbsd := /usr/local
+PACKAGES_netbsd  := /usr/pkg
+ifeq ($(PLATFORM),darwin)
+PACKAGES_darwin  := $(shell brew --prefix 2>/dev/null) $(shell brew --prefix openssl@3 2>/dev/null)
+endif
+ALL_CXXFLAGS += $(foreach dir,$(PACKAGES_$(PLATFORM)),-isystem $(dir)/include)
+ALL_LDFLAGS  += $(foreach dir,$(PACKAGES_$(PLATFORM)),-L$(dir)/lib -Wl,-rpath,$(dir)/lib)
+LIBS_sunos   := -lsocket -lnsl -lkstat
+
+# platform/posix is for all, platform/bsd for those that are alike. What a system lacks of either is named here.
+SHARED_freebsd := $(wildcard platform/bsd/*.cc)
+SHARED_netbsd  := $(SHARED_freebsd)
+SHARED_openbsd := $(SHARED_freebsd)
+SHARED_darwin  := platform/bsd/change_monitor.cc platform/bsd/random.cc
+WITHOUT_sunos  := platform/posix/interface.cc
+PLATFORM_SOURCES := $(sort $(filter-out $(WITHOUT_$(PLATFORM)),$(wildcard platform/posix/*.cc)) $(SHARED_$(PLATFORM)) $(wildcard platform/$(PLATFORM)/*.cc))
+CORE_SOURCES     := $(filter-out src/client/main.cc,$(sort $(wildcard src/*/*.cc))) $(PLATFORM_SOURCES)
 REGISTRY_SOURCES := $(filter-out registry/main.cc,$(sort $(wildcard registry/*.cc registry/*/*.cc)))
 UNIT_TESTS       ?= $(sort $(wildcard tests/unit/*.cc tests/unit/*/*.cc tests/fuzz/*_fuzz.cc))
 TEST_TOOLS       := $(patsubst tests/net/tools/%.cc,%,$(sort $(wildcard tests/net/tools/*.cc)))
@@ -41,7 +67,7 @@ TEST_TOOLS       := $(patsubst tests/net/tools/%.cc,%,$(sort $(wildcard tests/ne
 # One line a file; V=1 shows the commands.
 quiet = $(if $(V),,@echo "  $(1) $(2)";)
 # Builds that a target starts use every core, unless make was given -j itself.
-JOBS     ?= $(shell nproc 2>/dev/null || echo 2)
+JOBS     ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 parallel  = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 
 object = $(patsubst %.cc,$(BUILD)/obj/%.o,$(1))
@@ -51,7 +77,7 @@ CXX_FILES     = $(shell git ls-files '*.cc' '*.h')
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all help deps demo check check-unit check-net check-template check-vm asan fuzz lint install uninstall clean tests
+.PHONY: all help deps demo check check-unit check-net check-template check-vm check-platform print-platform-sources asan fuzz lint install uninstall clean tests
 
 all: $(BUILD)/sixlink $(BUILD)/sixlink-registry ## Build build/sixlink and build/sixlink-registry
 
@@ -77,6 +103,12 @@ check-unit: $(BUILD)/unit-tests ## Run the unit tests
 
 check-template: ## Run the tests of the shell templates
 	@BUILD=$(BUILD) bash tools/check.sh template
+
+check-platform: ## Compile the parts for other systems, as far as that goes here
+	@BUILD=$(BUILD) bash tools/check.sh platform
+
+print-platform-sources:
+	@printf '%s\n' $(PLATFORM_SOURCES)
 
 check-net: all tests ## Run the scenarios in network namespaces (ONLY=name runs one)
 	@BUILD=$(BUILD) ONLY=$(ONLY) bash tools/check.sh net

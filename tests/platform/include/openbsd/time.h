@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// clock_gettime(2) of OpenBSD.
+#pragma once
+#include_next <time.h>
+#undef CLOCK_BOOTTIME
+#undef CLOCK_MONOTONIC_RAW
+#undef CLOCK_REALTIME_COARSE
+#undef CLOCK_MONOTONIC_COARSE
+#define CLOCK_BOOTTIME 6
+#define CLOCK_UPTIME 5
