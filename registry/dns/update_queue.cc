@@ -78,7 +78,7 @@ void UpdateQueue::failed(const Batch& batch, Failure failure, TimePoint now) {
   std::uniform_real_distribution<double> jitter(0.8, 1.2);
   zone.not_before = now + std::chrono::milliseconds(static_cast<std::int64_t>(
                               static_cast<double>(delay.count()) * jitter(random_)));
-  if (failure == Failure::kNoAnswer) return;
+  if (failure == Failure::kZone) return;
   zone.limit = std::max<std::size_t>(1, batch.names / 2);
   if (batch.names == 1) put_off_[{batch.zone, batch.changes.front().record.name}] = now + kPutOff;
 }

@@ -29,7 +29,7 @@ class UpdateQueue {
   static constexpr std::size_t kLargestBatch = 100;  // names; some 30 KB of commands
   static constexpr std::chrono::milliseconds kFirstDelay{1000};
   static constexpr std::chrono::milliseconds kLongestDelay{60000};
-  static constexpr std::chrono::seconds kPutOff{300};
+  static constexpr std::chrono::seconds kPutOff{60};
 
   struct Batch {
     std::string zone;
@@ -37,8 +37,8 @@ class UpdateQueue {
     std::size_t names = 0;
   };
   enum class Failure {
-    kNoAnswer,  // nobody answered, or nothing could be sent
-    kRefused,   // the server's answer
+    kZone,     // nobody answered, or the answer is about the whole zone (a wrong key)
+    kRefused,  // the answer may be about one name of the batch
   };
 
   explicit UpdateQueue(std::uint32_t seed) : random_(seed) {}

@@ -80,7 +80,7 @@ TEST_CASE("dns queue: a silent server is tried again, less and less often") {
     const auto batch = queue.next(now);
     REQUIRE(batch);
     CHECK(batch->names == 2);
-    queue.failed(*batch, UpdateQueue::Failure::kNoAnswer, now);
+    queue.failed(*batch, UpdateQueue::Failure::kZone, now);
     CHECK_FALSE(queue.next(now).has_value());
     const auto due = queue.next_due();
     REQUIRE(due);
