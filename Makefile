@@ -94,9 +94,9 @@ demo: deps ## Build, then show a tunnel from a client behind NAT to an IPv6-only
 	@$(MAKE) --no-print-directory $(parallel) all
 	@BUILD=$(BUILD) KEEP=$(KEEP) bash tests/net/demo.sh
 
-check: deps ## Run all tests: unit, template, network namespaces and VM
+check: deps ## Run all tests: unit, other systems, template, network namespaces and VM
 	@$(MAKE) --no-print-directory $(parallel) all tests
-	@BUILD=$(BUILD) bash tools/check.sh unit template net vm
+	@BUILD=$(BUILD) bash tools/check.sh unit platform template net vm
 
 check-unit: $(BUILD)/unit-tests ## Run the unit tests
 	@BUILD=$(BUILD) bash tools/check.sh unit

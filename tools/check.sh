@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Runs tests and counts: bash tools/check.sh {unit|template|net|vm}...
+# Runs tests and counts: bash tools/check.sh {unit|platform|template|net|vm}...
 #
 # Every test program says `PASS name`, `FAIL name: reason` or `SKIP name: reason` on a line of its stdout, as often
 # as it has tests; all else that it prints is for people. The last line here is `N passed, N failed, N skipped`;
@@ -131,6 +131,12 @@ run_script() { # suite script [command...], with which it is run: bash
   echo "$suite/$name: $((SECONDS - start)) s"
 }
 
+# The compiler is busy for a minute and more on a slow machine.
+run_platform() {
+  local time_limit=${TIME_LIMIT:-1200}
+  run_script platform tests/platform/compile.sh
+}
+
 run_template() {
   local script
   for script in tests/template/*_test.sh; do
@@ -195,9 +201,9 @@ run_in_user_namespace() {
 
 for suite in "$@"; do
   case $suite in
-    unit | template | net | vm) ;;
+    unit | platform | template | net | vm) ;;
     *)
-      echo "usage: bash tools/check.sh {unit|template|net|vm}..." >&2
+      echo "usage: bash tools/check.sh {unit|platform|template|net|vm}..." >&2
       exit 2
       ;;
   esac
@@ -214,6 +220,7 @@ need_root=()
 for suite in "$@"; do
   case $suite in
     unit) run_unit ;;
+    platform) run_platform ;;
     template | net) need_root+=("$suite") ;;
   esac
 done

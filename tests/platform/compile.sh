@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Compiles what each system other than Linux is made of, with that system's predefined macros and with stand-ins for
-# its headers (tests/platform/include/README says what that is worth): bash tests/platform/check.sh [system...]
+# its headers (tests/platform/include/README says what that is worth): bash tests/platform/compile.sh [system...]
 #
 # ALL=1 compiles src/ and registry/ as well, which takes minutes.
 
