@@ -41,6 +41,8 @@ class DatagramBatch {
   static constexpr std::size_t kCapacity = 64;
   // Larger than any inner packet a tunnel carries; a longer datagram is marked truncated.
   static constexpr std::size_t kBufferSize = 2048;
+  // What a kernel made of several packets fits too (src/datapath/joined_packets.h).
+  static constexpr std::size_t kJoinedSize = 65536;
 
   struct Datagram {
     std::uint8_t* data = nullptr;
@@ -51,13 +53,15 @@ class DatagramBatch {
     boost::asio::ip::address local;
   };
 
-  DatagramBatch();
+  DatagramBatch() : DatagramBatch(kBufferSize) {}
+  explicit DatagramBatch(std::size_t buffer_size);
   Datagram& operator[](std::size_t i) { return datagrams_[i]; }
-  std::span<std::uint8_t> buffer(std::size_t i) { return {storage_.get() + i * kBufferSize, kBufferSize}; }
+  std::span<std::uint8_t> buffer(std::size_t i) { return {storage_.get() + i * buffer_size_, buffer_size_}; }
   std::size_t count = 0;
 
  private:
-  std::unique_ptr<std::uint8_t[]> storage_;
+  std::size_t buffer_size_;
+  std::unique_ptr<std::uint8_t[]> storage_;  // not initialised: memory is taken as it is used
   std::vector<Datagram> datagrams_;
 };
 

@@ -4,8 +4,11 @@
 
 namespace sixlink::platform {
 
-DatagramBatch::DatagramBatch() : storage_(new std::uint8_t[kCapacity * kBufferSize]), datagrams_(kCapacity) {
-  for (std::size_t i = 0; i < kCapacity; ++i) datagrams_[i].data = storage_.get() + i * kBufferSize;
+DatagramBatch::DatagramBatch(std::size_t buffer_size)
+    : buffer_size_(buffer_size),
+      storage_(new std::uint8_t[kCapacity * buffer_size]),
+      datagrams_(kCapacity) {
+  for (std::size_t i = 0; i < kCapacity; ++i) datagrams_[i].data = buffer(i).data();
 }
 
 }  // namespace sixlink::platform

@@ -99,7 +99,7 @@ inline void prepare_receive(DatagramBatch& batch, std::size_t i, msghdr& message
 
 template <typename PacketInfo>
 void finish_receive(DatagramBatch::Datagram& datagram, msghdr& message, std::size_t size) {
-  datagram.size = std::min(size, DatagramBatch::kBufferSize);
+  datagram.size = std::min(size, message.msg_iov->iov_len);
   datagram.is_truncated = (message.msg_flags & MSG_TRUNC) != 0;
   // A connected socket still reports the peer; a stream-like one reports none.
   if (message.msg_namelen > 0) datagram.peer.resize(message.msg_namelen);

@@ -17,9 +17,6 @@ namespace sixlink::datapath {
 
 class JoinedPackets {
  public:
-  // Enough for what a raw socket receives with an outer header.
-  static constexpr std::size_t kBufferSize = 65536;
-
   // `packet` is one inner packet as received; it is changed in place. TCP longer than `mtu` is cut. What is
   // anything else, or malformed, comes out as it is.
   JoinedPackets(std::span<std::uint8_t> packet, std::size_t mtu);
