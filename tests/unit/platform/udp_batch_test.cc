@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// platform/<os>/udp_batch.cc, over the loopback interface.
+// platform/<os>/udp_batch.cc, over the loopback interface; and the way one by one of systems that have no
+// call for many (platform/posix/message_batch.h), which must not differ.
 #include <doctest/doctest.h>
 
 #include <boost/asio/buffer.hpp>
@@ -13,6 +14,7 @@
 #include <thread>
 
 #include "platform/platform.h"
+#include "platform/posix/pktinfo.h"
 
 using namespace sixlink::platform;
 using boost::asio::ip::address;
@@ -24,6 +26,27 @@ namespace {
 struct Fixture {
   boost::asio::io_context io;
   DatagramBatch batch;
+  bool is_one_by_one = false;
+
+  Fixture() {
+    SUBCASE("many a call") {}
+    SUBCASE("one by one") {
+      is_one_by_one = true;
+    }
+  }
+  boost::system::error_code receive_batch(int fd, DatagramBatch& into) const {
+    return is_one_by_one ? posix::receive_one_by_one<posix::PktInfo>(fd, into)
+                         : sixlink::platform::receive_batch(fd, into);
+  }
+  std::size_t send_batch(int fd, DatagramBatch& from, bool connected,
+                         boost::system::error_code& error) const {
+    return is_one_by_one ? posix::send_one_by_one<posix::PktInfo>(fd, from, connected, error)
+                         : sixlink::platform::send_batch(fd, from, connected, error);
+  }
+  boost::system::error_code enable_packet_info(int fd, bool is_v6) const {
+    return is_one_by_one ? posix::enable_packet_info<posix::PktInfo>(fd, is_v6)
+                         : sixlink::platform::enable_packet_info(fd, is_v6);
+  }
 
   udp::socket socket(const char* at) {
     udp::socket made(io);
