@@ -21,6 +21,7 @@
 #include "registry/users.h"
 #include "src/config/build_info.h"
 #include "src/config/directory.h"
+#include "src/control/control_socket.h"
 #include "src/log/log.h"
 
 namespace sixlink::registry {
@@ -93,6 +94,17 @@ int serve(const Config& config, std::optional<platform::Background>& background)
     });
   };
   wait_for_hangup();
+  control::ControlServer::Handlers handlers;
+  handlers.answer = [&](std::string_view request) -> std::optional<std::string> {
+    const auto drain = parse_drain_request(request);
+    if (!drain && request != "status") return std::nullopt;
+    if (drain) server.drain(*drain);
+    return to_json(server.status());
+  };
+  auto control = control::ControlServer::listen(io, config.control_path(), std::move(handlers));
+  if (!control)
+    logger->error("cannot listen on {}: {}; the commands status and drain will not work",
+                  config.control_path(), control.error().message());
   int code = kExitFailure;
   asio::co_spawn(io, server.run(), [&](const std::exception_ptr& exception, int result) {
     code = result;
@@ -108,6 +120,27 @@ int serve(const Config& config, std::optional<platform::Background>& background)
   logger->info("ended");
   logger->flush();
   return code;
+}
+
+// Asks the server that runs with this configuration.
+int ask_server(const Options& options) {
+  const auto loaded = load_config(options.config_file);
+  for (const auto& problem : loaded.problems) complain(config::to_string(options.config_file, problem));
+  if (!loaded.config) return kExitBadConfiguration;
+  const auto path = loaded.config->control_path();
+  const auto request = options.command == Command::kDrain ? to_string(options.drain) : "status";
+  const auto answer = control::ask_daemon(path, request);
+  if (!answer) {
+    complain("no registry answers on " + path + ": " + answer.error().message() +
+             "; does it run with this configuration, and are you root?");
+    return kExitFailure;
+  }
+  if (const auto error = error_in(*answer); !error.empty()) {
+    complain("the registry on " + path + " refused: " + error);
+    return kExitFailure;
+  }
+  std::cout << (options.json ? *answer + "\n" : render_status(*answer).value_or(*answer + "\n"));
+  return kExitOk;
 }
 
 int run(const Options& options) {
@@ -153,6 +186,9 @@ int run_app(const std::vector<std::string>& arguments) {
       return run_init(*parsed.options, std::cout, std::cerr);
     case Command::kRun:
       return run(*parsed.options);
+    case Command::kDrain:
+    case Command::kStatus:
+      return ask_server(*parsed.options);
     default:
       return run_user_command(*parsed.options, STDIN_FILENO, std::cout, std::cerr);
   }

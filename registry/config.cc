@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "registry/config_dns.h"
+#include "registry/config_redirect.h"
 #include "src/config/setters.h"
 
 namespace sixlink::registry {
@@ -167,6 +168,7 @@ std::vector<Key> make_keys() {
       {"state_dir", kDirectory, "/var/lib/sixlink", directory(&Config::state_dir)},
   };
   append_dns_keys(keys);
+  append_redirect_keys(keys);
   log::append_log_keys(keys, &Config::log, "/var/log/sixlink-registry.log");
   return keys;
 }
@@ -182,6 +184,7 @@ class CrossCheck {
     check_listen();
     check_authentication();
     check_dns(config_, report_);
+    check_redirect(config_, report_);
   }
 
  private:
@@ -268,6 +271,10 @@ std::string Config::database_path() const {
 
 std::string Config::host_key_path() const {
   return in_directory(state_dir, "passdss-host-key.pem");
+}
+
+std::string Config::control_path() const {
+  return run_dir + "/" + instance_name() + ".sock";
 }
 
 std::string Config::instance_name() const {

@@ -12,15 +12,25 @@
 
 #include "registry/dns/settings.h"
 #include "registry/lease/lease_book.h"
+#include "registry/broker/redirector.h"
 #include "src/config/key_table.h"
 #include "src/log/log_config.h"
 #include "src/net/server_address.h"
+#include "src/tsp/tunnel_xml.h"
 
 namespace sixlink::registry {
 
 struct ListenAddress {
   boost::asio::ip::address address;
   std::uint16_t port = net::kTspPort;
+};
+
+// Newcomers are sent to these (registry/broker/redirector.h).
+struct RedirectConfig {
+  tsp::BrokerList brokers;                    // redirect=
+  RedirectWhen when = RedirectWhen::kAlways;  // redirect_when=
+  std::size_t above_tunnels = 0;              // redirect_above_tunnels=, 0: no limit
+  int above_load = 0;                         // redirect_above_load=, percent, 0: no limit
 };
 
 struct Config {
@@ -49,9 +59,11 @@ struct Config {
   std::string run_dir = "/run/sixlink";
   std::string state_dir = "/var/lib/sixlink";
   dns::Settings dns;   // dns_update_*=, reverse_zone=, user_domain=, user_zone=, dns_ttl= (config_dns.cc)
+  RedirectConfig redirect;
   log::LogConfig log;  // the same log_* keys as sixlink.conf
 
   std::string database_path() const;  // state_dir/registry.db
+  std::string control_path() const;   // run_dir/NAME.sock
   std::string host_key_path() const;  // state_dir/passdss-host-key.pem
   std::string instance_name() const;  // the file's name without its extension
 };

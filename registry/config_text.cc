@@ -91,6 +91,17 @@ listen=@LISTEN@
 # How long resolvers may remember these records, in seconds.
 #dns_ttl=600
 
+# ---- Other brokers ---------------------------------------------------------------------------------------------
+
+# Where newcomers are sent: addresses or names of other brokers with an optional :port, separated by blanks. always: this
+# registry serves nobody itself; load: above one of the two limits; drain: only after "sixlink-registry drain".
+#redirect=
+#redirect_when=always
+
+# Tunnels in use, and percent of a core that this program takes; 0: no limit. With one of them redirect_when is load.
+#redirect_above_tunnels=0
+#redirect_above_load=0
+
 # ---- Limits ----------------------------------------------------------------------------------------------------
 
 # Negotiations going on at once: together, and from one outer address.

@@ -62,6 +62,15 @@ class Parser {
     if (option == "run-dir") options_.run_dir = value;
     if (option == "listen") options_.listen.push_back(value);
     if (option == "password-file") options_.password_file = value;
+    if (option == "undo") options_.drain.begins = false;
+    if (option == "stop") options_.drain.stops = true;
+    if (option == "json") options_.json = true;
+    if (option == "deadline") {
+      options_.drain.deadline = parse_duration(value);
+      if (!options_.drain.deadline)
+        fail("option --deadline takes seconds, or minutes with \"m\" or hours with \"h\" after the number, up to "
+             "168h");
+    }
     if (option == "config") {
       options_.config_file = value;
       options_.is_default_config = false;
@@ -107,6 +116,9 @@ class Parser {
       const std::string words(chosen_->words);
       return fail("option " + name + " does not go with " + (words.empty() ? "running the server" : words));
     }
+    if (!options_.drain.begins && options_.drain.stops) return fail("--undo ends a drain, and --stop begins one");
+    if (options_.drain.deadline && !options_.drain.stops)
+      return fail("--deadline needs --stop: it is when the registry stops at the latest");
     if (options_.command == Command::kInit && options_.prefix.empty()) {
       fail("init needs the IPv6 prefix that is routed to this machine, such as --prefix 2001:db8:42::/48");
     }
@@ -135,6 +147,10 @@ const std::vector<OptionSpec>& option_specs() {
        command_bits(Command::kInit)},
       {0, "force", "", "replace an existing configuration", command_bits(Command::kInit)},
       {0, "password-file", "FILE", "read the password from FILE's first line", kSetsPassword},
+      {0, "stop", "", "end the server when no tunnel is in use any more", command_bits(Command::kDrain)},
+      {0, "deadline", "TIME", "with --stop: after TIME (90, 15m, 2h) at the latest", command_bits(Command::kDrain)},
+      {0, "undo", "", "serve newcomers again", command_bits(Command::kDrain)},
+      {0, "json", "", "print JSON", command_bits(Command::kStatus)},
       {'h', "help", "", "print this text", kEverywhere},
       {0, "version", "", "print the version", kEverywhere},
   };
@@ -149,6 +165,8 @@ const std::vector<CommandSpec>& command_specs() {
       {Command::kUserPasswd, "user passwd", "NAME", "change a user's password"},
       {Command::kUserDel, "user del", "NAME", "delete a user and the user's lease"},
       {Command::kUserList, "user list", "", "list the users and what they hold"},
+      {Command::kDrain, "drain", "", "give the running server's tunnels to no newcomer any more, for maintenance"},
+      {Command::kStatus, "status", "", "tell how many tunnels the running server has, and its load"},
   };
   return specs;
 }
@@ -174,6 +192,8 @@ std::string usage_text(std::string_view default_config) {
   section("\nOptions for running the server:\n", command_bits(Command::kRun));
   section("\nOptions of init:\n", command_bits(Command::kInit));
   section("\nOptions of user add and user passwd:\n", kSetsPassword);
+  section("\nOptions of drain:\n", command_bits(Command::kDrain));
+  section("\nOptions of status:\n", command_bits(Command::kStatus));
   text += "\nThe default configuration is " + std::string(default_config) +
           ". See sixlink-registry(8) and sixlink-registry.conf(5).\n";
   return text;

@@ -7,11 +7,12 @@
 #include <string_view>
 #include <vector>
 
+#include "registry/status.h"
 #include "src/config/option_parser.h"
 
 namespace sixlink::registry {
 
-enum class Command { kRun, kInit, kUserAdd, kUserPasswd, kUserDel, kUserList, kHelp, kVersion };
+enum class Command { kRun, kInit, kDrain, kStatus, kUserAdd, kUserPasswd, kUserDel, kUserList, kHelp, kVersion };
 
 // Exit codes of every command; sixlink has the same meaning for these.
 inline constexpr int kExitOk = 0;
@@ -30,6 +31,8 @@ struct Options {
   bool force = false;                        // init
   std::string user_name;                     // user add, passwd, del
   std::optional<std::string> password_file;  // user add, passwd
+  DrainRequest drain;                        // drain
+  bool json = false;                         // status
 };
 
 using config::OptionSpec;

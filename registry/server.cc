@@ -118,6 +118,7 @@ Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, 
       credentials_(std::make_unique<StoreCredentials>(store, log, config.realm)),
       tunnels_({config.leases.prefix, book.broker_address(), static_cast<std::size_t>(config.mtu)}),
       granter_(io.get_executor(), config, book, tunnels_),
+      newcomers_(config, log, policy_, book, tunnels_),
       rudp_({static_cast<std::size_t>(config.max_sessions),
              static_cast<std::size_t>(config.sessions_per_address)},
             policy_, *credentials_,
@@ -218,6 +219,18 @@ void Server::maintain_now() {
   maintenance_.cancel();
 }
 
+void Server::drain(const DrainRequest& request) {
+  newcomers_.drain(request, Clock::now());
+}
+
+RegistryStatus Server::status() const {
+  RegistryStatus status;
+  status.since = since_;
+  status.sessions = rudp_.size() + tcp_.size();
+  newcomers_.fill_in(status, Clock::now(), wall_now());
+  return status;
+}
+
 asio::awaitable<int> Server::run() {
   co_await template_.remove_leftovers();
   int code = 1;
@@ -226,6 +239,9 @@ asio::awaitable<int> Server::run() {
   // On its own line: gcc 12 miscompiles co_await as an operand of &&.
   if (is_ready) is_ready = co_await create_interface();
   if (is_ready && !is_stopping_) {
+    newcomers_.begin();
+    rudp_.limit_redirections(
+        [this](const asio::ip::address& peer) { return requests_.take(net::unmapped(peer), Clock::now()); });
     for (const auto& lease : book_.all()) tunnels_.put(lease);
     for (std::size_t i = 0; i < outer_.size(); ++i) wait_for_outer(i);
     for (auto& acceptor : acceptors_) tcp_.listen(*acceptor);
@@ -508,9 +524,18 @@ void Server::grant(const tsp::CreateRequest& request, const Requester& requester
     asio::post(io_, [done = std::move(done)] { done(static_cast<int>(tsp::kServerBusy)); });
     return;
   }
+  if (const auto refusal = newcomers_.refusal(requester, wall_now())) {
+    log_.debug("sent {} at {} away: {}", requester.user.empty() ? "anonymous" : requester.user,
+               requester.peer.to_string(), tsp::wire_text(*refusal));
+    asio::post(io_, [done = std::move(done), status = *refusal] { done(status); });
+    return;
+  }
+  const bool is_new = !newcomers_.holds_tunnel(requester, wall_now());
   granter_.request(
-      request, requester, wall_now(), [this, requester, done = std::move(done)](Granter::Answer answer) {
+      request, requester, wall_now(),
+      [this, requester, is_new, done = std::move(done)](Granter::Answer answer) {
         if (const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer)) {
+          if (is_new) newcomers_.granted();
           log_.debug("granted {} ({}) to {} at {}", tunnel->client_v6.to_string(),
                      tsp::to_string(tunnel->mode), requester.user.empty() ? "anonymous" : requester.user,
                      requester.peer.to_string());
@@ -546,6 +571,10 @@ asio::awaitable<void> Server::maintain() {
     const auto [error] = co_await maintenance_.async_wait(kAwait);
     if (is_stopping_) co_return;
     tunnels_.refill_errors();
+    if (newcomers_.tick(Clock::now(), wall_now())) {
+      stop();
+      co_return;
+    }
     rudp_.expire(Clock::now());
     failed_logins_.expire(Clock::now());
     requests_.expire(Clock::now());

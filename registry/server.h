@@ -20,6 +20,7 @@
 #include "platform/platform.h"
 #include "registry/broker/address_budget.h"
 #include "registry/broker/granter.h"
+#include "registry/broker/newcomers.h"
 #include "registry/broker/rudp_sessions.h"
 #include "registry/broker/tcp_sessions.h"
 #include "registry/broker/tunnel_server.h"
@@ -54,6 +55,8 @@ class Server {
   void stop();
   // Looks for deleted users and expired leases at once.
   void maintain_now();
+  void drain(const DrainRequest& request);
+  RegistryStatus status() const;
 
  private:
   // One outer socket: UDP with TSP and v6udpv4, or raw with v6v4.
@@ -118,11 +121,13 @@ class Server {
   std::unique_ptr<StoreCredentials> credentials_;
   TunnelServer tunnels_;
   Granter granter_;
+  Newcomers newcomers_;
   RudpSessions rudp_;
   TcpSessions tcp_;
 
   boost::asio::steady_timer stop_signal_;
   boost::asio::steady_timer maintenance_;
+  const std::chrono::system_clock::time_point since_ = std::chrono::system_clock::now();
   bool is_stopping_ = false;
   bool has_failed_ = false;
   tunnel::TunnelParameters parameters_;

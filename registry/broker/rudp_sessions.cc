@@ -96,6 +96,11 @@ void RudpSessions::input(std::size_t socket, const udp::endpoint& peer, const ad
   }
   const Key key{peer, local};
   if (const auto text = tsp::stateless_reply(policy_, message->text)) {
+    const bool is_redirected = policy_.redirects_all && tsp::parse_version(message->text);
+    if (is_redirected && !may_redirect_(peer.address())) {
+      hooks_.rejected(peer.address(), "too many requests from one address");
+      return;
+    }
     if (const auto found = sessions_.find(key); found != sessions_.end()) found->second->may_restart = true;
     hooks_.send(socket, peer, local, tsp::make_rudp(message->header, *text));
     return;

@@ -57,6 +57,11 @@ class RudpSessions {
 
   void input(std::size_t socket, const boost::asio::ip::udp::endpoint& peer,
              const boost::asio::ip::address& local, tsp::Bytes datagram, TimePoint now);
+  // Asked before VERSION is answered by a redirection, which is longer than what asks for it and goes to an
+  // address that may be forged. Without it, always.
+  void limit_redirections(std::function<bool(const boost::asio::ip::address& peer)> may_redirect) {
+    may_redirect_ = std::move(may_redirect);
+  }
   // Forgets sessions that are over or abandoned.
   void expire(TimePoint now);
   std::size_t size() const { return sessions_.size(); }
@@ -94,6 +99,8 @@ class RudpSessions {
   void erase(List::iterator session);
 
   Settings settings_;
+  std::function<bool(const boost::asio::ip::address& peer)> may_redirect_ =
+      [](const boost::asio::ip::address&) { return true; };
   const tsp::ServerPolicy& policy_;
   tsp::Credentials& credentials_;
   Hooks hooks_;

@@ -17,7 +17,13 @@ bool is_supported(std::string_view version) {
   return std::find(std::begin(kVersions), std::end(kVersions), version) != std::end(kVersions);
 }
 
+// In the authentication phase deployed clients need the NUL; elsewhere it does no harm.
+std::string redirect_reply(const ServerPolicy& policy) {
+  return status_line(kRedirection) + policy.redirection + '\0';
+}
+
 std::string version_reply(const ServerPolicy& policy, std::string_view version) {
+  if (policy.redirects_all && !policy.redirection.empty()) return redirect_reply(policy);
   return is_supported(version) ? policy.capabilities.to_string() : status_line(kVersionNotSupported);
 }
 
@@ -27,7 +33,7 @@ std::optional<std::string> stateless_reply(const ServerPolicy& policy, std::stri
   if (const auto version = parse_version(message)) return version_reply(policy, *version);
   while (!message.empty() && (message.back() == '\0' || message.back() == '\n' || message.back() == '\r'))
     message.remove_suffix(1);
-  if (message == "ECHO REQUEST") return status_line(kSuccess);
+  if (message == "ECHO REQUEST" && policy.answers_echo) return status_line(kSuccess);
   return std::nullopt;
 }
 
@@ -272,6 +278,12 @@ ServerSession::Output ServerSession::released(int status) {
 ServerSession::Output ServerSession::refused(int status) {
   if (state_ == State::kGranting) state_ = State::kAuthenticated;
   Output output;
+  if (status == kRedirection && !policy_.redirection.empty()) {
+    output.reply = with_content_length(redirect_reply(policy_));
+    output.is_closing = transport_ == Transport::kTcp;
+    return output;
+  }
+  if (status == kRedirection) status = kServerBusy;
   output.reply = with_content_length(status_line(status));
   return output;
 }

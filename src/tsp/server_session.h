@@ -31,6 +31,10 @@ struct ServerPolicy {
   // PASSDSS-3DES-1; outlives the policy. null: it cannot be offered.
   const HostKey* host_key = nullptr;
   MakeExponent make_exponent = &random_exponent;
+  // redirect_xml() of the brokers that newcomers are sent to; empty: there are none.
+  std::string redirection;
+  bool redirects_all = false;  // in reply to VERSION
+  bool answers_echo = true;
 };
 
 //  kVersion --VERSION--> kReady --AUTHENTICATE--> kPlain, kDigest.., kPassDss..
@@ -70,6 +74,7 @@ class ServerSession {
   Output input(std::string_view message);
   // The lease is durable.
   Output granted(const TunnelInfo& tunnel);
+  // kRedirection: with the policy's brokers; kServerBusy when there are none.
   Output refused(int status);
   // The lease's end is durable (kSuccess), or why not.
   Output released(int status);

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What `sixlink-registry status` tells.
+#include "registry/status.h"
+
+#include <spdlog/fmt/chrono.h>
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <charconv>
+
+#include "src/config/build_info.h"
+#include "src/tsp/status.h"
+
+namespace sixlink::registry {
+namespace {
+
+namespace json = boost::json;
+using std::chrono::seconds;
+
+constexpr seconds kLongestDuration{7 * 86400};
+constexpr std::string_view kStop = "drain stop";
+
+std::optional<json::object> parse_object(std::string_view text) {
+  boost::system::error_code error;
+  auto value = json::parse(text, error);
+  if (error || !value.is_object()) return std::nullopt;
+  return std::move(value.as_object());
+}
+
+std::string text_of(const json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  return value && value->is_string() ? tsp::printable(std::string_view(value->as_string()), 2000) : "";
+}
+
+double number_of(const json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  return value && value->is_number() ? value->to_number<double>() : 0;
+}
+
+bool flag_of(const json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  return value && value->is_bool() && value->as_bool();
+}
+
+std::optional<seconds> whole_seconds(std::string_view digits, seconds unit) {
+  long value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error != std::errc{} || end != digits.data() + digits.size() || value < 1) return std::nullopt;
+  if (value > kLongestDuration / unit) return std::nullopt;
+  return value * unit;
+}
+
+}  // namespace
+
+std::string to_json(const RegistryStatus& s) {
+  const auto now = std::chrono::system_clock::now();
+  const json::object object{
+      {"version", config::version()},
+      {"pid", ::getpid()},
+      {"since",
+       fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(s.since)))},
+      {"since_s", std::chrono::duration_cast<seconds>(now - s.since).count()},
+      {"leases", s.leases},
+      {"tunnels_in_use", s.tunnels_in_use},
+      {"sessions", s.sessions},
+      {"load_percent", s.load_percent},
+      {"redirects", s.redirect},
+      {"redirect", s.redirect_brokers.empty() ? json::value(nullptr) : json::value(s.redirect_brokers)},
+      {"draining", s.is_draining},
+      {"stops_when_drained", s.stops_when_drained},
+      {"stops_in_s", s.stops_in ? json::value(s.stops_in->count()) : json::value(nullptr)},
+  };
+  return json::serialize(object);
+}
+
+std::optional<std::string> render_status(std::string_view text) {
+  const auto object = parse_object(text);
+  if (!object || !object->contains("tunnels_in_use")) return std::nullopt;
+  std::string out;
+  const auto line = [&](std::string_view label, const std::string& value) {
+    out += fmt::format("{:<16}{}\n", label, value);
+  };
+  const auto count = [&](std::string_view name) { return fmt::format("{:.0f}", number_of(*object, name)); };
+  const auto redirects = text_of(*object, "redirects");
+  const auto brokers = text_of(*object, "redirect");
+  line("serving since", text_of(*object, "since"));
+  line("leases", count("leases"));
+  line("tunnels in use", count("tunnels_in_use"));
+  line("sessions", count("sessions"));
+  line("load", fmt::format("{:.1f} % of a core", number_of(*object, "load_percent")));
+  std::string draining = flag_of(*object, "draining") ? "yes" : "no";
+  if (flag_of(*object, "stops_when_drained")) draining += ", stops when no tunnel is in use";
+  if (object->at("stops_in_s").is_number()) draining += ", in " + count("stops_in_s") + " s at the latest";
+  line("draining", draining);
+  line("newcomers", redirects == "no" ? "are served"
+                    : brokers.empty() ? "are refused as busy"
+                                      : "are redirected to " + brokers + " (" + redirects + ")");
+  return out;
+}
+
+std::string error_in(std::string_view text) {
+  const auto object = parse_object(text);
+  return object ? text_of(*object, "error") : "not an answer of a registry";
+}
+
+std::string to_string(const DrainRequest& request) {
+  if (!request.begins) return "undrain";
+  if (!request.stops) return "drain";
+  return std::string(kStop) + (request.deadline ? " " + std::to_string(request.deadline->count()) : "");
+}
+
+std::optional<DrainRequest> parse_drain_request(std::string_view text) {
+  if (text == "drain") return DrainRequest{};
+  if (text == "undrain") return DrainRequest{false, false, {}};
+  if (!text.starts_with(kStop)) return std::nullopt;
+  text.remove_prefix(kStop.size());
+  DrainRequest request{true, true, {}};
+  if (text.empty()) return request;
+  if (text.front() != ' ') return std::nullopt;
+  request.deadline = whole_seconds(text.substr(1), seconds(1));
+  if (!request.deadline) return std::nullopt;
+  return request;
+}
+
+std::optional<seconds> parse_duration(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  const char last = text.back();
+  const auto digits = last >= '0' && last <= '9' ? text : text.substr(0, text.size() - 1);
+  if (last == 'm') return whole_seconds(digits, seconds(60));
+  if (last == 'h') return whole_seconds(digits, seconds(3600));
+  if (last != 's' && digits.size() != text.size()) return std::nullopt;
+  return whole_seconds(digits, seconds(1));
+}
+
+}  // namespace sixlink::registry

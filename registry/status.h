@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What `sixlink-registry status` tells, and what its control socket is asked (src/control).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sixlink::registry {
+
+struct RegistryStatus {
+  std::chrono::system_clock::time_point since = std::chrono::system_clock::now();
+  std::size_t leases = 0;
+  std::size_t tunnels_in_use = 0;
+  std::size_t sessions = 0;  // negotiations going on
+  double load_percent = 0;
+  std::string redirect;          // "no", "always", "load", "drain"
+  std::string redirect_brokers;  // as configured, separated by blanks
+  bool is_draining = false;
+  bool stops_when_drained = false;
+  std::optional<std::chrono::seconds> stops_in;  // at the latest
+};
+
+std::string to_json(const RegistryStatus& status);
+// For people, from the JSON that the registry sent. nullopt: not a status.
+std::optional<std::string> render_status(std::string_view json);
+// The error in an answer; empty: none.
+std::string error_in(std::string_view json);
+
+// "drain", "drain stop", "drain stop 600", "undrain".
+struct DrainRequest {
+  bool begins = true;                            // false: ends
+  bool stops = false;                            // the registry ends when no tunnel is in use any more
+  std::optional<std::chrono::seconds> deadline;  // with stops: at the latest
+};
+std::string to_string(const DrainRequest& request);
+std::optional<DrainRequest> parse_drain_request(std::string_view text);
+
+// "90", "90s", "15m", "2h": 1 s to 7 days. nullopt: none of them.
+std::optional<std::chrono::seconds> parse_duration(std::string_view text);
+
+}  // namespace sixlink::registry
