@@ -162,6 +162,14 @@ TEST_CASE("route message: other routes do not matter") {
       CHECK_FALSE(is_change(route(layout, type, true, Bytes(16), Bytes(12, 0xff)), layout));
       // A zero but for the last byte.
       CHECK_FALSE(is_change(route(layout, type, false, {0, 0, 0, 1}, {255, 255, 255, 255}), layout));
+      // An empty address takes room too: the mask, 128.0.0.0, comes after it.
+      if (layout.has_length) {
+        auto empty_gateway = header(layout, type, kDestination | kGateway | kNetmask);
+        append_address(empty_gateway, layout, false, {0, 0, 0, 0});
+        append_address(empty_gateway, layout, false, {}, 0);
+        append_address(empty_gateway, layout, false, {128}, 5);
+        CHECK_FALSE(is_change(empty_gateway, layout));
+      }
       // Another family: a link-layer address.
       auto link = header(layout, type, kDestination);
       append_address(link, layout, false, {0, 0, 0, 0});
