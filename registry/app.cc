@@ -15,6 +15,7 @@
 
 #include "platform/platform.h"
 #include "registry/config.h"
+#include "registry/dns/commands.h"
 #include "registry/init.h"
 #include "registry/options.h"
 #include "registry/server.h"
@@ -189,6 +190,9 @@ int run_app(const std::vector<std::string>& arguments) {
     case Command::kDrain:
     case Command::kStatus:
       return ask_server(*parsed.options);
+    case Command::kDnsStatus:
+    case Command::kDnsResync:
+      return dns::run_dns_command(*parsed.options, std::cout, std::cerr);
     default:
       return run_user_command(*parsed.options, STDIN_FILENO, std::cout, std::cerr);
   }

@@ -167,6 +167,8 @@ const std::vector<CommandSpec>& command_specs() {
       {Command::kUserList, "user list", "", "list the users and what they hold"},
       {Command::kDrain, "drain", "", "give the running server's tunnels to no newcomer any more, for maintenance"},
       {Command::kStatus, "status", "", "tell how many tunnels the running server has, and its load"},
+      {Command::kDnsStatus, "dns status", "", "tell which names in DNS are published and which wait"},
+      {Command::kDnsResync, "dns resync", "", "send everything that should be in DNS again"},
   };
   return specs;
 }

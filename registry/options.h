@@ -12,7 +12,18 @@
 
 namespace sixlink::registry {
 
-enum class Command { kRun, kInit, kDrain, kStatus, kUserAdd, kUserPasswd, kUserDel, kUserList, kHelp, kVersion };
+enum class Command {
+  kRun,
+  kInit,
+  kDrain, kStatus, kUserAdd,
+  kUserPasswd,
+  kUserDel,
+  kUserList,
+  kDnsStatus,
+  kDnsResync,
+  kHelp,
+  kVersion
+};
 
 // Exit codes of every command; sixlink has the same meaning for these.
 inline constexpr int kExitOk = 0;
