@@ -163,8 +163,8 @@ std::vector<Key> make_keys() {
       {"max_sessions", "1 to 1000000", "4096", config::number(&Config::max_sessions, 1, kMostSessions)},
       {"sessions_per_address", "1 to 1000000", "256",
        config::number(&Config::sessions_per_address, 1, kMostSessions)},
-      {"template", config::kTemplateNames, "linux", config::template_name(&Config::template_name)},
-      {"run_dir", kDirectory, "/run/sixlink", directory(&Config::run_dir)},
+      {"template", config::kTemplateNames, platform::kTemplateName, config::template_name(&Config::template_name)},
+      {"run_dir", kDirectory, platform::kRunDirectory, directory(&Config::run_dir)},
       {"state_dir", kDirectory, "/var/lib/sixlink", directory(&Config::state_dir)},
   };
   append_dns_keys(keys);

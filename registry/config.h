@@ -13,6 +13,7 @@
 #include "registry/dns/settings.h"
 #include "registry/lease/lease_book.h"
 #include "registry/broker/redirector.h"
+#include "platform/system_defaults.h"
 #include "src/config/key_table.h"
 #include "src/log/log_config.h"
 #include "src/net/server_address.h"
@@ -55,8 +56,8 @@ struct Config {
   std::chrono::seconds keepalive_interval_min{5};  // keepalive_interval_min=
   int max_sessions = 4096;                         // max_sessions=: negotiations going on at once
   int sessions_per_address = 256;                  // sessions_per_address=
-  std::string template_name = "linux";             // template=
-  std::string run_dir = "/run/sixlink";
+  std::string template_name = platform::kTemplateName;  // template=
+  std::string run_dir = platform::kRunDirectory;
   std::string state_dir = "/var/lib/sixlink";
   dns::Settings dns;   // dns_update_*=, reverse_zone=, user_domain=, user_zone=, dns_ttl= (config_dns.cc)
   RedirectConfig redirect;

@@ -5,6 +5,7 @@
 #include <iosfwd>
 #include <string>
 
+#include "platform/system_defaults.h"
 #include "registry/options.h"
 
 namespace sixlink::registry {
@@ -13,7 +14,7 @@ namespace sixlink::registry {
 struct ConfigValues {
   std::string prefix = "2001:db8:42::/48";
   std::string listen = "0.0.0.0 [::]";
-  std::string run_dir = "/run/sixlink";
+  std::string run_dir = platform::kRunDirectory;
   std::string state_dir = "/var/lib/sixlink";
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "platform/system_defaults.h"
 #include "src/config/key_table.h"
 #include "src/log/log_config.h"
 #include "src/net/prefix.h"
@@ -52,7 +53,7 @@ struct Config {
   std::string interface_v4v6 = "sit0";
   std::string client_v4 = "auto";  // or a valid IPv4 address to bind to
   std::string client_v6 = "auto";
-  std::string template_name = "linux";
+  std::string template_name = platform::kTemplateName;
   bool proxy_client = false;
   std::string broker_list = "tsp-broker-list.txt";
   std::string last_server = "tsp-last-server.txt";
@@ -62,7 +63,7 @@ struct Config {
   // sixlink's own keys.
   ServerOrder server_order = ServerOrder::kClosest;
   DefaultRoute default_route = DefaultRoute::kBackup;
-  std::string run_dir = "/run/sixlink";
+  std::string run_dir = platform::kRunDirectory;
   std::string state_dir = "/var/lib/sixlink";
 
   // Names the PID file, control socket and records below run_dir: the file's name without its extension.

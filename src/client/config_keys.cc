@@ -170,7 +170,7 @@ std::vector<Key> make_keys() {
       {"if_tunnel_v4v6", kInterface, "sit0", interface(&Config::interface_v4v6)},
       {"client_v4", "auto or an IPv4 address of this machine", "auto", set_client_v4},
       {"client_v6", "auto or an IPv6 address of this machine", "auto", set_client_v6},
-      {"template", config::kTemplateNames, "linux", config::template_name(&Config::template_name)},
+      {"template", config::kTemplateNames, platform::kTemplateName, config::template_name(&Config::template_name)},
       {"proxy_client", kYesNo, "no", config::yes_no(&Config::proxy_client)},
       {"broker_list", kPath, "tsp-broker-list.txt", path(&Config::broker_list)},
       {"last_server", kPath, "tsp-last-server.txt", path(&Config::last_server)},
@@ -184,7 +184,7 @@ std::vector<Key> make_keys() {
       {"default_route", "backup, yes or no", "backup",
        word(&Config::default_route,
             {{"backup", DefaultRoute::kBackup}, {"yes", DefaultRoute::kYes}, {"no", DefaultRoute::kNo}})});
-  keys.push_back({"run_dir", kDirectory, "/run/sixlink", path(&Config::run_dir)});
+  keys.push_back({"run_dir", kDirectory, platform::kRunDirectory, path(&Config::run_dir)});
   keys.push_back({"state_dir", kDirectory, "/var/lib/sixlink", path(&Config::state_dir)});
   return keys;
 }
