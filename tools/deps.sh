@@ -159,6 +159,43 @@ install_pacman() {
   install_with "$missing" pacman -S --noconfirm --needed
 }
 
+# Of the BSDs and macOS only what the build and the unit tests need: the scenarios want Linux's network namespaces.
+install_freebsd() {
+  missing=
+  for package in gmake bash boost-libs tinyxml2 spdlog libfmt sqlite3 doctest; do
+    pkg info -e "$package" || missing="$missing $package"
+  done
+  install_with "$missing" pkg install -q -y
+}
+
+install_pkgsrc() {
+  missing=
+  for package in gmake bash boost-headers tinyxml2 spdlog fmtlib sqlite3 doctest; do
+    pkg_info -q -e "$package" >/dev/null || missing="$missing $package"
+  done
+  install_with "$missing" pkgin -y install
+}
+
+# Of several versions pkg_add -I takes none and says so. libcrypto is LibreSSL there, which is not enough.
+install_openbsd() {
+  missing=
+  for package in gmake bash boost tinyxml2 spdlog sqlite3; do
+    pkg_info -q -e "$package-*" >/dev/null || missing="$missing $package"
+  done
+  install_with "$missing" pkg_add -I &&
+    echo "deps: install OpenSSL 3 (the package openssl) and doctest's header by hand; tell make where with CXXFLAGS and LDFLAGS" >&2
+}
+
+# Homebrew installs for the user, not for root.
+install_brew() {
+  missing=
+  for package in make bash boost tinyxml2 spdlog fmt sqlite openssl@3 doctest; do
+    brew list --versions "$package" >/dev/null || missing="$missing $package"
+  done
+  as_root=
+  install_with "$missing" brew install -q
+}
+
 # ---- main -----------------------------------------------------------------------------------------------------
 
 hand_made="Install by hand: a C++20 compiler, make, Boost 1.81 or later, tinyxml2, spdlog with fmt, SQLite 3, OpenSSL 3, doctest,
@@ -172,6 +209,14 @@ elif command -v apk >/dev/null; then
   install_apk || give_up "apk could not install everything. $hand_made"
 elif command -v pacman >/dev/null; then
   install_pacman || give_up "pacman could not install everything. $hand_made"
+elif [ "$(uname -s)" = FreeBSD ]; then
+  install_freebsd || give_up "pkg could not install everything. $hand_made"
+elif [ "$(uname -s)" = OpenBSD ]; then
+  install_openbsd || give_up "pkg_add could not install everything. $hand_made"
+elif command -v pkgin >/dev/null; then
+  install_pkgsrc || give_up "pkgin could not install everything. $hand_made"
+elif command -v brew >/dev/null; then
+  install_brew || give_up "brew could not install everything. $hand_made"
 else
   give_up "this system's package manager is not known. $hand_made"
 fi
