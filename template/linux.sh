@@ -257,8 +257,8 @@ add_home_networks() {
     # Hosts that know the tunnel's MTU send nothing larger, where an error about it might get lost.
     link_mtu=
     if [ "$mtu" -lt 1500 ] && [ "$mtu" -le "${home_mtu:-1500}" ]; then link_mtu=$mtu; fi
-    radvd_text="$radvd_text$(radvd_config "$home" "$network::/64" "$link_mtu" "$default_route" "$dns_servers_v6")
-"
+    radvd_text="${radvd_text:+$radvd_text
+}$(radvd_config "$home" "$network::/64" "$link_mtu" "$default_route" "$dns_servers_v6")"
     index=$((index + 1))
   done
 }

@@ -136,7 +136,7 @@ full_host_environment() {
 # Mode, kind and host type as asked for, everything else as it belongs to them.
 environment_of() { # MODE KIND HOST-TYPE
   host_environment
-  unset SIXLINK_DEFAULT_ROUTE SIXLINK_OUTER_SERVER TSP_PREFIX TSP_PREFIXLEN
+  unset SIXLINK_DEFAULT_ROUTE SIXLINK_OUTER_SERVER TSP_PREFIX TSP_PREFIXLEN SIXLINK_HOME_INTERFACES SIXLINK_MSS_CLAMP
   export TSP_TUNNEL_MODE=$1 SIXLINK_INTERFACE_KIND=$2 TSP_HOST_TYPE=$3
   export SIXLINK_OUTER_CLIENT=192.0.2.10 SIXLINK_OUTER_SERVER=198.51.100.1
   if [ "$1" = v4v6 ]; then

@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# template/linux.sh: every mode, interface kind and host type, each created, created twice, torn down, failing and killed
+# in the middle; under every shell. The kernel's own tunnel interfaces, which few test machines have, are stand-ins.
+# Under the first shell each command fails once; under the others some of them, other ones for each shell.
+
+# Arguments of the template are the exception.
+# shellcheck disable=SC2119
+# shellcheck source-path=SCRIPTDIR source=linux_network.sh
+. "$(dirname "$0")/linux_network.sh"
+
+commands="ip nft modprobe radvd kill rm"
+
+# Failures that are not to be noticed: looking for a way to the broker, for what may be there already, and what has a substitute.
+is_optional() { # the call
+  case $1 in
+    *'route get'* | *addrgenmode* | 'ip fou show' | 'modprobe fou' | 'nft '* | *'route add default from'*) ;;
+    # The first finds whether the name is free, the second whether the home network is there.
+    'ip -o link show dev six0' | 'radvd '*'-u radvd') ;;
+    *) return 1 ;;
+  esac
+}
+
+matrix() { # MODE KIND HOST-TYPE
+  local what="$1 $2 $3" once complete record_once calls call n failed=0
+  make_home
+  if [ "$3" = router ] && [ "$1" != v4v6 ] && ! command -v radvd >/dev/null; then skip "radvd is not installed"; fi
+  kernel_ip
+  environment_of "$1" "$2" "$3"
+  before=$(stable_snapshot)
+  # Two that create nothing.
+  teardown
+  expect_status 0 "teardown before anything"
+  create --dry-run
+  expect_status 0 "dry run"
+  expect_same "$what: a dry run changed something" "$before" "$(stable_snapshot)"
+  # shellcheck disable=SC2086  # a list
+  stand_in fail 0 $commands
+  create_with_stand_in
+  expect_status 0 "create of $what"
+  expect_quiet
+  [ -s "$SIXLINK_RECORD" ] || fail "$what: there is no record"
+  calls=$(wc -l <"$work/calls")
+  complete=$(stable_snapshot) record_once=$(cat "$SIXLINK_RECORD")
+  [ "$before" != "$complete" ] || fail "$what: nothing was created"
+  create
+  expect_status 0 "second create of $what"
+  expect_same "$what: the second create changed something" "$complete" "$(stable_snapshot)"
+  expect_same "$what: the second create recorded something" "$record_once" "$(cat "$SIXLINK_RECORD")"
+  teardown
+  expect_status 0 "teardown of $what"
+  expect_quiet
+  expect_no_record
+  expect_same "$what: teardown left a difference" "$before" "$(stable_snapshot)"
+  teardown
+  expect_status 0 "second teardown of $what"
+
+  [ "$calls" -ge 8 ] || fail "only $calls calls were seen: this case shows nothing"
+  first=1 step=1
+  if [ "$shell" != "${shells[0]}" ]; then
+    step=${#shells[@]}
+    while [ "${shells[first]}" != "$shell" ]; do first=$((first + 1)); done
+  fi
+  for ((n = first; n <= calls; n += step)); do
+    # shellcheck disable=SC2086
+    stand_in fail "$n" $commands
+    rm -f "$work/fou-is-loaded"
+    create_with_stand_in
+    call=$(sed -n "${n}p" "$work/calls")
+    case $status in
+      0)
+        is_optional "$call" || fail "$what: failure of '$call' was not noticed"
+        teardown
+        expect_status 0 "teardown after '$call' failed"
+        ;;
+      1 | 3)
+        failed=$((failed + 1))
+        grep -q '^sixlink: ' "$work/err" || fail "$what: no word about '$call'"
+        if [ "$status" = 3 ] && [ "$2" != kernel ]; then fail "$what: exit status 3 after '$call'"; fi
+        [ "$(wc -l <"$work/err")" -le 2 ] || fail "$what: more than two lines: $(cat "$work/err")"
+        ;;
+      *) fail "$what: exit status $status after '$call' failed" ;;
+    esac
+    expect_no_record
+    expect_same "$what: not undone after '$call' failed" "$before" "$(stable_snapshot)"
+  done
+  [ "$failed" -ge $((5 / step)) ] || fail "$what: only $failed failures were noticed"
+
+  # Killed anywhere, the next create completes it and the next teardown leaves nothing.
+  for ((n = first; n <= calls; n += 2 + step)); do
+    # shellcheck disable=SC2086
+    stand_in kill-after "$n" $commands
+    create_with_stand_in
+    expect_status 137 "create of $what killed at call $n"
+    call=$(sed -n "${n}p" "$work/calls")
+    if [ $((n % 2)) = 0 ]; then
+      create
+      expect_status 0 "create of $what after a kill at '$call'"
+      expect_same "$what: incomplete after a kill at '$call'" "$complete" "$(stable_snapshot)"
+    fi
+    teardown
+    expect_status 0 "teardown of $what after a kill at '$call'"
+    expect_no_record
+    expect_same "$what: not undone after a kill at '$call'" "$before" "$(stable_snapshot)"
+  done
+}
+
+case_matrix_v6udpv4_tun_host() {
+  matrix v6udpv4 tun host
+}
+case_matrix_v6udpv4_kernel_host() {
+  matrix v6udpv4 kernel host
+}
+case_matrix_v6udpv4_tun_router() {
+  matrix v6udpv4 tun router
+}
+case_matrix_v6udpv4_kernel_router() {
+  matrix v6udpv4 kernel router
+}
+case_matrix_v6v4_tun_host() {
+  matrix v6v4 tun host
+}
+case_matrix_v6v4_kernel_host() {
+  matrix v6v4 kernel host
+}
+case_matrix_v6v4_kernel_router() {
+  matrix v6v4 kernel router
+}
+case_matrix_v4v6_tun_host() {
+  matrix v4v6 tun host
+}
+case_matrix_v4v6_kernel_host() {
+  matrix v4v6 kernel host
+}
+case_matrix_v4v6_tun_router() {
+  matrix v4v6 tun router
+}
+case_matrix_v4v6_kernel_router() {
+  matrix v4v6 kernel router
+}
+
+run_cases "$@"
