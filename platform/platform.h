@@ -72,6 +72,12 @@ boost::system::error_code receive_batch(int fd, DatagramBatch& batch);
 // the rest could not be (queue full, unreachable), `error` is the first reason.
 std::size_t send_batch(int fd, DatagramBatch& batch, bool connected, boost::system::error_code& error);
 
+// Sends one datagram on a connected socket, without blocking.
+boost::system::error_code send_one(int fd, std::span<const std::uint8_t> datagram);
+// The same, not to be fragmented anywhere, whatever the kernel believes of the path (IPv4: DF is set).
+// EMSGSIZE: the first link does not carry it. ENOTSUP: the system cannot be told so.
+boost::system::error_code send_unfragmented(int fd, std::span<const std::uint8_t> datagram);
+
 // Has the kernel tell the local address of each datagram, for replies from the same one.
 boost::system::error_code enable_packet_info(int fd, bool is_v6);
 
@@ -108,6 +114,13 @@ boost::system::error_code set_interface_mtu(const std::string& name, int mtu);
 
 // The MTU of the interface that `address` belongs to; nullopt when no interface has it.
 std::optional<int> mtu_of_address(const boost::asio::ip::address& address);
+
+// The address that the system would send from to `destination` now; nullopt: there is no way there.
+std::optional<boost::asio::ip::address> source_towards(const boost::asio::ip::address& destination);
+
+// Equal as long as the machine's interfaces are up and down as before and have the same addresses; without
+// loopback, link-local addresses and the interface `ignored`.
+std::string network_state(const std::string& ignored);
 
 // Wakes when something changed that a tunnel depends on. Not blocking; move-only.
 class ChangeMonitor {

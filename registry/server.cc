@@ -11,7 +11,10 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
+#include <set>
 
+#include "src/datapath/joined_packets.h"
+#include "src/datapath/mss.h"
 #include "src/net/outer_address.h"
 #include "src/tsp/status.h"
 
@@ -30,6 +33,8 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::seconds kMaintenanceInterval{30};
 constexpr std::size_t kMostExpired = 1000;
 constexpr int kBatchesPerWakeup = 4;
+// A budget of requests that was not used lasts so long: a house full of clients comes back together.
+constexpr double kRequestBurstSeconds = 20;
 
 WallSeconds wall_now() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -42,10 +47,18 @@ tsp::ServerPolicy policy_of(const Config& config) {
   auto& offered = policy.capabilities;
   if (config.mode_v6v4) offered.tunnels.emplace_back("V6V4");
   if (config.mode_v6udpv4) offered.tunnels.emplace_back("V6UDPV4");
+  if (config.mode_v4v6) offered.tunnels.emplace_back("V4V6");
   if (config.anonymous) offered.auths.emplace_back("ANONYMOUS");
   if (config.auth_plain) offered.auths.emplace_back("PLAIN");
   if (config.auth_digest_md5) offered.auths.emplace_back("DIGEST-MD5");
   return policy;
+}
+
+TunnelServer::Settings tunnel_settings(const Config& config, const LeaseBook& book) {
+  const auto mtu = [&](LeaseMode mode) { return static_cast<std::size_t>(config.mode_mtu(mode)); };
+  return {config.leases.prefix,     book.broker_address(), static_cast<std::size_t>(config.mtu),
+          mtu(LeaseMode::kV6UdpV4), mtu(LeaseMode::kV6V4), mtu(LeaseMode::kV4V6),
+          book.broker_address_v4()};
 }
 
 std::string make_nonce() {
@@ -65,10 +78,10 @@ std::string endpoint_text(const ListenAddress& address) {
 }
 
 // The payload of an IPv4 packet from a raw socket; empty: malformed.
-std::span<const std::uint8_t> ipv4_payload(std::span<const std::uint8_t> packet) {
+std::span<std::uint8_t> ipv4_payload(std::span<std::uint8_t> packet) {
   if (packet.empty()) return {};
   const std::size_t header = (packet[0] & 0xfU) * 4U;
-  return header >= 20 && packet.size() > header ? packet.subspan(header) : std::span<const std::uint8_t>();
+  return header >= 20 && packet.size() > header ? packet.subspan(header) : std::span<std::uint8_t>();
 }
 
 }  // namespace
@@ -111,38 +124,41 @@ Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, 
       store_(store),
       book_(book),
       settings_(std::move(settings)),
-      template_({config.template_name, settings_.data_dir, settings_.data_dir,
-                 config.run_dir + "/" + config.instance_name(), settings_.verbosity},
+      template_({config.template_name, settings_.data_dir, settings_.data_dir, config.run_dir,
+                 config.instance_name(), settings_.verbosity},
                 log),
+      failed_logins_(config.login_attempts_per_minute, config.login_attempts_per_minute / 60.0),
+      requests_(config.requests_per_second * kRequestBurstSeconds, config.requests_per_second),
       policy_(policy_of(config)),
       credentials_(std::make_unique<StoreCredentials>(store, log, config.realm)),
-      tunnels_({config.leases.prefix, book.broker_address(), static_cast<std::size_t>(config.mtu)}),
+      tunnels_(tunnel_settings(config, book)),
       granter_(io.get_executor(), config, book, tunnels_),
       newcomers_(config, log, policy_, book, tunnels_),
-      rudp_({static_cast<std::size_t>(config.max_sessions),
-             static_cast<std::size_t>(config.sessions_per_address)},
-            policy_, *credentials_,
-            {[this](std::size_t socket, const udp::endpoint& peer, const asio::ip::address& local,
-                    std::vector<std::uint8_t> datagram) {
-               queue_to(*outer_[socket], peer, local, datagram);
-               flush(*outer_[socket]);
-             },
-             [this](const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) {
-               grant(request, requester, std::move(done));
-             },
-             [this](const asio::ip::address& peer, std::string_view why) { on_rejected(peer, why); },
-             &make_nonce,
-             [this](const asio::ip::address& peer) {
-               return failed_logins_.has(net::unmapped(peer), Clock::now());
-             },
-             [this](const asio::ip::address& peer) { failed_logins_.take(net::unmapped(peer), Clock::now()); },
-             [this](const asio::ip::address& peer) { return begin_costly_login(net::unmapped(peer)); },
-             [this](const asio::ip::address& peer) {
-               failed_logins_.give_back(net::unmapped(peer), Clock::now());
-             },
-             [this](const tsp::DeleteRequest& request, const Requester& requester, Granter::Released done) {
-               release(request, requester, std::move(done));
-             }}),
+      rudp_(
+          {static_cast<std::size_t>(config.max_sessions),
+           static_cast<std::size_t>(config.sessions_per_address)},
+          policy_, *credentials_,
+          {[this](std::size_t socket, const udp::endpoint& peer, const asio::ip::address& local,
+                  std::vector<std::uint8_t> datagram) {
+             queue_to(*outer_[socket], peer, local, datagram);
+             flush(*outer_[socket]);
+           },
+           [this](const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) {
+             grant(request, requester, std::move(done));
+           },
+           [this](const asio::ip::address& peer, std::string_view why) { on_rejected(peer, why); },
+           &make_nonce,
+           [this](const asio::ip::address& peer) {
+             return failed_logins_.has(net::unmapped(peer), Clock::now());
+           },
+           [this](const asio::ip::address& peer) { failed_logins_.take(net::unmapped(peer), Clock::now()); },
+           [this](const asio::ip::address& peer) { return begin_costly_login(net::unmapped(peer)); },
+           [this](const asio::ip::address& peer) {
+             failed_logins_.give_back(net::unmapped(peer), Clock::now());
+           },
+           [this](const tsp::DeleteRequest& request, const Requester& requester, Granter::Released done) {
+             release(request, requester, std::move(done));
+           }}),
       tcp_({static_cast<std::size_t>(config.max_sessions),
             static_cast<std::size_t>(config.sessions_per_address)},
            policy_, *credentials_,
@@ -162,6 +178,7 @@ Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, 
             [this](const tsp::DeleteRequest& request, const Requester& requester, Granter::Released done) {
               release(request, requester, std::move(done));
             }}),
+      dns_(io, config.dns, store, book, log),
       stop_signal_(io, Clock::time_point::max()),
       maintenance_(io) {}
 
@@ -199,8 +216,7 @@ void Server::load_host_key() {
   host_key_ = std::move(loaded.key);
   policy_.host_key = host_key_.get();
   policy_.capabilities.auths.emplace_back(tsp::kPassDss);
-  log_.info("host key {}{}", tsp::host_key_fingerprint(host_key_->blob()),
-            loaded.is_new ? ", made now" : "");
+  log_.info("host key {}{}", tsp::host_key_fingerprint(host_key_->blob()), loaded.is_new ? ", made now" : "");
 }
 
 bool Server::begin_costly_login(const asio::ip::address& peer) {
@@ -211,12 +227,14 @@ bool Server::begin_costly_login(const asio::ip::address& peer) {
 
 void Server::stop() {
   is_stopping_ = true;
+  dns_.stop();
   stop_signal_.expires_at(Clock::time_point::min());
   maintenance_.cancel();
 }
 
 void Server::maintain_now() {
   maintenance_.cancel();
+  dns_.retry_now();
 }
 
 void Server::drain(const DrainRequest& request) {
@@ -252,6 +270,13 @@ asio::awaitable<int> Server::run() {
       log_.warn("{} leases in the database are outside prefix={} or overlap; they are not served",
                 book_.skipped(), config_.leases.prefix.to_string());
     if (settings_.on_serving) settings_.on_serving();
+    asio::co_spawn(io_, dns_.run(), [this](const std::exception_ptr& exception) {
+      try {
+        if (exception) std::rethrow_exception(exception);
+      } catch (const std::exception& e) {
+        log_.error("names in DNS are not updated any more: {}", e.what());
+      }
+    });
     while (!is_stopping_) co_await maintain();
     code = has_failed_ ? 1 : 0;
   } else if (is_stopping_) {
@@ -275,11 +300,15 @@ asio::awaitable<bool> Server::create_interface() {
   parameters_.interface = tun_->name();
   parameters_.server_inner = book_.broker_address();
   parameters_.prefix = config_.leases.prefix;
+  if (config_.mode_v4v6) {
+    parameters_.prefix_v4 = config_.leases.prefix_v4;
+    parameters_.server_inner_v4 = book_.broker_address_v4();
+  }
   parameters_.mtu = config_.mtu;
   parameters_.default_route = tunnel::DefaultRoute::kNo;
-  const auto problem = co_await template_.create(parameters_, [this] { return is_stopping_; });
-  if (!problem.empty()) {
-    log_.critical("{}", problem);
+  const auto created = co_await template_.create(parameters_, [this] { return is_stopping_; });
+  if (!created.problem.empty()) {
+    log_.critical("{}", created.problem);
     co_return false;
   }
   interface_ = std::make_unique<asio::posix::stream_descriptor>(io_, tun_->fd());
@@ -296,7 +325,7 @@ bool Server::open_sockets() {
   for (const auto& address : config_.listen) {
     if (!open_udp(address) || !open_tcp(address)) return false;
   }
-  if (config_.mode_v6v4) open_protocol41();
+  open_raw_tunnels();
   return true;
 }
 
@@ -321,12 +350,8 @@ bool Server::open_udp(const ListenAddress& address) {
   boost::system::error_code ignored;
   socket.set_option(asio::socket_base::receive_buffer_size(8 << 20), ignored);
   socket.set_option(asio::socket_base::send_buffer_size(8 << 20), ignored);
-  outer_.push_back(
-      std::unique_ptr<OuterSocket>(new OuterSocket{OuterSocket::Kind::kUdp,
-                                                   address.address,
-                                                   asio::posix::stream_descriptor(io_, socket.release()),
-                                                   {},
-                                                   {}}));
+  outer_.push_back(std::unique_ptr<OuterSocket>(new OuterSocket{
+      OuterSocket::Kind::kUdp, address.address, asio::posix::stream_descriptor(io_, socket.release())}));
   log_.debug("listening on UDP {}", endpoint_text(address));
   return true;
 }
@@ -349,28 +374,40 @@ bool Server::open_tcp(const ListenAddress& address) {
   return true;
 }
 
-void Server::open_protocol41() {
+bool Server::open_raw_tunnels(OuterSocket::Kind kind) {
+  const bool is_v6 = kind == OuterSocket::Kind::kIpv4InIpv6;
+  std::set<asio::ip::address> addresses;
+  for (const auto& listen : config_.listen) {
+    if (listen.address.is_v6() == is_v6) addresses.insert(listen.address);
+  }
+  // Every raw socket gets every packet: beside one for all addresses, another would receive it again.
+  const asio::ip::address all = is_v6 ? asio::ip::address(asio::ip::address_v6()) : asio::ip::address_v4();
+  if (addresses.contains(all)) addresses = {all};
   bool is_any = false;
-  for (const auto& address : config_.listen) {
-    if (!address.address.is_v4()) continue;
-    const auto socket = platform::open_raw_tunnel(platform::RawTunnel::kIpv6InIpv4, address.address,
-                                                  boost::asio::ip::address_v4());
+  for (const auto& address : addresses) {
+    const auto socket = platform::open_raw_tunnel(
+        is_v6 ? platform::RawTunnel::kIpv4InIpv6 : platform::RawTunnel::kIpv6InIpv4, address, all);
     if (!socket) {
-      log_.warn("cannot open a raw socket for v6v4 ({}); such tunnels are not granted",
-                socket.error().message());
+      log_.warn("cannot open a raw socket for {} on {} ({}); such tunnels are not granted there",
+                is_v6 ? "v4v6" : "v6v4", address.to_string(), socket.error().message());
       continue;
     }
-    outer_.push_back(
-        std::unique_ptr<OuterSocket>(new OuterSocket{OuterSocket::Kind::kProtocol41,
-                                                     address.address,
-                                                     asio::posix::stream_descriptor(io_, *socket),
-                                                     {},
-                                                     {}}));
+    outer_.push_back(std::unique_ptr<OuterSocket>(
+        new OuterSocket{kind, address, asio::posix::stream_descriptor(io_, *socket)}));
     is_any = true;
   }
-  granter_.set_protocol41(is_any);
+  return is_any;
+}
+
+void Server::open_raw_tunnels() {
+  RawTunnels available;
+  available.v6v4 = config_.mode_v6v4 && open_raw_tunnels(OuterSocket::Kind::kIpv6InIpv4);
+  available.v4v6 = config_.mode_v4v6 && open_raw_tunnels(OuterSocket::Kind::kIpv4InIpv6);
+  granter_.set_raw_tunnels(available);
   // What cannot be granted is not offered.
-  if (!is_any) std::erase(policy_.capabilities.tunnels, "V6V4");
+  auto& offered = policy_.capabilities.tunnels;
+  if (!available.v6v4) std::erase(offered, "V6V4");
+  if (!available.v4v6) std::erase(offered, "V4V6");
 }
 
 void Server::wait_for_outer(std::size_t index) {
@@ -392,7 +429,7 @@ void Server::read_outer(OuterSocket& socket, std::size_t index) {
     }
     for (std::size_t i = 0; i < socket.incoming.count; ++i) {
       auto& datagram = socket.incoming[i];
-      const std::span<const std::uint8_t> bytes(datagram.data, datagram.size);
+      const std::span<std::uint8_t> bytes(datagram.data, datagram.size);
       if (socket.kind == OuterSocket::Kind::kUdp && tsp::is_rudp(bytes)) {
         if (datagram.is_truncated) {
           on_rejected(datagram.peer.address(), "oversized message");
@@ -408,8 +445,10 @@ void Server::read_outer(OuterSocket& socket, std::size_t index) {
       } else if (datagram.is_truncated) {
         tunnels_.counters().drop(Drop::kTooBig);
       } else {
-        on_packet(socket, datagram, socket.kind == OuterSocket::Kind::kUdp ? bytes : ipv4_payload(bytes),
-                  wall);
+        datapath::JoinedPackets packets(
+            socket.kind == OuterSocket::Kind::kIpv6InIpv4 ? ipv4_payload(bytes) : bytes,
+            static_cast<std::size_t>(config_.mtu));
+        while (const auto packet = packets.next()) on_packet(socket, datagram, *packet, wall);
       }
     }
     flush(socket);
@@ -418,16 +457,29 @@ void Server::read_outer(OuterSocket& socket, std::size_t index) {
 }
 
 void Server::on_packet(OuterSocket& socket, const platform::DatagramBatch::Datagram& datagram,
-                       std::span<const std::uint8_t> packet, WallSeconds now) {
+                       std::span<std::uint8_t> packet, WallSeconds now) {
   const bool is_udp = socket.kind == OuterSocket::Kind::kUdp;
-  const Outer outer{is_udp ? LeaseMode::kV6UdpV4 : LeaseMode::kV6V4, net::unmapped(datagram.peer.address()),
+  const Outer outer{mode_of(socket.kind), net::unmapped(datagram.peer.address()),
                     is_udp ? datagram.peer.port() : std::uint16_t{0}};
   const auto verdict = tunnels_.from_client(outer, datagram.local, packet, now);
   if (!verdict.drop) {
+    datapath::clamp_mss(packet, tunnels_.mtu_of(*verdict.tunnel));
     write_interface(packet);
   } else if (verdict.error) {
     queue_to(socket, datagram.peer, datagram.local, verdict.error->bytes());
   }
+}
+
+LeaseMode Server::mode_of(OuterSocket::Kind kind) {
+  switch (kind) {
+    case OuterSocket::Kind::kUdp:
+      return LeaseMode::kV6UdpV4;
+    case OuterSocket::Kind::kIpv6InIpv4:
+      return LeaseMode::kV6V4;
+    case OuterSocket::Kind::kIpv4InIpv6:
+      return LeaseMode::kV4V6;
+  }
+  return LeaseMode::kV6UdpV4;
 }
 
 void Server::write_interface(std::span<const std::uint8_t> packet) {
@@ -454,11 +506,12 @@ bool Server::read_interface() {
       stop();
       return false;
     }
-    const auto packet = std::span<const std::uint8_t>(buffer).first(static_cast<std::size_t>(size));
+    const auto packet = std::span<std::uint8_t>(buffer).first(static_cast<std::size_t>(size));
     const auto verdict = tunnels_.from_inside(packet);
     if (verdict.error) write_interface(verdict.error->bytes());
     if (verdict.drop) continue;
     if (auto* socket = outer_for(*verdict.tunnel)) {
+      datapath::clamp_mss(packet, tunnels_.mtu_of(*verdict.tunnel));
       queue(*socket, *verdict.tunnel, packet);
     } else {
       tunnels_.counters().drop(Drop::kNotConnected);
@@ -469,11 +522,10 @@ bool Server::read_interface() {
 }
 
 Server::OuterSocket* Server::outer_for(const Tunnel& tunnel) {
-  const auto kind =
-      tunnel.outer.mode == LeaseMode::kV6V4 ? OuterSocket::Kind::kProtocol41 : OuterSocket::Kind::kUdp;
   OuterSocket* fitting = nullptr;
   for (auto& socket : outer_) {
-    if (socket->kind != kind || socket->bound.is_v6() != tunnel.outer.address.is_v6()) continue;
+    if (mode_of(socket->kind) != tunnel.outer.mode || socket->bound.is_v6() != tunnel.outer.address.is_v6())
+      continue;
     // The one that the client speaks to; before it spoke, any.
     if (socket->bound == tunnel.local) return socket.get();
     if (!fitting || socket->bound.is_unspecified()) fitting = socket.get();
@@ -536,9 +588,10 @@ void Server::grant(const tsp::CreateRequest& request, const Requester& requester
       [this, requester, is_new, done = std::move(done)](Granter::Answer answer) {
         if (const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer)) {
           if (is_new) newcomers_.granted();
-          log_.debug("granted {} ({}) to {} at {}", tunnel->client_v6.to_string(),
-                     tsp::to_string(tunnel->mode), requester.user.empty() ? "anonymous" : requester.user,
-                     requester.peer.to_string());
+          const auto inner = tunnel->mode == tsp::Mode::kV4V6 ? tunnel->client_v4.to_string()
+                                                              : tunnel->client_v6.to_string();
+          log_.debug("granted {} ({}) to {} at {}", inner, tsp::to_string(tunnel->mode),
+                     requester.user.empty() ? "anonymous" : requester.user, requester.peer.to_string());
         } else {
           on_rejected(requester.peer, tsp::wire_text(std::get<int>(answer)));
           if (const auto problem = granter_.take_store_problem(); !problem.empty())

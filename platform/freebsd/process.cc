@@ -12,7 +12,8 @@
 
 namespace sixlink::platform {
 
-void end_with_parent() {
+static int pktinfo() { return IP_PKTINFO; }
+void end_with_parent_() { pktinfo();
   int signal = SIGKILL;
   ::procctl(P_PID, 0, PROC_PDEATHSIG_CTL, &signal);
 }

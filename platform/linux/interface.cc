@@ -1,41 +1,33 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// An interface's counters, by getifaddrs: AF_PACKET entries carry them.
-#include <ifaddrs.h>
-#include <linux/if_link.h>
-#include <net/if.h>
-#include <sys/socket.h>
-
+// An interface's counters, from /proc/self/net/dev: unlike /sys it shows the process's own network namespace,
+// and unlike getifaddrs 64 bits.
 #include <cerrno>
-#include <cstring>
+#include <fstream>
+#include <sstream>
 
 #include "platform/platform.h"
 
 namespace sixlink::platform {
-namespace {
-
-// /sys shows the namespace it was mounted in, which need not be ours.
-std::optional<rtnl_link_stats> statistics(const ifaddrs* list, const std::string& name) {
-  for (const auto* entry = list; entry; entry = entry->ifa_next) {
-    if (name != entry->ifa_name || !entry->ifa_addr || entry->ifa_addr->sa_family != AF_PACKET ||
-        !entry->ifa_data) {
-      continue;
-    }
-    rtnl_link_stats result{};
-    std::memcpy(&result, entry->ifa_data, sizeof result);
-    return result;
-  }
-  return std::nullopt;
-}
-
-}  // namespace
 
 boost::system::result<InterfaceCounters> interface_counters(const std::string& name) {
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) return boost::system::error_code(errno, boost::system::system_category());
-  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(list, &::freeifaddrs);
-  const auto found = statistics(list, name);
-  if (!found) return boost::system::error_code(ENODEV, boost::system::system_category());
-  return InterfaceCounters{found->rx_packets, found->tx_packets, found->rx_bytes, found->tx_bytes};
+  std::ifstream file("/proc/self/net/dev");
+  if (!file) return boost::system::error_code(ENOENT, boost::system::system_category());
+  std::string line;
+  while (std::getline(file, line)) {
+    const auto colon = line.rfind(':');  // the name may have one too, the numbers have none
+    const auto start = line.find_first_not_of(' ');
+    if (colon == std::string::npos || line.substr(start, colon - start) != name) continue;
+    // Received: bytes, packets, errors, drops, fifo, frame, compressed, multicast; then the same of sent
+    // ones.
+    std::istringstream numbers(line.substr(colon + 1));
+    InterfaceCounters counters;
+    std::uint64_t skipped = 0;
+    numbers >> counters.bytes_in >> counters.packets_in;
+    for (int i = 0; i < 6; ++i) numbers >> skipped;
+    numbers >> counters.bytes_out >> counters.packets_out;
+    if (numbers) return counters;
+  }
+  return boost::system::error_code(ENODEV, boost::system::system_category());
 }
 
 }  // namespace sixlink::platform

@@ -40,6 +40,7 @@ struct Grant {
 struct Failed {
   int code = kExitFailed;
   std::string message;
+  bool is_immediate = false;  // another attempt is worth it at once
 };
 
 // Told while a search runs; each may be called many times.

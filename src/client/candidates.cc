@@ -9,6 +9,7 @@ using boost::asio::ip::address;
 
 // client_v4 and client_v6: the address to bind to; "auto" leaves it to the kernel.
 std::optional<address> source(const Config& config, bool is_v6) {
+  if (config.proxy_client) return std::nullopt;  // they are the other machine's
   boost::system::error_code error;
   const auto configured = boost::asio::ip::make_address(is_v6 ? config.client_v6 : config.client_v4, error);
   if (error || configured.is_v6() != is_v6) return std::nullopt;

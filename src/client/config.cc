@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <boost/asio/ip/address_v4.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -94,7 +94,6 @@ LoadedConfig parse_config(const std::string& path, std::string_view text) {
   config.path = path;
   fill_in(config, loader.report());
   cross_check(config, loader.report());
-  warn_of_unsupported(config, loader.report());
   place_files(config);
   return loader.finish();
 }
@@ -114,12 +113,14 @@ LoadedConfig load_config(const std::string& path) {
 }
 
 void apply_options(const Options& options, Config& config) {
-  if (options.if_prefix) config.home_interface = *options.if_prefix;
+  if (options.if_prefix) config.home_interfaces = {*options.if_prefix};
   if (options.if_v6udpv4) config.interface_v6udpv4 = *options.if_v6udpv4;
   if (options.if_or_source) {
     boost::system::error_code not_an_address;
-    boost::asio::ip::make_address_v4(*options.if_or_source, not_an_address);
-    (not_an_address ? config.interface_v6v4 : config.client_v4) = *options.if_or_source;
+    const auto address = boost::asio::ip::make_address(*options.if_or_source, not_an_address);
+    (not_an_address    ? config.interface_v6v4
+     : address.is_v4() ? config.client_v4
+                       : config.client_v6) = *options.if_or_source;
   }
   if (options.retry_delay) {
     config.retry_delay = std::chrono::seconds(std::max(1, *options.retry_delay));

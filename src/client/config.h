@@ -3,6 +3,7 @@
 // has each key's meaning.
 #pragma once
 
+#include <boost/asio/ip/address_v4.hpp>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -25,6 +26,8 @@ enum class TunnelMode { kV6V4, kV6UdpV4, kV6AnyV4, kV4V6, kDsLite };
 enum class DefaultRoute { kBackup, kYes, kNo };
 // Which of the configured brokers is tried first.
 enum class ServerOrder { kClosest, kListed };
+// Who moves the packets. kAuto: the kernel where it has a tunnel interface for the mode, else this program.
+enum class DatapathChoice { kAuto, kKernel, kUserspace };
 
 struct Options;
 
@@ -36,9 +39,10 @@ struct Config {
   // Without the key: kAny when there is a user, as in gogoc, else kAnonymous.
   AuthMethod auth_method = AuthMethod::kAnonymous;
   HostType host_type = HostType::kHost;
-  int prefix_length = 64;
-  std::string home_interface;            // if_prefix
-  std::vector<std::string> dns_servers;  // for reverse delegation
+  int prefix_length = 64;                    // 0: the broker's choice
+  std::vector<std::string> home_interfaces;  // if_prefix
+  std::string routing_info;                  // the routing protocol that the broker is told of
+  std::vector<std::string> dns_servers;      // for reverse delegation
   // gogoc_dir, made absolute; without the key the installation's data directory. TSP_HOME_DIR, and the first
   // place to look for template/NAME.sh: the data directory is the second.
   std::string home_dir;
@@ -54,6 +58,9 @@ struct Config {
   std::string client_v4 = "auto";  // or a valid IPv4 address to bind to
   std::string client_v6 = "auto";
   std::string template_name = platform::kTemplateName;
+  // The tunnel's own addresses with tunnel_mode=dslite (RFC 6333 section 5.7).
+  boost::asio::ip::address_v4 dslite_client{{192, 0, 0, 2}};
+  boost::asio::ip::address_v4 dslite_server{{192, 0, 0, 1}};
   bool proxy_client = false;
   std::string broker_list = "tsp-broker-list.txt";
   std::string last_server = "tsp-last-server.txt";
@@ -63,6 +70,7 @@ struct Config {
   // sixlink's own keys.
   ServerOrder server_order = ServerOrder::kClosest;
   DefaultRoute default_route = DefaultRoute::kBackup;
+  DatapathChoice datapath = DatapathChoice::kAuto;
   std::string run_dir = platform::kRunDirectory;
   std::string state_dir = "/var/lib/sixlink";
 

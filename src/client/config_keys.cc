@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The table of sixlink.conf's keys: gogoc.conf's names, values and defaults, then our own.
+#include <algorithm>
 #include <boost/asio/ip/address_v4.hpp>
 #include <boost/asio/ip/address_v6.hpp>
 #include <cctype>
@@ -21,6 +22,8 @@ constexpr long kLongestRetryDelay = 3600;
 // Ours: a day, and a number of servers nobody reaches who did not paste the wrong file.
 constexpr long kLongestKeepaliveInterval = 86400;
 constexpr std::size_t kMostServers = 64;
+constexpr std::size_t kMostHomeInterfaces = 16;
+constexpr std::size_t kLongestRoutingInfo = 32;
 
 constexpr std::string_view kYesNo = "yes or no";
 constexpr std::string_view kInterface =
@@ -50,12 +53,31 @@ Setter word(Enum Config::*member, std::initializer_list<std::pair<const char*, E
   };
 }
 
-Setter interface(std::string Config::*member, bool may_be_empty = false) {
-  return [member, may_be_empty](Config& config, const std::string& value) {
-    if (!is_interface_name(value) && !(may_be_empty && value.empty())) return false;
+Setter interface(std::string Config::*member) {
+  return [member](Config& config, const std::string& value) {
+    if (!is_interface_name(value)) return false;
     config.*member = value;
     return true;
   };
+}
+
+bool set_home_interfaces(Config& config, const std::string& value) {
+  std::vector<std::string> interfaces;
+  for (const auto part : config::split_list(value)) {
+    if (!is_interface_name(part) || interfaces.size() == kMostHomeInterfaces) return false;
+    if (std::find(interfaces.begin(), interfaces.end(), part) != interfaces.end()) return false;
+    interfaces.emplace_back(part);
+  }
+  config.home_interfaces = std::move(interfaces);
+  return true;
+}
+
+// A word, as the name of a routing protocol is; it goes into XML.
+bool set_routing_info(Config& config, const std::string& value) {
+  const auto is_plain = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; };
+  if (value.size() > kLongestRoutingInfo || !std::all_of(value.begin(), value.end(), is_plain)) return false;
+  config.routing_info = value;
+  return true;
 }
 
 // `may_be_empty`: for gogoc_dir, whose default is the installation's directory.
@@ -129,6 +151,15 @@ bool set_client_v6(Config& config, const std::string& value) {
   return true;
 }
 
+Setter address_v4(boost::asio::ip::address_v4 Config::*member) {
+  return [member](Config& config, const std::string& value) {
+    const auto address = net::parse_v4(value);
+    if (!address || !net::is_unicast(*address)) return false;
+    config.*member = *address;
+    return true;
+  };
+}
+
 std::vector<Key> make_keys() {
   using enum AuthMethod;
   using enum HostType;
@@ -148,8 +179,9 @@ std::vector<Key> make_keys() {
                                    {"plain", AuthMethod::kPlain}})},
       {"host_type", "host or router", "host",
        word(&Config::host_type, {{"host", kHost}, {"router", kRouter}})},
-      {"prefixlen", "0 to 128", "64", config::number(&Config::prefix_length, 0, 128)},
-      {"if_prefix", kInterface, "", interface(&Config::home_interface, true)},
+      {"prefixlen", "0 to 64", "64", config::number(&Config::prefix_length, 0, 64)},
+      {"if_prefix", "names of interfaces, separated by blanks or commas, each once", "", set_home_interfaces},
+      {"routing_info", "the name of a routing protocol: letters, digits or \"-_.\"", "", set_routing_info},
       {"dns_server", "names of DNS servers, separated by colons", "", set_dns_servers},
       {"gogoc_dir", kDirectory, "", path(&Config::home_dir, true)},
       {"auto_retry_connect", kYesNo, "yes", config::yes_no(&Config::auto_retry_connect)},
@@ -171,19 +203,25 @@ std::vector<Key> make_keys() {
       {"client_v4", "auto or an IPv4 address of this machine", "auto", set_client_v4},
       {"client_v6", "auto or an IPv6 address of this machine", "auto", set_client_v6},
       {"template", config::kTemplateNames, platform::kTemplateName, config::template_name(&Config::template_name)},
+      {"dslite_client", "an IPv4 address", "192.0.0.2", address_v4(&Config::dslite_client)},
+      {"dslite_server", "an IPv4 address", "192.0.0.1", address_v4(&Config::dslite_server)},
       {"proxy_client", kYesNo, "no", config::yes_no(&Config::proxy_client)},
       {"broker_list", kPath, "tsp-broker-list.txt", path(&Config::broker_list)},
       {"last_server", kPath, "tsp-last-server.txt", path(&Config::last_server)},
       {"always_use_same_server", kYesNo, "no", config::yes_no(&Config::always_use_same_server)},
   };
   log::append_log_keys(keys, &Config::log, "/var/log/sixlink.log");
-  keys.push_back({"server_order", "closest or listed", "closest",
-                  word(&Config::server_order,
-                       {{"closest", ServerOrder::kClosest}, {"listed", ServerOrder::kListed}})});
+  keys.push_back(
+      {"server_order", "closest or listed", "closest",
+       word(&Config::server_order, {{"closest", ServerOrder::kClosest}, {"listed", ServerOrder::kListed}})});
   keys.push_back(
       {"default_route", "backup, yes or no", "backup",
        word(&Config::default_route,
             {{"backup", DefaultRoute::kBackup}, {"yes", DefaultRoute::kYes}, {"no", DefaultRoute::kNo}})});
+  keys.push_back({"datapath", "auto, kernel or userspace", "auto",
+                  word(&Config::datapath, {{"auto", DatapathChoice::kAuto},
+                                           {"kernel", DatapathChoice::kKernel},
+                                           {"userspace", DatapathChoice::kUserspace}})});
   keys.push_back({"run_dir", kDirectory, platform::kRunDirectory, path(&Config::run_dir)});
   keys.push_back({"state_dir", kDirectory, "/var/lib/sixlink", path(&Config::state_dir)});
   return keys;

@@ -18,14 +18,6 @@ const std::vector<LegacyKey>& legacy_keys() {
       {"hap6_web_enabled", {}, kHomeAccess, {}},
       {"hap6_document_root", {}, kHomeAccess, {}},
       {"syslog_level", {}, "obsolete, ignored: log_syslog=0 to 3 sets how much goes to syslog", {}},
-      {"dslite_server",
-       {},
-       "not yet supported, ignored: tunnel_mode=dslite cannot be set up yet",
-       "192.0.0.1"},
-      {"dslite_client",
-       {},
-       "not yet supported, ignored: tunnel_mode=dslite cannot be set up yet",
-       "192.0.0.2"},
   };
   return keys;
 }

@@ -3,8 +3,7 @@
 // option.
 #include "src/client/options.h"
 
-#include <boost/asio/ip/address_v4.hpp>
-#include <boost/asio/ip/address_v6.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <utility>
 
 #include "src/client/config.h"
@@ -32,7 +31,7 @@ Error set_interface(std::optional<std::string>& out, const std::string& value) {
 
 Error set_source(std::optional<std::string>& out, const std::string& value) {
   boost::system::error_code error;
-  const auto address = boost::asio::ip::make_address_v4(value, error);
+  const auto address = boost::asio::ip::make_address(value, error);
   if (!error) {
     if (address.is_unspecified() || address.is_multicast()) {
       return "\"" + value + "\" is no address that this machine can have";
@@ -40,8 +39,6 @@ Error set_source(std::optional<std::string>& out, const std::string& value) {
     out = address.to_string();
     return {};
   }
-  boost::asio::ip::make_address_v6(value, error);
-  if (!error) return "an IPv6 source address is not yet supported: give an interface or an IPv4 address";
   return set_interface(out, value);
 }
 

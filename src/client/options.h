@@ -21,7 +21,7 @@ struct Options {
   std::string config_file;                // -f FILE, --config FILE; empty: the default path
   std::optional<std::string> if_prefix;   // -i IF, --if-prefix IF: overrides if_prefix
   std::optional<std::string> if_v6udpv4;  // -u IF, --if-udp IF: overrides if_tunnel_v6udpv4
-  // -s IF|ADDR, --source IF|ADDR: if_tunnel_v6v4, or client_v4 when an address
+  // -s IF|ADDR, --source IF|ADDR: if_tunnel_v6v4, or client_v4 or client_v6 when an address
   std::optional<std::string> if_or_source;
   std::optional<int> retry_delay;  // -r SECONDS, --retry-delay SECONDS
   bool json = false;               // status --json

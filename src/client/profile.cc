@@ -2,6 +2,7 @@
 // What the configuration makes of one TSP session.
 #include "src/client/profile.h"
 
+#include <boost/asio/ip/address.hpp>
 #include <cstdint>
 
 #include "platform/platform.h"
@@ -53,6 +54,21 @@ tsp::ClientProfile make_profile(const Config& config, const net::ServerAddress& 
   profile.cnonce = std::to_string(cnonce);
   profile.request.mode = mode_of(config.tunnel_mode);
   if (config.keepalive) profile.request.keepalive_interval = config.keepalive_interval;
+  if (config.proxy_client) {
+    profile.request.is_proxy = true;
+    boost::system::error_code checked_already;
+    profile.request.client_address = boost::asio::ip::make_address(
+        config.tunnel_mode == TunnelMode::kV4V6 ? config.client_v6 : config.client_v4, checked_already);
+  }
+  if (config.host_type == HostType::kRouter) {
+    profile.request.is_router = true;
+    // Lengths above 32 in mode v4v6 are IPv6's default.
+    const bool is_asked =
+        config.prefix_length > 0 && (config.tunnel_mode != TunnelMode::kV4V6 || config.prefix_length <= 32);
+    if (is_asked) profile.request.prefix_length = config.prefix_length;
+    profile.request.dns_servers = config.dns_servers;
+    profile.request.routing_protocol = config.routing_info;
+  }
   return profile;
 }
 

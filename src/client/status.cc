@@ -140,6 +140,7 @@ std::string to_json(const Status& s) {
       {"mode", or_null(s.mode)},
       {"interface", or_null(s.interface)},
       {"datapath", or_null(s.datapath)},
+      {"datapath_reason", or_null(s.datapath_reason)},
       {"local_outer", or_null(s.local_outer)},
       {"remote_outer", or_null(s.remote_outer)},
       {"public_outer", or_null(s.public_outer)},
@@ -191,7 +192,7 @@ std::optional<std::string> render_status(std::string_view text) {
   }
   line(out, "transport", status.text("transport"));
   line(out, "authentication", status.text("authentication"));
-  const auto datapath = status.text("datapath");
+  const auto datapath = status.text("datapath_reason");
   line(out, "mode",
        datapath.empty() ? status.text("mode") : fmt::format("{} ({})", status.text("mode"), datapath));
   line(out, "interface", status.text("interface"));

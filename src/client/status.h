@@ -47,6 +47,7 @@ struct Status {
   std::string mode;
   std::string interface;
   std::string datapath;
+  std::string datapath_reason;  // "userspace: the system has no tunnel interface for v6v4"
   std::string local_outer, remote_outer, public_outer, local_inner, remote_inner, prefix;
   int mtu = 0;
   std::optional<std::chrono::seconds> keepalive_interval;

@@ -2,10 +2,13 @@
 // Holds one tunnel up.
 #include "src/client/supervisor.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <vector>
+
+#include "src/net/resolve.h"
 
 namespace sixlink::client {
 namespace {
@@ -18,6 +21,11 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+constexpr seconds kResolveLimit{15};
+// Of the network: changes come one after the other, and the first is not the one that counts.
+constexpr milliseconds kSettle{1000};
+constexpr milliseconds kBurst{200};
 
 template <typename T>
 T random_value() {
@@ -50,11 +58,16 @@ Supervisor::Supervisor(asio::io_context& io, const Config& config, spdlog::logge
       log_(log),
       settings_(std::move(settings)),
       stop_signal_(io, Clock::time_point::max()),
-      wake_(io),
+      pause_(io, Clock::time_point::min()),
       search_(config, log, search_hooks()),
-      template_({config.template_name, config.home_dir, settings_.data_dir,
-                 config.run_dir + "/" + config.instance_name(), settings_.verbosity},
+      template_({config.template_name, config.home_dir, settings_.data_dir, config.run_dir,
+                 config.instance_name(), settings_.verbosity},
                 log),
+      holder_(io, config, log, template_,
+              [this] {
+                if (!status_.timings.first_reply)
+                  status_.timings.first_reply = duration_cast<microseconds>(Clock::now() - attempt_started_);
+              }),
       retry_(config.retry_delay, config.retry_delay_max, random_value<std::uint64_t>()) {}
 
 SearchHooks Supervisor::search_hooks() {
@@ -82,212 +95,274 @@ void Supervisor::stop() {
 }
 
 asio::awaitable<int> Supervisor::run() {
+  const auto outcome = co_await (run_until_stopped() || watch_network());
+  co_return std::get<0>(outcome);
+}
+
+asio::awaitable<int> Supervisor::run_until_stopped() {
   co_await template_.remove_leftovers();
   int code = kExitCannotConnect;
   while (!is_stopping_) {
     attempt_started_ = Clock::now();
+    network_ = platform::network_state({});
     status_.timings = {};
     status_.retry_in.reset();
     const auto outcome = co_await (attempt() || stop_signal_.async_wait(kAwait));
     const bool was_up = status_.state == State::kUp;
     const auto lived = Clock::now() - up_since_;
+    bool is_immediate = false;
     if (outcome.index() == 0) {
       const auto& failed = std::get<0>(outcome);
-      status_.last_error = failed.message;
-      code = failed.code;
-      log_.error("{}{}", was_up ? "the tunnel failed: " : "no tunnel: ", failed.message);
+      if (!failed) {
+        log_.info("the tunnel needs nobody to hold it: ending");
+        co_return kExitOk;
+      }
+      status_.last_error = failed->message;
+      code = failed->code;
+      is_immediate = failed->is_immediate;
+      log_.error("{}{}", was_up ? "the tunnel failed: " : "no tunnel: ", failed->message);
     } else if (was_up) {
       code = kExitOk;
     }
     co_await tear_down();
     if (is_stopping_ || settings_.give_up_at_first_failure) break;
     // A tunnel that worked for a while is worth an immediate try; one that fails again and again is not.
-    if (was_up && lived >= config_.retry_delay) {
+    if (was_up && (is_immediate || lived >= config_.retry_delay)) {
       retry_.reset();
       continue;
     }
-    const auto pause = retry_.next();
-    retry_at_ = Clock::now() + pause;
-    enter(State::kWaiting);
-    log_.info("next attempt in {:.1f} s", in_milliseconds(pause) / 1000.0);
-    asio::steady_timer timer(io_, retry_at_);
-    co_await (timer.async_wait(kAwait) || stop_signal_.async_wait(kAwait));
+    co_await pause(retry_.next());
   }
   enter(State::kStopping);
   co_return code;
 }
 
-asio::awaitable<Failed> Supervisor::attempt() {
+asio::awaitable<void> Supervisor::pause(milliseconds time) {
+  // What changed during the attempt is as good a reason as what changes from now on.
+  if (platform::network_state({}) != network_) time = std::min(time, kSettle);
+  retry_at_ = Clock::now() + time;
+  enter(State::kWaiting);
+  log_.info("next attempt in {:.1f} s", in_milliseconds(time) / 1000.0);
+  while (!is_stopping_ && Clock::now() < retry_at_) {
+    pause_.expires_at(retry_at_);
+    co_await (pause_.async_wait(kAwait) || stop_signal_.async_wait(kAwait));
+  }
+}
+
+void Supervisor::on_change(const platform::ChangeMonitor::Changes& changes) {
+  if (changes.clock) log_.info("the clock was set, or the machine was asleep");
+  const bool is_up = status_.state == State::kUp;
+  if (!is_up && status_.state != State::kWaiting) return;  // pause() will see it
+  const auto network = platform::network_state(is_up ? parameters_.interface : std::string());
+  const bool is_other = std::exchange(network_, network) != network;
+  if (is_up) {
+    if (is_other) holder_.on_network_change();
+    if (changes.clock) holder_.on_clock_change();
+  } else if ((is_other || changes.clock) && retry_at_ > Clock::now() + kSettle) {
+    log_.info("the network changed: trying now");
+    retry_at_ = Clock::now() + kSettle;
+    pause_.cancel();
+  }
+}
+
+asio::awaitable<void> Supervisor::watch_network() {
+  auto monitor = platform::ChangeMonitor::open();
+  asio::steady_timer timer(io_, Clock::time_point::max());
+  if (!monitor) {
+    log_.info("cannot watch the network for changes ({}); keepalives will notice them",
+              monitor.error().message());
+    co_await timer.async_wait(kAwait);
+    co_return;
+  }
+  asio::posix::stream_descriptor descriptor(io_, monitor->fd());
+  while (!is_stopping_) {
+    const auto [error] = co_await descriptor.async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
+    if (error) break;
+    on_change(monitor->drain());
+    // Changes come in bursts.
+    timer.expires_after(kBurst);
+    co_await timer.async_wait(kAwait);
+  }
+  descriptor.release();
+  // The other half of run() decides when it is over.
+  timer.expires_at(Clock::time_point::max());
+  co_await timer.async_wait(kAwait);
+}
+
+asio::awaitable<std::optional<Failed>> Supervisor::attempt() {
   // Whatever goes wrong here costs this attempt, never the program.
   try {
-    auto found = co_await search_.run();
-    if (const auto* failed = std::get_if<Failed>(&found)) co_return *failed;
-    if (auto failed = co_await create(std::get<Grant>(std::move(found)))) co_return *failed;
-    co_return co_await keep_alive();
+    std::optional<Failed> failed;
+    if (config_.tunnel_mode == TunnelMode::kDsLite) {
+      failed = co_await find_aftr();
+    } else {
+      failed = co_await negotiate();
+    }
+    if (failed) co_return failed;
+    enter(State::kConfiguring);
+    failed = co_await holder_.create(parameters_, std::exchange(socket_, std::nullopt),
+                                     [this] { return is_stopping_; });
+    status_.timings.template_run = template_.create_duration();
+    if (failed) co_return failed;
+    parameters_ = holder_.parameters();
+    on_up();
+    if (holder_.needs_nobody()) co_return std::nullopt;
+    co_return co_await holder_.hold();
   } catch (const std::exception& exception) {
     co_return Failed{kExitFailed, exception.what()};
   }
 }
 
-asio::awaitable<std::optional<Failed>> Supervisor::create(Grant grant) {
-  auto& negotiation = grant.negotiation;
-  const auto& info = *negotiation.tunnel;
-  if (info.mode != tsp::Mode::kV6UdpV4 || !negotiation.socket) {
-    std::string message = "broker " + grant.server.text + " granted a " +
-                          std::string(tsp::to_string(info.mode)) + " tunnel, which this version cannot carry";
-    if (grant.target.transport == tsp::Transport::kTcp) {
-      message +=
-          ". The negotiation went over TCP because UDP did not get through; v6udpv4 carries its packets in "
-          "UDP and cannot work over TCP: let UDP port " +
-          std::to_string(grant.target.port) + " to the broker through the firewall";
-    }
-    co_return Failed{kExitModeNotOffered, message};
+asio::awaitable<std::optional<Failed>> Supervisor::negotiate() {
+  auto found = co_await search_.run();
+  if (auto* failed = std::get_if<Failed>(&found)) co_return std::move(*failed);
+  auto grant = std::get<Grant>(std::move(found));
+  const auto& info = *grant.negotiation.tunnel;
+  if (info.mode == tsp::Mode::kV6UdpV4 && !grant.negotiation.socket) {
+    co_return Failed{
+        kExitModeNotOffered,
+        "broker " + grant.server.text +
+            " granted a v6udpv4 tunnel over TCP because UDP did not get through; v6udpv4 carries its packets "
+            "in UDP and cannot work over TCP: let UDP port " +
+            std::to_string(grant.target.port) + " to the broker through the firewall"};
   }
-  enter(State::kConfiguring);
   parameters_ = tunnel::from_info(info);
-  parameters_.host_type = tunnel::HostType::kHost;
+  parameters_.local_outer = grant.negotiation.local_address;
+  if (info.mode == tsp::Mode::kV6UdpV4) {
+    // The negotiation's own way, also over IPv6.
+    parameters_.server_outer = grant.target.address;
+    socket_ = std::move(grant.negotiation.socket);
+  } else if (parameters_.server_outer.is_v4() != grant.target.address.is_v4() && !config_.proxy_client) {
+    // Negotiated over the other family.
+    parameters_.local_outer =
+        platform::source_towards(parameters_.server_outer).value_or(parameters_.client_outer);
+  }
+  if (!config_.proxy_client) parameters_.client_outer = parameters_.local_outer;
+  parameters_.host_type =
+      config_.host_type == HostType::kRouter ? tunnel::HostType::kRouter : tunnel::HostType::kHost;
+  parameters_.home_interfaces = config_.home_interfaces;
   parameters_.default_route = default_route_of(config_.default_route);
-  parameters_.client_outer = negotiation.local_address;
-  parameters_.server_outer = grant.target.address;
   if (!config_.keepalive) parameters_.keepalive_interval.reset();
   if (config_.keepalive && !parameters_.keepalive_interval)
     log_.warn("the broker gave no address for keepalives; a dead tunnel will not be noticed");
-
-  auto tun = platform::open_tun(config_.interface_v6udpv4);
-  if (!tun)
-    co_return Failed{kExitInterface, platform::explain_tun_error(config_.interface_v6udpv4, tun.error())};
-  tun_ = *std::move(tun);
-  parameters_.interface = tun_->name();
-
-  const auto problem = co_await template_.create(parameters_, [this] { return is_stopping_; });
-  status_.timings.template_run = template_.create_duration();
-  if (!problem.empty()) co_return Failed{kExitInterface, problem};
-  if (is_stopping_) co_return Failed{kExitCannotConnect, "told to end"};
-  start_datapath(std::move(*negotiation.socket));
-  on_up(grant);
+  fill_in(grant);
   co_return std::nullopt;
 }
 
-void Supervisor::start_datapath(asio::ip::udp::socket socket) {
-  interface_error_.reset();
-  datapath::PlainTunnel::Events events;
-  events.on_packet = [this](const net::Ipv6Header& header, std::span<const std::uint8_t> packet) {
-    if (!keepalive_ || header.next_header != net::kNextHeaderIcmpv6) return;
-    const auto now = Clock::now();
-    if (!keepalive_->input(header, packet, now)) return;
-    if (!status_.timings.first_reply)
-      status_.timings.first_reply = duration_cast<microseconds>(now - attempt_started_);
-    wake_.cancel();
-  };
-  events.on_socket_error = [this](const boost::system::error_code& error) {
-    if (socket_error_limit_.allow(Clock::now()))
-      log_.warn("sending to the broker failed ({}); asking whether the tunnel still works", error.message());
-    if (keepalive_) keepalive_->probe_soon(Clock::now());
-    wake_.cancel();
-  };
-  events.on_interface_error = [this](const boost::system::error_code& error) {
-    interface_error_ = error;
-    wake_.cancel();
-  };
-  const datapath::InnerFilter filter(parameters_.client_inner, parameters_.prefix);
-  datapath_ = std::make_unique<datapath::PlainTunnel>(std::move(tun_), std::move(socket), filter,
-                                                      parameters_.mtu, std::move(events));
-  keepalive_.reset();
-  if (parameters_.keepalive_interval) {
-    tunnel::Keepalive::Settings settings;
-    settings.source = parameters_.client_inner;
-    settings.destination = parameters_.keepalive_address.to_v6();
-    settings.interval = *parameters_.keepalive_interval;
-    settings.identifier = random_value<std::uint16_t>();
-    settings.cookie = random_value<std::uint64_t>();
-    keepalive_.emplace(settings, Clock::now());
+// RFC 6333: the tunnel's other end is configured, and nobody is asked.
+asio::awaitable<std::optional<Failed>> Supervisor::find_aftr() {
+  enter(State::kResolving);
+  Failed failed{kExitCannotResolve, "no AFTR is configured"};
+  for (const auto& server : config_.servers) {
+    const auto started = Clock::now();
+    const auto addresses = co_await net::resolve(server.host, kResolveLimit);
+    status_.timings.resolve += duration_cast<microseconds>(Clock::now() - started);
+    if (!addresses) {
+      failed.message = "cannot resolve the AFTR's name " + server.host + ": " + addresses.error().message();
+      continue;
+    }
+    failed = {kExitCannotConnect, "the AFTR " + server.text + " has no IPv6 address that can be reached"};
+    for (const auto& address : *addresses) {
+      if (!address.is_v6()) continue;
+      boost::system::error_code is_auto;
+      const auto configured = asio::ip::make_address(config_.client_v6, is_auto);
+      const auto source = is_auto ? platform::source_towards(address) : configured;
+      if (!source) continue;
+      parameters_ = {};
+      parameters_.mode = tsp::Mode::kV4V6;
+      parameters_.local_outer = parameters_.client_outer = *source;
+      parameters_.server_outer = address;
+      parameters_.client_inner = config_.dslite_client;
+      parameters_.server_inner = config_.dslite_server;
+      parameters_.default_route = default_route_of(config_.default_route);
+      if (config_.keepalive) parameters_.keepalive_interval = config_.keepalive_interval;
+      parameters_.keepalive_address = config_.dslite_server;
+      status_.broker_name = server.text;
+      status_.broker_address = address.to_string();
+      status_.broker_port = 0;
+      status_.transport = status_.authentication = status_.public_outer = "";
+      co_return std::nullopt;
+    }
   }
+  co_return failed;
 }
 
-void Supervisor::on_up(const Grant& grant) {
+void Supervisor::fill_in(const Grant& grant) {
+  auto& s = status_;
+  s.broker_name = grant.server.text;
+  s.broker_address = grant.target.address.to_string();
+  s.broker_port = grant.target.port;
+  s.broker_found = grant.found;
+  s.transport = name_of(grant.target.transport);
+  s.authentication = grant.negotiation.method;
+  s.broker_found = grant.found;
+  s.public_outer = tunnel::from_info(*grant.negotiation.tunnel).client_outer.to_string();
+}
+
+void Supervisor::on_up() {
   up_since_ = Clock::now();
   auto& s = status_;
   s.timings.up = duration_cast<microseconds>(up_since_ - attempt_started_);
   if (was_up_) ++s.reconnections;
-  s.broker_name = grant.server.text;
-  s.broker_address = grant.target.address.to_string();
-  s.broker_port = grant.target.port;
-  s.transport = name_of(grant.target.transport);
-  s.authentication = grant.negotiation.method;
-  s.mode = tsp::to_string(parameters_.mode);
-  s.interface = parameters_.interface;
-  s.datapath = "userspace";
-  s.local_outer = grant.negotiation.local_address.to_string();
+  s.mode = config_.tunnel_mode == TunnelMode::kDsLite ? "dslite" : tsp::to_string(parameters_.mode);
+  s.interface = config_.proxy_client ? "" : parameters_.interface;
+  s.datapath = holder_.datapath();
+  s.datapath_reason = holder_.datapath_reason();
+  s.local_outer = parameters_.local_outer.to_string();
   s.remote_outer = parameters_.server_outer.to_string();
-  s.public_outer = grant.negotiation.tunnel->client_v4.to_string();
   s.local_inner = parameters_.client_inner.to_string();
   s.remote_inner = parameters_.server_inner.to_string();
-  s.prefix = parameters_.prefix ? parameters_.prefix->to_string() : "";
+  s.prefix = parameters_.prefix      ? parameters_.prefix->to_string()
+             : parameters_.prefix_v4 ? parameters_.prefix_v4->to_string()
+                                     : "";
   s.mtu = parameters_.mtu;
   s.keepalive_interval = parameters_.keepalive_interval;
+  network_ = platform::network_state(parameters_.interface);
   enter(State::kUp);
   log_.info(
-      "tunnel up: {} on {} to broker {} ({}, {}, MTU {}); {} round trips in {:.1f} ms, template {:.1f} ms, "
+      "tunnel up: {} on {} to {} ({}, {}, {}, MTU {}); {} round trips in {:.1f} ms, template {:.1f} ms, "
       "all {:.1f} ms",
-      s.local_inner, s.interface, s.broker_name, s.mode, s.authentication, s.mtu, s.timings.round_trips,
-      in_milliseconds(s.timings.negotiation), in_milliseconds(s.timings.template_run),
+      s.local_inner, s.interface.empty() ? "another machine" : s.interface, s.broker_name, s.mode,
+      s.authentication.empty() ? "no negotiation" : s.authentication, s.datapath, s.mtu,
+      s.timings.round_trips, in_milliseconds(s.timings.negotiation), in_milliseconds(s.timings.template_run),
       in_milliseconds(s.timings.up));
-  if (parameters_.prefix) log_.info("delegated prefix: {}", s.prefix);
+  if (!s.prefix.empty()) log_.info("delegated prefix: {}", s.prefix);
   if (!was_up_ && settings_.on_first_up) settings_.on_first_up();
   was_up_ = true;
 }
 
-asio::awaitable<Failed> Supervisor::keep_alive() {
-  for (;;) {
-    if (interface_error_) {
-      co_return Failed{kExitTunnelIo, "the interface " + parameters_.interface +
-                                          " cannot be used any more (was it deleted or set down?): " +
-                                          interface_error_->message()};
-    }
-    auto deadline = Clock::time_point::max();
-    if (keepalive_) {
-      const auto output = keepalive_->tick(Clock::now());
-      if (output.is_dead)
-        co_return Failed{kExitKeepaliveTimeout, "the broker's keepalive address " +
-                                                    parameters_.keepalive_address.to_string() +
-                                                    " does not answer through the tunnel"};
-      if (output.echo) datapath_->send(output.echo->bytes());
-      deadline = keepalive_->deadline();
-    }
-    wake_.expires_at(deadline);
-    co_await wake_.async_wait(kAwait);
-  }
-}
-
 asio::awaitable<void> Supervisor::tear_down() {
-  keepalive_.reset();
-  if (tun_ || datapath_) {
+  socket_.reset();
+  if (holder_.exists()) {
+    const bool was_up = status_.state == State::kUp;
     enter(State::kTearingDown);
-    // A statement of its own: with co_await as an operand of && gcc 12 makes code that runs into an illegal
-    // instruction.
-    const bool is_down = co_await template_.tear_down();
-    if (is_down && datapath_) log_.info("tunnel on {} taken down", parameters_.interface);
+    const bool is_down = co_await holder_.tear_down();
+    if (is_down) {
+      if (was_up) log_.info("tunnel on {} taken down", parameters_.interface);
+    }
+    status_.counters = holder_.counters();
   }
-  if (datapath_) status_.counters = datapath_->counters();
-  datapath_.reset();
-  tun_.reset();
   // Only the counters and the history of a tunnel that is no more.
-  for (auto* text : {&status_.interface, &status_.datapath, &status_.local_outer, &status_.remote_outer,
-                     &status_.public_outer, &status_.local_inner, &status_.remote_inner, &status_.prefix,
-                     &status_.mode, &status_.authentication, &status_.transport}) {
+  for (auto* text :
+       {&status_.interface, &status_.datapath, &status_.datapath_reason, &status_.local_outer,
+        &status_.remote_outer, &status_.public_outer, &status_.local_inner, &status_.remote_inner,
+        &status_.prefix, &status_.mode, &status_.authentication, &status_.transport}) {
     text->clear();
   }
   status_.mtu = 0;
   status_.keepalive_interval.reset();
 }
 
-Status Supervisor::status() const {
+Status Supervisor::status() {
   Status status = status_;
   const auto now = Clock::now();
-  if (datapath_) status.counters = datapath_->counters();
-  if (keepalive_) {
-    status.rtt = keepalive_->rtt();
-    if (const auto last = keepalive_->last_reply())
+  if (status.state == State::kUp) {
+    status.counters = holder_.counters();
+    status.mtu = holder_.parameters().mtu;
+  }
+  if (const auto& keepalive = holder_.keepalive()) {
+    status.rtt = keepalive->rtt();
+    if (const auto last = keepalive->last_reply())
       status.last_reply_age = duration_cast<seconds>(now - *last);
   }
   if (status.state == State::kWaiting)

@@ -7,18 +7,17 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/udp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 
 #include "src/client/broker_search.h"
 #include "src/client/config.h"
+#include "src/client/exit_code.h"
 #include "src/client/status.h"
-#include "src/datapath/plain_tunnel.h"
-#include "src/log/log.h"
-#include "src/tunnel/keepalive.h"
+#include "src/client/tunnel_holder.h"
 #include "src/tunnel/parameters.h"
 #include "src/tunnel/retry.h"
 #include "src/tunnel/template_runner.h"
@@ -44,23 +43,29 @@ class Supervisor {
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  // Ends after stop(), or at the first failure where the settings say so. The value is the exit code: that of
-  // the last failure when the tunnel is not up at the end, else 0.
+  // Ends after stop(), or at the first failure where the settings say so, or when nobody is needed any more
+  // (proxy_client; keepalive=no on an interface of the kernel's). The value is the exit code: that of the
+  // last failure when the tunnel is not up at the end, else 0.
   boost::asio::awaitable<int> run();
   // Takes the tunnel down and ends run().
   void stop();
-  Status status() const;
+  Status status();
 
  private:
-  // Ends only by a failure; holds the tunnel while it is up.
-  boost::asio::awaitable<Failed> attempt();
-  boost::asio::awaitable<std::optional<Failed>> create(Grant grant);
-  boost::asio::awaitable<Failed> keep_alive();
+  // Ends only by a failure; holds the tunnel while it is up. nullopt: it is up and needs nobody.
+  boost::asio::awaitable<std::optional<Failed>> attempt();
+  boost::asio::awaitable<std::optional<Failed>> negotiate();
+  boost::asio::awaitable<std::optional<Failed>> find_aftr();
   boost::asio::awaitable<void> tear_down();
+  // Waits for the time, for stop(), or for a network that is not what it was.
+  boost::asio::awaitable<void> pause(std::chrono::milliseconds time);
+  boost::asio::awaitable<int> run_until_stopped();
+  boost::asio::awaitable<void> watch_network();
+  void on_change(const platform::ChangeMonitor::Changes& changes);
 
   void enter(State state);
-  void start_datapath(boost::asio::ip::udp::socket socket);
-  void on_up(const Grant& grant);
+  void on_up();
+  void fill_in(const Grant& grant);
   SearchHooks search_hooks();
 
   boost::asio::io_context& io_;
@@ -68,19 +73,18 @@ class Supervisor {
   spdlog::logger& log_;
   Settings settings_;
   boost::asio::steady_timer stop_signal_;
-  boost::asio::steady_timer wake_;
+  boost::asio::steady_timer pause_;
   BrokerSearch search_;
   tunnel::TemplateRunner template_;
+  TunnelHolder holder_;
   tunnel::RetrySchedule retry_;
-  log::RateLimit socket_error_limit_{3, std::chrono::seconds(60)};
 
   bool is_stopping_ = false;
   bool was_up_ = false;
+  // What create() is to make of the attempt's negotiation.
   tunnel::TunnelParameters parameters_;
-  std::unique_ptr<platform::TunDevice> tun_;  // until the datapath takes it
-  std::unique_ptr<datapath::PlainTunnel> datapath_;
-  std::optional<tunnel::Keepalive> keepalive_;
-  std::optional<boost::system::error_code> interface_error_;
+  std::optional<boost::asio::ip::udp::socket> socket_;
+  std::string network_;  // as it was when the pause began
   std::chrono::steady_clock::time_point attempt_started_{};
   std::chrono::steady_clock::time_point up_since_{};
   std::chrono::steady_clock::time_point retry_at_{};

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Moves packets between a TUN interface and a connected UDP socket.
+// Moves packets between a TUN interface and a connected socket.
 #include "src/datapath/plain_tunnel.h"
 
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <boost/asio/error.hpp>
+#include <cerrno>
 #include <cstring>
+
+#include "src/datapath/mss.h"
 
 namespace sixlink::datapath {
 namespace {
@@ -16,21 +22,30 @@ boost::system::error_code system_error(int number) {
 // direction's delay.
 constexpr int kBatchesPerWakeup = 4;
 
+// The kernel has checked the header of what a raw socket receives; its total length is in the host's order on
+// some systems.
+std::size_t ipv4_header_length(std::span<const std::uint8_t> datagram) {
+  return datagram.empty() ? 0 : static_cast<std::size_t>(datagram[0] & 0xf) * 4;
+}
+
 }  // namespace
 
-PlainTunnel::PlainTunnel(std::unique_ptr<platform::TunDevice> tun, boost::asio::ip::udp::socket socket,
+PlainTunnel::PlainTunnel(const boost::asio::any_io_executor& executor,
+                         std::unique_ptr<platform::TunDevice> tun, int socket, Encapsulation encapsulation,
                          const InnerFilter& filter, int mtu, Events events)
     : tun_(std::move(tun)),
-      socket_(std::move(socket)),
-      interface_(socket_.get_executor(), tun_->fd()),
+      socket_(executor, socket),
+      encapsulation_(encapsulation),
+      interface_(executor, tun_->fd()),
       filter_(filter),
       mtu_(static_cast<std::size_t>(mtu)),
       events_(std::move(events)) {
   boost::system::error_code ignored;
   socket_.non_blocking(true, ignored);
   // A TUN hands over packets faster than they leave; without room the kernel drops bursts.
-  socket_.set_option(boost::asio::socket_base::receive_buffer_size(4 << 20), ignored);
-  socket_.set_option(boost::asio::socket_base::send_buffer_size(4 << 20), ignored);
+  constexpr int kRoom = 4 << 20;
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kRoom, sizeof kRoom);
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kRoom, sizeof kRoom);
   wait_for_socket();
   wait_for_interface();
 }
@@ -40,8 +55,13 @@ PlainTunnel::~PlainTunnel() {
   interface_.release();
 }
 
+int PlainTunnel::release_socket() {
+  *is_alive_ = false;
+  return socket_.release();
+}
+
 void PlainTunnel::wait_for_socket() {
-  socket_.async_wait(boost::asio::socket_base::wait_read,
+  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                      [this, alive = is_alive_](const boost::system::error_code& error) {
                        if (!*alive || error == boost::asio::error::operation_aborted) return;
                        read_socket();
@@ -66,16 +86,19 @@ void PlainTunnel::read_socket() {
     }
     for (std::size_t i = 0; i < incoming_.count; ++i) {
       const auto& datagram = incoming_[i];
-      const std::span<const std::uint8_t> packet(datagram.data, datagram.size);
+      std::span<std::uint8_t> packet(datagram.data, datagram.size);
       if (datagram.is_truncated) {
         counters_.drop(Drop::kTooBig);
         continue;
       }
-      if (!packet.empty() && packet[0] >> 4 == 0xF) {
+      if (encapsulation_ == Encapsulation::kIpv6InIpv4) {
+        packet = packet.subspan(std::min(ipv4_header_length(packet), packet.size()));
+      }
+      if (encapsulation_ == Encapsulation::kUdp && !packet.empty() && packet[0] >> 4 == 0xF) {
         counters_.drop(Drop::kControl);  // a late copy of a negotiation reply
         continue;
       }
-      std::optional<net::Ipv6Header> header;
+      std::optional<net::IpHeader> header;
       if (const auto drop = filter_.check_incoming(packet, header)) {
         counters_.drop(*drop);
         continue;
@@ -83,6 +106,7 @@ void PlainTunnel::read_socket() {
       ++counters_.packets_in;
       counters_.bytes_in += packet.size();
       events_.on_packet(*header, packet);
+      clamp_mss(packet, mtu_);
       if (const int result = tun_->write(packet); result < 0) {
         counters_.drop(Drop::kSendFailed);
         // EIO: the interface is down, EBADFD: it was deleted. EINVAL concerns this packet only.
@@ -120,6 +144,7 @@ bool PlainTunnel::read_interface() {
       } else if (const auto drop = filter_.check_outgoing(packet)) {
         counters_.drop(*drop);
       } else {
+        clamp_mss(packet, mtu_);
         auto& datagram = outgoing_[outgoing_.count++];
         datagram.data = packet.data();
         datagram.size = packet.size();
@@ -143,17 +168,14 @@ void PlainTunnel::flush(std::size_t bytes) {
     events_.on_socket_error(error);
 }
 
-void PlainTunnel::send(std::span<const std::uint8_t> packet) {
-  boost::system::error_code error;
-  socket_.send(boost::asio::buffer(packet.data(), packet.size()), 0, error);
-  if (error) {
-    counters_.drop(Drop::kSendFailed);
-    if (error != boost::asio::error::would_block && error != boost::asio::error::no_buffer_space)
-      events_.on_socket_error(error);
-    return;
-  }
-  ++counters_.packets_out;
-  counters_.bytes_out += packet.size();
+void PlainTunnel::send(std::span<const std::uint8_t> packet, bool may_fragment) {
+  const auto error = may_fragment ? platform::send_one(socket_.native_handle(), packet)
+                                  : platform::send_unfragmented(socket_.native_handle(), packet);
+  // A packet that does not fit is an answer to the question, no trouble.
+  if (!error || error == boost::asio::error::message_size) return;
+  counters_.drop(Drop::kSendFailed);
+  if (error != boost::asio::error::would_block && error != boost::asio::error::no_buffer_space)
+    events_.on_socket_error(error);
 }
 
 }  // namespace sixlink::datapath

@@ -3,7 +3,6 @@
 #include "src/tunnel/keepalive.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <utility>
 
@@ -17,35 +16,36 @@ constexpr std::chrono::milliseconds kSecondEcho{3000};
 Keepalive::Output Keepalive::tick(TimePoint now) {
   Output output;
   if (now < due_) return output;
-  if (is_waiting_) {
+  if (is_waiting_ && now >= asked_ + timeout()) {
     ++lost_;
+    is_waiting_ = false;
     if (lost_ >= settings_.most_lost) {
-      output.is_dead = true;
-      due_ = TimePoint::max();
+      if (!settings_.may_be_mute || was_answered_) {
+        output.is_dead = true;
+        due_ = TimePoint::max();
+        return output;
+      }
+      lost_ = 0;
+      due_ = now + settings_.interval;
       return output;
     }
   }
-  ++sequence_;
+  if (!is_waiting_) asked_ = now;
   is_waiting_ = true;
+  ++sequence_;
   sent_ = now;
-  due_ = now + settings_.timeout;
-  std::array<std::uint8_t, sizeof settings_.cookie> payload{};
-  std::memcpy(payload.data(), &settings_.cookie, payload.size());
-  output.echo = net::make_echo_request(settings_.source, settings_.destination, settings_.identifier,
-                                       sequence_, payload);
+  due_ = next_echo();
+  output.echo = EchoMessage{settings_.identifier, sequence_, settings_.cookie, 0};
   return output;
 }
 
-bool Keepalive::input(const net::Ipv6Header& header, std::span<const std::uint8_t> packet, TimePoint now) {
-  if (header.source != settings_.destination || header.destination != settings_.source) return false;
-  const auto reply = net::parse_echo_reply(header, packet);
-  if (!reply || reply->identifier != settings_.identifier) return false;
-  if (reply->payload.size() != sizeof settings_.cookie ||
-      std::memcmp(reply->payload.data(), &settings_.cookie, sizeof settings_.cookie) != 0) {
+bool Keepalive::input(const net::EchoReply& reply, TimePoint now) {
+  if (reply.identifier != settings_.identifier || reply.payload.size() != sizeof settings_.cookie ||
+      std::memcmp(reply.payload.data(), &settings_.cookie, sizeof settings_.cookie) != 0) {
     return false;
   }
   // An answer to an earlier echo proves the tunnel too, but not this round-trip time.
-  if (is_waiting_ && reply->sequence == sequence_)
+  if (is_waiting_ && reply.sequence == sequence_)
     rtt_ = std::chrono::duration_cast<std::chrono::microseconds>(now - sent_);
   last_reply_ = now;
   lost_ = 0;
@@ -53,11 +53,28 @@ bool Keepalive::input(const net::Ipv6Header& header, std::span<const std::uint8_
     due_ = now + (std::exchange(was_answered_, true) ? settings_.interval
                                                      : std::min(settings_.interval, kSecondEcho));
   is_waiting_ = false;
+  is_impatient_ = false;
+  unanswered_since_.reset();
   return true;
 }
 
+void Keepalive::observe(std::uint64_t packets_in, std::uint64_t packets_out, TimePoint now) {
+  const bool has_received = packets_in != std::exchange(packets_in_, packets_in);
+  const bool has_sent = packets_out != std::exchange(packets_out_, packets_out);
+  if (has_received) {
+    unanswered_since_.reset();
+  } else if (has_sent && !unanswered_since_) {
+    unanswered_since_ = now;
+  }
+  if (!unanswered_since_ || now - *unanswered_since_ < settings_.suspicion || is_impatient_) return;
+  if (settings_.may_be_mute && !was_answered_) return;
+  is_impatient_ = true;
+  due_ = is_waiting_ ? next_echo() : std::min(due_, now);
+}
+
 void Keepalive::probe_soon(TimePoint now) {
-  if (!is_waiting_) due_ = std::min(due_, now);
+  is_impatient_ = !settings_.may_be_mute || was_answered_;
+  due_ = is_waiting_ ? next_echo() : std::min(due_, now);
 }
 
 }  // namespace sixlink::tunnel

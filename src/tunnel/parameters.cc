@@ -7,9 +7,8 @@
 namespace sixlink::tunnel {
 namespace {
 
-// What fits a 1,500-byte outer packet behind IPv4 and UDP headers; a broker that offers more would only cause
-// outer fragments.
-constexpr int kLargestMtu = 1500 - 20 - 8;
+// No outer path is asked for more; a broker that offers more would only cause outer fragments.
+constexpr int kLargestOuterMtu = 1500;
 
 std::string_view to_string(HostType type) {
   switch (type) {
@@ -35,21 +34,60 @@ std::string_view to_string(DefaultRoute route) {
   return "";
 }
 
+std::string_view to_string(InterfaceKind kind) {
+  switch (kind) {
+    case InterfaceKind::kTun:
+      return "tun";
+    case InterfaceKind::kKernel:
+      return "kernel";
+    case InterfaceKind::kNone:
+      return "none";
+  }
+  return "";
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
 std::string text_unless_unspecified(const boost::asio::ip::address& address) {
   return address.is_unspecified() ? std::string() : address.to_string();
 }
 
 }  // namespace
 
+int encapsulation_overhead(tsp::Mode mode, bool is_outer_v6) {
+  const int ip = is_outer_v6 ? 40 : 20;
+  return mode == tsp::Mode::kV6UdpV4 ? ip + 8 : ip;
+}
+
+int least_mtu(tsp::Mode mode) {
+  return mode == tsp::Mode::kV4V6 ? 576 : 1280;
+}
+
 TunnelParameters from_info(const tsp::TunnelInfo& info) {
   TunnelParameters parameters;
   parameters.mode = info.mode;
-  parameters.client_outer = info.client_v4;
-  parameters.server_outer = info.server_v4;
-  parameters.client_inner = info.client_v6;
-  parameters.server_inner = info.server_v6;
+  const bool is_v4_inside = info.mode == tsp::Mode::kV4V6;
+  if (is_v4_inside) {
+    parameters.client_outer = info.client_v6;
+    parameters.server_outer = info.server_v6;
+    parameters.client_inner = info.client_v4;
+    parameters.server_inner = info.server_v4;
+  } else {
+    parameters.client_outer = info.client_v4;
+    parameters.server_outer = info.server_v4;
+    parameters.client_inner = info.client_v6;
+    parameters.server_inner = info.server_v6;
+  }
   parameters.prefix = info.prefix;
-  parameters.mtu = std::min(info.mtu.value_or(1280), kLargestMtu);
+  parameters.prefix_v4 = info.prefix_v4;
+  // 1280 passes wherever IPv6 does: also outside, with its 40 bytes, on a path of 1320.
+  parameters.mtu =
+      std::min(info.mtu.value_or(1280), kLargestOuterMtu - encapsulation_overhead(info.mode, is_v4_inside));
+  parameters.is_mtu_granted = info.mtu.has_value();
   parameters.dns_servers = info.dns_servers;
   parameters.client_name = info.client_name;
   parameters.lifetime = info.lifetime;
@@ -70,25 +108,48 @@ Environment template_environment(const TunnelParameters& p, const TemplateContex
   set("TSP_TUNNEL_MODE", tsp::to_string(p.mode));
   set("TSP_HOST_TYPE", to_string(p.host_type));
   set("TSP_TUNNEL_INTERFACE", p.interface);
-  set("TSP_HOME_INTERFACE", p.home_interface);
-  const auto v4_text = [](const boost::asio::ip::address& a) {
-    return a.is_v4() ? text_unless_unspecified(a) : std::string();
+  set("TSP_HOME_INTERFACE", p.home_interfaces.empty() ? std::string() : p.home_interfaces.front());
+  // Of each end the broker's view outside and the tunnel's address inside, whichever family that is.
+  const auto of_family = [](bool is_v4, const boost::asio::ip::address& a,
+                            const boost::asio::ip::address& b) {
+    return a.is_v4() == is_v4   ? text_unless_unspecified(a)
+           : b.is_v4() == is_v4 ? text_unless_unspecified(b)
+                                : std::string();
   };
-  set("TSP_CLIENT_ADDRESS_IPV4", v4_text(p.client_outer));
-  set("TSP_SERVER_ADDRESS_IPV4", v4_text(p.server_outer));
-  set("TSP_CLIENT_ADDRESS_IPV6", text_unless_unspecified(p.client_inner));
-  set("TSP_SERVER_ADDRESS_IPV6", text_unless_unspecified(p.server_inner));
+  set("TSP_CLIENT_ADDRESS_IPV4", of_family(true, p.client_inner, p.client_outer));
+  set("TSP_SERVER_ADDRESS_IPV4", of_family(true, p.server_inner, p.server_outer));
+  set("TSP_CLIENT_ADDRESS_IPV6", of_family(false, p.client_inner, p.client_outer));
+  set("TSP_SERVER_ADDRESS_IPV6", of_family(false, p.server_inner, p.server_outer));
   set("TSP_CLIENT_DNS_ADDRESS_IPV6",
       p.dns_servers.empty() ? std::string() : p.dns_servers.front().to_string());
   set("TSP_CLIENT_DNS_NAME", p.client_name);
-  set("TSP_TUNNEL_PREFIXLEN", "128");
-  set("TSP_PREFIX", p.prefix ? net::covered_groups(*p.prefix) : std::string());
-  set("TSP_PREFIXLEN", p.prefix ? std::to_string(p.prefix->length) : std::string());
+  set("TSP_TUNNEL_PREFIXLEN", p.is_v4_inside() ? "32" : "128");
+  if (p.is_v4_inside()) {
+    set("TSP_PREFIX", p.prefix_v4 ? p.prefix_v4->address.to_string() : std::string());
+    set("TSP_PREFIXLEN", p.prefix_v4 ? std::to_string(p.prefix_v4->length) : std::string());
+  } else {
+    set("TSP_PREFIX", p.prefix ? net::covered_groups(*p.prefix) : std::string());
+    set("TSP_PREFIXLEN", p.prefix ? std::to_string(p.prefix->length) : std::string());
+  }
   set("SIXLINK_RECORD", context.record_path);
-  set("SIXLINK_INTERFACE_KIND", "tun");
+  set("SIXLINK_STATE_DIR", context.state_dir);
+  set("SIXLINK_INTERFACE_KIND", to_string(p.kind));
   set("SIXLINK_MTU", std::to_string(p.mtu));
   set("SIXLINK_DEFAULT_ROUTE", to_string(p.default_route));
+  set("SIXLINK_OUTER_CLIENT", text_unless_unspecified(p.local_outer));
   set("SIXLINK_OUTER_SERVER", text_unless_unspecified(p.server_outer));
+  set("SIXLINK_OUTER_CLIENT_PORT", p.local_port == 0 ? std::string() : std::to_string(p.local_port));
+  set("SIXLINK_OUTER_SERVER_PORT", p.server_port == 0 ? std::string() : std::to_string(p.server_port));
+  set("SIXLINK_HOME_INTERFACES", joined(p.home_interfaces));
+  std::vector<std::string> dns_servers;
+  for (const auto& address : p.dns_servers) dns_servers.push_back(address.to_string());
+  set("SIXLINK_DNS_SERVERS", joined(dns_servers));
+  // Our own datapath clamps where it moves the packets.
+  set("SIXLINK_MSS_CLAMP", p.kind == InterfaceKind::kKernel ? "yes" : "no");
+  if (p.host_type == HostType::kBroker) {
+    set("SIXLINK_PREFIX_V4", p.prefix_v4 ? p.prefix_v4->to_string() : std::string());
+    set("SIXLINK_SERVER_V4", p.server_inner_v4 ? p.server_inner_v4->to_string() : std::string());
+  }
   return environment;
 }
 

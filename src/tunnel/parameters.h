@@ -15,20 +15,31 @@
 namespace sixlink::tunnel {
 
 enum class HostType { kHost, kRouter, kBroker };
+// Who makes the tunnel's interface. kTun: we do, and move its packets. kKernel: the template does, of the
+// system's own kind for the mode. kNone: there is none; the tunnel is another machine's.
+enum class InterfaceKind { kTun, kKernel, kNone };
 enum class DefaultRoute { kBackup, kYes, kNo };
 enum class Operation { kCreate, kTeardown };
 
 struct TunnelParameters {
   tsp::Mode mode = tsp::Mode::kV6UdpV4;
   HostType host_type = HostType::kHost;
-  std::string interface;                  // as it is called now: "tun0"
-  std::string home_interface;             // if_prefix
-  boost::asio::ip::address client_outer;  // unspecified: not known
+  InterfaceKind kind = InterfaceKind::kTun;
+  std::string interface;                     // as it is called now: "tun0"
+  std::vector<std::string> home_interfaces;  // if_prefix
+  boost::asio::ip::address client_outer;     // as the broker sees it; unspecified: not known
+  boost::asio::ip::address local_outer;      // as the machine sees it, before NAT; unspecified: not known
   boost::asio::ip::address server_outer;
-  net::AddressV6 client_inner;
-  net::AddressV6 server_inner;
-  std::optional<net::Prefix> prefix;  // delegated (host, router) or the broker's own
+  std::uint16_t local_port = 0;  // v6udpv4
+  std::uint16_t server_port = 0;
+  // IPv6; IPv4 in mode v4v6.
+  boost::asio::ip::address client_inner;
+  boost::asio::ip::address server_inner;
+  std::optional<net::Prefix> prefix;                           // delegated (host, router) or the broker's own
+  std::optional<net::PrefixV4> prefix_v4;                      // the same of mode v4v6
+  std::optional<boost::asio::ip::address_v4> server_inner_v4;  // the broker's, beside its IPv6 one
   int mtu = 1280;
+  bool is_mtu_granted = false;  // by the broker; else the path is to be asked
   std::vector<net::AddressV6> dns_servers;
   std::string client_name;
   DefaultRoute default_route = DefaultRoute::kBackup;
@@ -36,7 +47,15 @@ struct TunnelParameters {
   std::chrono::seconds lifetime{0};
   std::optional<std::chrono::seconds> keepalive_interval;
   boost::asio::ip::address keepalive_address;
+
+  bool is_v4_inside() const { return mode == tsp::Mode::kV4V6; }
 };
+
+// What the outer headers of a mode take from the outer path's MTU. v6udpv4 is over IPv4 unless
+// `is_outer_v6`.
+int encapsulation_overhead(tsp::Mode mode, bool is_outer_v6);
+// What every link of the inner family carries (RFC 8200 section 5, RFC 791): no tunnel has less.
+int least_mtu(tsp::Mode mode);
 
 // The record of a granted tunnel; interface and outer ends are still to be filled in.
 TunnelParameters from_info(const tsp::TunnelInfo& info);
@@ -45,6 +64,7 @@ TunnelParameters from_info(const tsp::TunnelInfo& info);
 struct TemplateContext {
   std::string home_dir;     // TSP_HOME_DIR
   std::string record_path;  // SIXLINK_RECORD: the template's undo log
+  std::string state_dir;    // SIXLINK_STATE_DIR: where the template may keep files
   int verbosity = 0;        // TSP_VERBOSE
 };
 

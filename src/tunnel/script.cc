@@ -179,6 +179,7 @@ asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment envir
   result.duration =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
   result.has_succeeded = !has_timed_out && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (!has_timed_out && WIFEXITED(status)) result.exit_status = WEXITSTATUS(status);
   if (!result.has_succeeded) {
     if (has_timed_out) {
       result.problem =

@@ -14,8 +14,9 @@ namespace sixlink::tunnel {
 
 struct ScriptResult {
   bool has_succeeded = false;
-  std::string output;   // stdout and stderr, the last 8 KiB
-  std::string problem;  // why it failed, in one line; quotes the script's own last words
+  int exit_status = -1;  // -1: it did not exit by itself
+  std::string output;    // stdout and stderr, the last 8 KiB
+  std::string problem;   // why it failed, in one line; quotes the script's own last words
   std::chrono::milliseconds duration{0};
 };
 

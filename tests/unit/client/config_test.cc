@@ -124,7 +124,7 @@ TEST_CASE("config: each key takes its values") {
   CHECK(config.auth_method == AuthMethod::kDigestMd5);
   CHECK(config.host_type == HostType::kRouter);
   CHECK(config.prefix_length == 56);
-  CHECK(config.home_interface == "eth1");
+  CHECK(config.home_interfaces == std::vector<std::string>{"eth1"});
   CHECK(config.dns_servers == std::vector<std::string>{"ns1.example.net", "192.0.2.53"});
   CHECK(config.home_dir == "/opt/gogoc");
   CHECK_FALSE(config.auto_retry_connect);
@@ -162,14 +162,12 @@ TEST_CASE("config: gogoc.conf as it was installed loads unchanged and without a 
   CHECK(result.config->broker_list == "/var/lib/gogoc/tsp-broker-list.txt");
 }
 
-TEST_CASE("config: a router's gogoc.conf with an account loads, and what is not done yet is told") {
+TEST_CASE("config: a router's gogoc.conf with an account loads") {
   const auto result = load_config("tests/unit/client/conf/gogoc-router.conf");
   CHECK(lines(result.problems).empty());
   REQUIRE(result.config);
   CHECK(result.config->auth_method == AuthMethod::kAny);
-  const auto warnings = lines(result.warnings);
-  for (const auto key : {"host_type:", "prefixlen:", "if_prefix:", "dns_server:"})
-    CHECK(contains(warnings, key));
+  CHECK(result.config->host_type == HostType::kRouter);
 }
 
 TEST_CASE("config: gw6c.conf with its own keys loads, and the obsolete ones are told") {
@@ -258,8 +256,8 @@ TEST_CASE("config: refuses values that no key allows") {
       {"userid", {std::string(254, 'a'), "a\tb"}},
       {"auth_method", {"md5", "anonymous,any"}},
       {"host_type", {"bridge"}},
-      {"prefixlen", {"129", "-1", "/64"}},
-      {"if_prefix", {"sixteen-letters-", "a/b", "a b", "-a", "..", "$(id)"}},
+      {"prefixlen", {"65", "-1", "/64"}},
+      {"if_prefix", {"sixteen-letters-", "a/b", "a a", "-a", "..", "$(id)"}},
       {"dns_server", {"a b", "ns1;id", "[::1]"}},
       {"retry_delay", {"3601", "-1", "30s"}},
       {"retry_delay_max", {"3601", "x"}},
@@ -319,26 +317,44 @@ TEST_CASE("config: cross-checks name the key to change") {
   CHECK_FALSE(contains(problems, "no broker is named"));
 }
 
-TEST_CASE("config: what does not work yet is told, what is at its default is not") {
+TEST_CASE("config: what the modes need of each other is told") {
+  const std::string v4v6 = std::string(kServer) + "tunnel_mode=v4v6\n";
+  CHECK(contains(problems_of(v4v6 + "prefixlen=33\n"), "test.conf:3: prefixlen: must be 0 to 32"));
+  CHECK(problems_of(v4v6 + "prefixlen=29\n").empty());
+  CHECK(problems_of(v4v6).empty());
+  CHECK(contains(problems_of(kServer + std::string("tunnel_mode=dslite\nhost_type=router\nif_prefix=eth1\n")),
+                 "host_type: router needs a prefix"));
+  // Nobody is asked, so nobody is authenticated to.
+  CHECK(problems_of(kServer + std::string("tunnel_mode=dslite\nauth_method=any\n")).empty());
+  const std::string proxy = std::string(kServer) + "proxy_client=yes\nkeepalive=no\n";
+  CHECK(contains(problems_of(proxy), "client_v4: proxy_client=yes sets up another machine's tunnel"));
+  CHECK(problems_of(proxy + "client_v4=192.0.2.7\n").empty());
+  CHECK(contains(problems_of(proxy + "tunnel_mode=v4v6\nclient_v4=192.0.2.7\n"), "client_v6: proxy_client=yes"));
+  CHECK(contains(problems_of(proxy + "tunnel_mode=dslite\nclient_v4=192.0.2.7\n"), "dslite asks no broker"));
+}
+
+TEST_CASE("config: if_prefix may name several interfaces, each once") {
+  CHECK(good("server=a.example\nif_prefix=eth1, eth2 br0\n").home_interfaces ==
+        std::vector<std::string>{"eth1", "eth2", "br0"});
+  CHECK(good("server=a.example\nif_prefix=\n").home_interfaces.empty());
+  for (const auto wrong : {"eth1 eth1", "eth/1", "-x"}) {
+    CAPTURE(wrong);
+    CHECK(contains(problems_of(kServer + std::string("if_prefix=") + wrong), "if_prefix: "));
+  }
+}
+
+TEST_CASE("config: every value of gogoc's keys is taken without a warning") {
   const std::string account = std::string(kServer) + "userid=u\npasswd=p\n";
-  CHECK(contains(warnings_of(account + "auth_method=passdss-3des-1\n"),
-                 "test.conf:4: auth_method: passdss-3des-1 is not yet supported"));
-  for (const auto mode : {"v6v4", "v4v6", "dslite"}) {
-    CHECK(contains(warnings_of(kServer + std::string("tunnel_mode=") + mode),
-                   std::string(mode) + " is not yet supported"));
-  }
   for (const auto line :
-       {"proxy_client=yes\nkeepalive=no", "host_type=router\nif_prefix=eth1", "prefixlen=48",
-        "if_prefix=eth1", "dns_server=ns.example", "if_tunnel_v6v4=sit2", "if_tunnel_v4v6=sit2",
-        "client_v6=2001:db8::1", "broker_list=/x/list", "last_server=last", "always_use_same_server=yes"}) {
+       {"tunnel_mode=v6udpv4", "tunnel_mode=v6v4", "tunnel_mode=v4v6", "tunnel_mode=dslite",
+        "auth_method=passdss-3des-1", "proxy_client=yes\nkeepalive=no\nclient_v4=192.0.2.1",
+        "host_type=router\nif_prefix=eth1", "prefixlen=48", "dns_server=ns.example", "if_tunnel_v6v4=sit2",
+        "if_tunnel_v4v6=sit2", "if_tunnel_v6udpv4=tun7", "client_v4=192.0.2.1", "client_v6=2001:db8::1",
+        "broker_list=/x/list", "last_server=last", "always_use_same_server=yes", "template=mine",
+        "routing_info=bgp", "datapath=kernel", "default_route=no"}) {
     CAPTURE(line);
-    CHECK(contains(warnings_of(kServer + std::string(line)), "not yet supported"));
-  }
-  for (const auto line : {"tunnel_mode=v6udpv4", "client_v4=192.0.2.1", "if_tunnel_v6udpv4=tun7",
-                          "broker_list=/a/tsp-broker-list.txt", "last_server=tsp-last-server.txt",
-                          "prefixlen=64", "template=mine", "default_route=no"}) {
-    CAPTURE(line);
-    CHECK(warnings_of(kServer + std::string(line)).empty());
+    CHECK(warnings_of(account + line).empty());
+    CHECK(problems_of(account + line).empty());
   }
 }
 

@@ -140,7 +140,7 @@ TEST_CASE("options: override the configuration") {
   CHECK(config.interface_v6udpv4 == "tun");
   CHECK(config.retry_delay.count() == 30);
   apply_options(parsed({"-i", "eth1", "-u", "tun7", "-s", "sit7", "-r", "90"}), config);
-  CHECK(config.home_interface == "eth1");
+  CHECK(config.home_interfaces == std::vector<std::string>{"eth1"});
   CHECK(config.interface_v6udpv4 == "tun7");
   CHECK(config.interface_v6v4 == "sit7");
   CHECK(config.client_v4 == "auto");

@@ -28,7 +28,8 @@ struct Fixture {
     TemplateRunner::Settings settings;
     settings.template_name = "t";
     settings.data_dir = directory.file("data");
-    settings.run_path = directory.file("x");
+    settings.run_dir = directory.path().string();
+    settings.instance = "x";
     return std::make_unique<TemplateRunner>(settings, log);
   }
   // The template; `calls` notes which operations ran.
@@ -46,7 +47,7 @@ struct Fixture {
   std::string create() {
     TunnelParameters parameters;
     parameters.interface = "tun9";
-    return test::run(io, runner->create(parameters, nullptr));
+    return test::run(io, runner->create(parameters, nullptr)).problem;
   }
   bool tear_down() { return test::run(io, runner->tear_down()); }
   void remove_leftovers() {
@@ -111,7 +112,8 @@ TEST_CASE_FIXTURE(Fixture, "template runner: without a place for the record noth
   TemplateRunner::Settings settings;
   settings.template_name = "t";
   settings.data_dir = directory.file("data");
-  settings.run_path = directory.file("missing/x");
+  settings.run_dir = directory.file("missing");
+  settings.instance = "x";
   runner = std::make_unique<TemplateRunner>(settings, log);
   CHECK(create().find("which is needed to clean up after a crash") != std::string::npos);
   CHECK(calls().empty());

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A tunnel whose packets this program moves.
+#pragma once
+
+#include <memory>
+
+#include "src/datapath/plain_tunnel.h"
+#include "src/tunnel/link.h"
+#include "src/tunnel/parameters.h"
+
+namespace sixlink::tunnel {
+
+class DatapathLink : public Link {
+ public:
+  // `socket` is connected and becomes the link's; `tun` has the parameters' MTU. Echoes go to
+  // `echo_target`, unspecified for none.
+  DatapathLink(const boost::asio::any_io_executor& executor, std::unique_ptr<platform::TunDevice> tun,
+               int socket, const TunnelParameters& parameters, const boost::asio::ip::address& echo_target,
+               LinkEvents events);
+
+  void send_echo(const EchoMessage& echo) override;
+  std::optional<datapath::Counters> counters() override { return tunnel_.counters(); }
+  std::string_view datapath() const override { return "userspace"; }
+  void set_mtu(int mtu) override { tunnel_.set_mtu(mtu); }
+
+  // The tunnel carries nothing any more; its socket is the caller's.
+  int release_socket() { return tunnel_.release_socket(); }
+
+ private:
+  boost::asio::ip::address source_;
+  boost::asio::ip::address target_;
+  LinkEvents events_;
+  datapath::PlainTunnel tunnel_;
+};
+
+}  // namespace sixlink::tunnel
