@@ -113,11 +113,28 @@ std::size_t base64_size(std::size_t bytes) {
   return (bytes + 2) / 3 * 4;
 }
 
-// What can be decoded of a message's start: at most `most` octets. nullopt: not base64. (An '=' ends it.)
-std::optional<std::string> decoded_start(std::string_view start, std::size_t most) {
-  start = start.substr(0, std::min(start.size() / 4 * 4, base64_size(most)));
-  if (start.empty()) return std::string();
-  return base64_decode(start);
+// What can be decoded of a message's start, at most `most` octets. What follows the message, which may be the
+// next one, does not disturb.
+struct Start {
+  std::string bytes;
+  bool is_whole = false;  // no more of it can come
+};
+Start decode_start(std::string_view text, std::size_t most) {
+  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const auto clean = std::min(text.find_first_not_of(kAlphabet), text.size());
+  auto size = clean / 4 * 4;
+  Start start;
+  start.is_whole = clean < text.size();
+  if (start.is_whole && text[clean] == '=') {
+    if (text.size() < size + 4) {
+      start.is_whole = false;  // the rest of the padding
+    } else {
+      size += 4;
+    }
+  }
+  size = std::min(size, base64_size(most));
+  if (size != 0) start.bytes = base64_decode(text.substr(0, size)).value_or("");
+  return start;
 }
 
 }  // namespace
@@ -267,30 +284,27 @@ std::optional<pki::Secret> PassDssServer::on_answer(std::string_view message) co
   return result;
 }
 
-Extent PassDssServer::measure_hello(std::string_view start) {
+Extent PassDssServer::measure_hello(std::string_view text) {
   constexpr Extent kBad{Extent::State::kBad, 0};
-  constexpr std::size_t kMost = 4 + kLongestUser + 4 + kLongestUser + 4 + kGroupBytes;
-  const auto decoded = decoded_start(start, kMost);
-  if (!decoded) return kBad;
+  const auto start = decode_start(text, 4 + kLongestUser + 4 + kLongestUser + 4);
   // Where the length of the next part stands.
   std::size_t at = 0;
   for (const std::size_t longest : {kLongestUser, kLongestUser, kGroupBytes}) {
-    if (decoded->size() < at + 4) return {};
-    const auto size = WireReader(std::string_view(*decoded).substr(at)).uint32();
-    if (*size > longest) return kBad;
-    at += 4 + *size;
+    if (start.bytes.size() < at + 4) return start.is_whole ? kBad : Extent{};
+    const auto size = *WireReader(std::string_view(start.bytes).substr(at)).uint32();
+    if (size > longest) return kBad;
+    at += 4 + size;
   }
-  const auto size = base64_size(at);
-  return start.size() < size ? Extent{} : Extent{Extent::State::kComplete, size};
+  return text.size() < base64_size(at) ? Extent{} : Extent{Extent::State::kComplete, base64_size(at)};
 }
 
-Extent PassDssServer::measure_answer(std::string_view start) const {
+Extent PassDssServer::measure_answer(std::string_view text) const {
   constexpr Extent kBad{Extent::State::kBad, 0};
-  const auto decoded = decoded_start(start, kBlock);
-  if (!decoded || !keys_) return kBad;
-  if (decoded->size() < kBlock) return {};
+  const auto start = decode_start(text, kBlock);
+  if (!keys_) return kBad;
+  if (start.bytes.size() < kBlock) return start.is_whole ? kBad : Extent{};
   // The first block tells the password's length.
-  auto block = triple_des(false, *keys_, std::string_view(*decoded).substr(0, kBlock), Padding::kNone);
+  auto block = triple_des(false, *keys_, std::string_view(start.bytes).substr(0, kBlock), Padding::kNone);
   if (!block) return kBad;
   WireReader reader(*block);
   const auto layer = reader.bytes(kNoLayer.size());
@@ -299,7 +313,7 @@ Extent PassDssServer::measure_answer(std::string_view start) const {
   pki::wipe(*block);
   if (!is_ours) return kBad;
   const auto size = base64_size((kBlock + *length + Sha1{}.size()) / kBlock * kBlock + kBlock);
-  return start.size() < size ? Extent{} : Extent{Extent::State::kComplete, size};
+  return text.size() < size ? Extent{} : Extent{Extent::State::kComplete, size};
 }
 
 }  // namespace sixlink::tsp

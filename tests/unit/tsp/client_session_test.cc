@@ -287,10 +287,10 @@ TEST_CASE(
   };
   CHECK(choice(ClientAuth::kAny, "AUTH=PLAIN AUTH=DIGEST-MD5") == "DIGEST-MD5");
   CHECK(choice(ClientAuth::kAny, "AUTH=DIGEST-MD5 AUTH=PLAIN AUTH=ANONYMOUS") == "DIGEST-MD5");
-  CHECK(choice(ClientAuth::kAny, "AUTH=PASSDSS-3DES-1 AUTH=DIGEST-MD5 AUTH=PLAIN") == "DIGEST-MD5");
+  CHECK(choice(ClientAuth::kAny, "AUTH=PASSDSS-3DES-1 AUTH=DIGEST-MD5 AUTH=PLAIN") == "PASSDSS-3DES-1");
   CHECK(choice(ClientAuth::kAny, "AUTH=PLAIN AUTH=ANONYMOUS") == "PLAIN");
   CHECK(choice(ClientAuth::kAny, "auth=digest-md5 auth=plain") == "DIGEST-MD5");
-  CHECK(choice(ClientAuth::kAny, "AUTH=PASSDSS-3DES-1 AUTH=PLAIN") == "none");
+  CHECK(choice(ClientAuth::kAny, "AUTH=PASSDSS-3DES-1 AUTH=PLAIN") == "PASSDSS-3DES-1");
   CHECK(choice(ClientAuth::kAny, "AUTH=ANONYMOUS") == "none");
   CHECK(choice(ClientAuth::kAny, "") == "none");
   CHECK(choice(ClientAuth::kPlain, "AUTH=PLAIN") == "PLAIN");
@@ -299,7 +299,170 @@ TEST_CASE(
   CHECK(choice(ClientAuth::kPlain, "AUTH=DIGEST-MD5") == "none");
   CHECK(choice(ClientAuth::kDigestMd5, "AUTH=PLAIN AUTH=ANONYMOUS") == "none");
   CHECK(choice(ClientAuth::kAnonymous, "AUTH=PLAIN AUTH=DIGEST-MD5") == "none");
-  CHECK(choice(ClientAuth::kPassDss3Des1, "AUTH=PASSDSS-3DES-1") == "none");
+  CHECK(choice(ClientAuth::kPassDss3Des1, "AUTH=passdss-3des-1 AUTH=PLAIN") == "PASSDSS-3DES-1");
+  CHECK(choice(ClientAuth::kPassDss3Des1, "AUTH=DIGEST-MD5 AUTH=PLAIN") == "none");
+}
+
+namespace {
+
+// A broker with a host key, and a client that is asked about it.
+struct PassDssSession {
+  explicit PassDssSession(Transport transport, bool trusts = true, std::string password_text = "s3cret")
+      : password(password_text), broker(policy, users, transport, "n"), session(profile(transport, trusts)) {}
+
+  ClientProfile profile(Transport transport, bool trusts) {
+    policy.capabilities.auths = {"PASSDSS-3DES-1", "DIGEST-MD5", "PLAIN"};
+    policy.host_key = &key();
+    auto made = with_auth(ClientAuth::kAny, transport);
+    made.password = &password;
+    made.request.mode = Mode::kV6V4;
+    made.check_host_key = [this, trusts](std::string_view shown) {
+      asked.emplace_back(shown);
+      return HostKeyVerdict{trusts, trusts ? "" : "not this one"};
+    };
+    return made;
+  }
+  static const HostKey& key() {
+    static const auto made = DsaHostKey::generate();
+    return *made;
+  }
+  // Until the login's end: what the client sent, and its last output.
+  ClientSession::Output run() {
+    auto output = session.start();
+    for (int step = 0; step < 10 && !output.is_done(); ++step) {
+      std::string reply;
+      for (const auto& text : output.sends) {
+        sent.push_back(text);
+        if (text.starts_with("Content-length")) return output;
+        reply = broker.input(text).reply;  // the last message's: the first lines have none over TCP
+      }
+      output = session.input(reply);
+    }
+    return output;
+  }
+
+  sixlink::pki::Secret password;
+  RecordedUsers users;
+  ServerPolicy policy = recorded_policy();
+  std::vector<std::string> asked;
+  std::vector<std::string> sent;
+  ServerSession broker;
+  ClientSession session;
+};
+
+}  // namespace
+
+TEST_CASE("client: PASSDSS-3DES-1 logs in over RUDP and TCP, once the host key was found good") {
+  for (const auto transport : {Transport::kRudp, Transport::kTcp}) {
+    PassDssSession s(transport);
+    const auto output = s.run();
+    REQUIRE_FALSE(output.failure);
+    CHECK(s.broker.is_authenticated());
+    CHECK(s.session.method() == "PASSDSS-3DES-1");
+    REQUIRE(s.asked.size() == 1);
+    CHECK(s.asked[0] == PassDssSession::key().blob());
+    REQUIRE(s.sent.size() == 5);  // VERSION, AUTHENTICATE, messages 2 and 4, create
+    CHECK(s.sent[1] == "AUTHENTICATE PASSDSS-3DES-1\r\n\0"s);
+    for (const auto& text : s.sent) {
+      CHECK(text.find("s3cret") == std::string::npos);
+      const auto decoded = base64_decode(text);
+      CHECK((!decoded || decoded->find("s3cret") == std::string::npos));
+    }
+    for (const auto index : {2, 3}) CHECK_FALSE(s.sent[static_cast<std::size_t>(index)].ends_with('\n'));
+  }
+}
+
+TEST_CASE("client: a host key that is not trusted ends the login before the password is used") {
+  for (const auto transport : {Transport::kRudp, Transport::kTcp}) {
+    PassDssSession s(transport, false);
+    const auto output = s.run();
+    REQUIRE(output.failure);
+    CHECK(output.failure->kind == FailureKind::kAuthentication);
+    CHECK(output.failure->message == "not this one");
+    CHECK(s.sent.size() == 3);  // as far as message 2; no other method is tried either
+    CHECK_FALSE(s.broker.is_authenticated());
+  }
+  auto profile = with_auth(ClientAuth::kPassDss3Des1);
+  CHECK_FALSE(profile.check_host_key);
+  ServerPolicy policy = recorded_policy();
+  policy.capabilities.auths = {"PASSDSS-3DES-1"};
+  policy.host_key = &PassDssSession::key();
+  RecordedUsers users;
+  ServerSession broker(policy, users, Transport::kRudp, "n");
+  ClientSession session(profile);
+  auto output = session.start();
+  while (!output.is_done()) output = session.input(broker.input(output.sends.at(0)).reply);
+  REQUIRE(output.failure);
+  CHECK(output.failure->kind == FailureKind::kAuthentication);
+}
+
+TEST_CASE("client: a wrong password and a forged challenge end a PASSDSS-3DES-1 login") {
+  PassDssSession s(Transport::kRudp, true, "wrong");
+  const auto output = s.run();
+  REQUIRE(output.failure);
+  CHECK(output.failure->kind == FailureKind::kAuthentication);
+  CHECK(output.failure->status == 300);
+
+  PassDssSession forged(Transport::kRudp);
+  forged.broker.input("VERSION=2.0.2\r\n");
+  forged.session.start();
+  auto step = forged.session.input("CAPABILITY TUNNEL=V6V4 AUTH=PASSDSS-3DES-1 \r\n");
+  step = forged.session.input("");
+  REQUIRE(step.sends.size() == 1);
+  CHECK(forged.session.input("AAAA\r\n").failure->kind == FailureKind::kBadReply);
+  CHECK(forged.asked.empty());
+
+  PassDssSession refused(Transport::kRudp);
+  refused.session.start();
+  refused.session.input("CAPABILITY TUNNEL=V6V4 AUTH=PASSDSS-3DES-1 \r\n");
+  CHECK(refused.session.input("530 busy\r\n").failure->kind == FailureKind::kBusy);
+
+  const std::string long_password(kLongestPassword + 1, 'p');
+  PassDssSession too_long(Transport::kRudp, true, long_password);
+  CHECK(too_long.run().failure->message.find("too long") != std::string::npos);
+}
+
+TEST_CASE("client: delete logs in, names the tunnel and ends with the broker's 200") {
+  for (const auto transport : {Transport::kRudp, Transport::kTcp}) {
+    auto profile = profile_of("anonymous-rudp");
+    profile.transport = transport;
+    profile.purpose = Purpose::kDelete;
+    profile.request.mode = Mode::kV4V6;  // not offered (any more)
+    profile.release = {Mode::kV6UdpV4, boost::asio::ip::make_address("2001:db8::2")};
+    ClientSession session(profile);
+    session.start();
+    CHECK_FALSE(session.input(kCapability).is_done());
+    auto output = session.input("200 Success\r\n");
+    REQUIRE(output.sends.size() == 1);
+    const auto content = parse_content(output.sends[0]);
+    REQUIRE(content.state == Content::State::kComplete);
+    CHECK(parse_delete(content.body)->client_inner == profile.release.client_inner);
+    output = session.input(with_content_length("200 Success\r\n"));
+    CHECK(output.is_released);
+    CHECK(output.is_done());
+    CHECK_FALSE(output.tunnel);
+    CHECK(session.input("200 Success\r\n").failure);
+  }
+}
+
+TEST_CASE("client: a broker that does not know delete, or answers nonsense, is reported") {
+  for (const auto& [reply, kind] :
+       {std::pair{with_content_length("500 Invalid request\r\n"), FailureKind::kStatus},
+        {"500 Invalid request\r\n"s, FailureKind::kStatus},
+        {with_content_length("530 Busy\r\n"), FailureKind::kBusy},
+        {""s, FailureKind::kBadReply},
+        {"<tunnel>"s, FailureKind::kBadReply}}) {
+    auto profile = profile_of("anonymous-rudp");
+    profile.purpose = Purpose::kDelete;
+    ClientSession session(profile);
+    session.start();
+    session.input(kCapability);
+    session.input("200 Success\r\n");
+    const auto output = session.input(reply);
+    REQUIRE(output.failure);
+    CHECK(output.failure->kind == kind);
+    CHECK_FALSE(output.is_released);
+  }
 }
 
 TEST_CASE("client: a mode that is not offered is reported before the login") {

@@ -229,3 +229,25 @@ TEST_CASE("framer: gives up on what exceeds the bounds") {
     CHECK(framer.next() == "VERSION=2.0.2\r\n");
   }
 }
+
+TEST_CASE("framer: a message without an end mark is cut where its start says") {
+  const auto five = [](std::string_view text) {
+    if (text.front() == 'x') return Extent{Extent::State::kBad, 0};
+    return text.size() < 5 ? Extent{} : Extent{Extent::State::kComplete, 5};
+  };
+  Framer framer(Framer::Side::kServer);
+  framer.expect({.is_plain = false, .measure = five});
+  CHECK_FALSE(framer.next());
+  REQUIRE(framer.append("\0\0AAA"s));  // the NUL that ended the line before
+  CHECK_FALSE(framer.next());
+  REQUIRE(framer.append("AABBBBB\r\nxyz"));
+  CHECK(framer.next() == "AAAAA");
+  CHECK(framer.next() == "BBBBB\r\n");
+  CHECK(framer.next() == "xyz");  // as it is, to be refused
+  CHECK_FALSE(framer.next());
+  framer.expect({});
+  REQUIRE(framer.append("VERSION=2.0.2\r\n"));
+  CHECK(framer.next() == "VERSION=2.0.2\r\n");
+  framer.expect({.is_plain = false, .measure = [](std::string_view) { return Extent{}; }});
+  while (framer.append("AAAAAAAAAAAAAAAA")) CHECK_FALSE(framer.next());  // a bound ends it
+}

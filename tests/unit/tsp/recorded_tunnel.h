@@ -11,6 +11,7 @@
 
 #include "src/tsp/client_session.h"
 #include "src/tsp/digest_md5.h"
+#include "src/tsp/passdss.h"
 #include "src/tsp/rudp.h"
 #include "src/tsp/server_session.h"
 #include "tests/unit/tsp/recording.h"
@@ -108,6 +109,55 @@ inline const std::vector<RecordedTunnel>& recorded_tunnels() {
   return all;
 }
 
+// The recorded PASSDSS-3DES-1 sessions. The client's secrets are not known, so only the server's side can be
+// replayed.
+inline const std::vector<RecordedTunnel>& recorded_passdss_tunnels() {
+  static const std::vector<RecordedTunnel> all = [] {
+    std::vector<RecordedTunnel> list;
+    list.push_back(recorded_tunnel("passdss-rudp", Transport::kRudp, ClientAuth::kPassDss3Des1,
+                                   Mode::kV6UdpV4, Mode::kV6UdpV4));
+    list.push_back(
+        recorded_tunnel("passdss-tcp", Transport::kTcp, ClientAuth::kPassDss3Des1, Mode::kV6V4, Mode::kV6V4));
+    return list;
+  }();
+  return all;
+}
+
+inline std::vector<RecordedTunnel> all_recorded_tunnels() {
+  auto all = recorded_tunnels();
+  all.insert(all.end(), recorded_passdss_tunnels().begin(), recorded_passdss_tunnels().end());
+  return all;
+}
+
+// The recorded broker's host key. It signs what the recorded broker signed, with the recorded signature.
+class RecordedHostKey final : public HostKey {
+ public:
+  explicit RecordedHostKey(const RecordedTunnel& recorded) {
+    const bool is_rudp = recorded.profile.transport == Transport::kRudp;
+    for (const auto& message : recorded.sent_by(false)) {
+      const auto text = base64_decode(std::string_view(message).substr(is_rudp ? RudpHeader::kSize : 0));
+      if (!text) continue;
+      WireReader reader(*text);
+      blob_ = reader.string(2048).value();
+      (void)reader.mpint(128);  // Y
+      (void)reader.uint32();    // ssecmask, sbuflen
+      WireReader signature(reader.string(128).value());
+      (void)signature.string(7);  // ssh-dss
+      signature_.r = signature.mpint(32).value();
+      signature_.s = signature.mpint(32).value();
+    }
+  }
+  const std::string& blob() const override { return blob_; }
+  std::optional<DsaSignature> sign(const Sha1& digest) const override {
+    CHECK(is_signed_by(blob_, digest, signature_));
+    return signature_;
+  }
+
+ private:
+  std::string blob_;
+  DsaSignature signature_;
+};
+
 inline Bytes bytes_of(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
@@ -135,6 +185,21 @@ inline ServerPolicy recorded_policy() {
   policy.capabilities.tunnels = {"V6V4", "V6UDPV4"};
   policy.capabilities.auths = {"ANONYMOUS", "PLAIN", "DIGEST-MD5"};
   policy.realm = "peertest";
+  return policy;
+}
+
+// What the recorded server of `recorded` offered, with its secrets.
+inline ServerPolicy recorded_policy(const RecordedTunnel& recorded) {
+  auto policy = recorded_policy();
+  if (recorded.profile.auth != ClientAuth::kPassDss3Des1) return policy;
+  static std::map<std::string, RecordedHostKey> keys;
+  policy.host_key = &keys.try_emplace(recorded.name, recorded).first->second;
+  const bool is_rudp = recorded.profile.transport == Transport::kRudp;
+  policy.capabilities =
+      Capabilities::parse(recorded.sent_by(false).front().substr(is_rudp ? RudpHeader::kSize : 0)).value();
+  policy.make_exponent = [name = recorded.name] {
+    return pki::Secret(recorded_secret(name, "server DH private y"));
+  };
   return policy;
 }
 

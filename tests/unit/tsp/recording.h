@@ -24,10 +24,27 @@ struct RecordedEntry {
 using RecordedSession = std::vector<RecordedEntry>;
 
 inline const std::vector<std::string>& recording_names() {
-  static const std::vector<std::string> names{
-      "anonymous-rudp", "anonymous-tcp",   "digest-md5-rudp", "digest-md5-tcp", "plain-rudp",
-      "plain-tcp",      "proxy-v6v4-rudp", "redirect-rudp",   "router-56-rudp", "wrong-password-rudp"};
+  static const std::vector<std::string> names{"anonymous-rudp", "anonymous-tcp",  "digest-md5-rudp",
+                                              "digest-md5-tcp", "passdss-rudp",   "passdss-tcp",
+                                              "plain-rudp",     "plain-tcp",      "proxy-v6v4-rudp",
+                                              "redirect-rudp",  "router-56-rudp", "wrong-password-rudp"};
   return names;
+}
+
+// A secret of the recorded server: "server DH private y" in "[0.485]    server DH private y = d34a.."
+inline std::string recorded_secret(const std::string& name, const std::string& what) {
+  std::ifstream file("tests/recordings/" + name + ".txt");
+  for (std::string line; std::getline(file, line);) {
+    const auto at = line.find(what + " = ");
+    if (at == std::string::npos) continue;
+    auto hex = line.substr(at + what.size() + 3);
+    if (hex.size() % 2 != 0) hex.insert(0, "0");
+    std::string bytes;
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+      bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+    return bytes;
+  }
+  throw std::runtime_error("the recording " + name + " does not tell \"" + what + "\"");
 }
 
 // The sessions of a recording, in the order in which they began. Throws std::runtime_error on a file that is

@@ -50,14 +50,33 @@ struct Fixture {
   ServerSession session;
 };
 
+const HostKey& host_key() {
+  static const auto key = DsaHostKey::generate();
+  return *key;
+}
+
+struct PassDssFixture : Fixture {
+  explicit PassDssFixture(Transport transport = Transport::kRudp) : Fixture(transport) {
+    policy.host_key = &host_key();
+    policy.capabilities.auths = {"PASSDSS-3DES-1"};
+  }
+  // Messages 1 and 2; the answer to 2.
+  ServerSession::Output begin(const PassDssClient& client) {
+    input("VERSION=2.0.2\r\n");
+    CHECK(input("AUTHENTICATE PASSDSS-3DES-1\r\n\0"s).reply.empty());
+    CHECK(session.expected().measure);
+    return input(client.hello());
+  }
+};
+
 }  // namespace
 
 TEST_CASE("server: the recorded clients over RUDP are answered byte for byte as recorded") {
-  for (const auto& recorded : recorded_tunnels()) {
+  for (const auto& recorded : all_recorded_tunnels()) {
     if (recorded.profile.transport != Transport::kRudp) continue;
     CAPTURE(recorded.name);
     RecordedUsers users;
-    const auto policy = recorded_policy();
+    const auto policy = recorded_policy(recorded);
     RudpBroker broker(policy, users, recorded.nonce, recorded.tunnel);
     std::vector<std::string> replies;
     for (const auto& datagram : recorded.sent_by(true)) {
@@ -72,11 +91,11 @@ TEST_CASE("server: the recorded clients over RUDP are answered byte for byte as 
 }
 
 TEST_CASE("server: every recorded datagram sent three times is answered three times alike and grants once") {
-  for (const auto& recorded : recorded_tunnels()) {
+  for (const auto& recorded : all_recorded_tunnels()) {
     if (recorded.profile.transport != Transport::kRudp) continue;
     CAPTURE(recorded.name);
     RecordedUsers users;
-    const auto policy = recorded_policy();
+    const auto policy = recorded_policy(recorded);
     RudpBroker broker(policy, users, recorded.nonce, recorded.tunnel);
     const auto expected = recorded.sent_by(false);
     const auto datagrams = recorded.sent_by(true);
@@ -93,12 +112,12 @@ TEST_CASE("server: every recorded datagram sent three times is answered three ti
 }
 
 TEST_CASE("server: the recorded clients over TCP are answered as recorded, however their stream is cut") {
-  for (const auto& recorded : recorded_tunnels()) {
+  for (const auto& recorded : all_recorded_tunnels()) {
     if (recorded.profile.transport != Transport::kTcp) continue;
     CAPTURE(recorded.name);
     const auto stream = join(recorded.sent_by(true));
     const auto expected = recorded.sent_by(false);
-    const auto policy = recorded_policy();
+    const auto policy = recorded_policy(recorded);
     const auto replay = [&](const std::vector<std::string>& segments) {
       RecordedUsers users;
       TcpBroker broker(policy, users, recorded.nonce, recorded.tunnel);
@@ -193,7 +212,6 @@ TEST_CASE("server: requests out of order get their status, change nothing, and t
   CHECK(f.status("VERSION=2.0.2\r\n") == 500);
   CHECK(f.status("AUTHENTICATE ANONYMOUS\r\n") == 500);
   CHECK(f.status(kAccept) == 500);
-  CHECK(f.status(with_content_length("<tunnel action=\"delete\"/>")) == 500);
   CHECK(f.status(with_content_length(recorded_tunnels().front().tunnel.to_xml())) == 500);
   REQUIRE(f.input(kCreate).create);
   CHECK(f.status(kAccept) == 500);
@@ -401,6 +419,109 @@ TEST_CASE("server: methods that are not offered are refused, whoever asks") {
   CHECK(f.input("AUTHENTICATE PASSDSS-3DES-1\r\n").is_closing);
 }
 
+TEST_CASE("server: PASSDSS-3DES-1 lets in who has the password, and nobody else") {
+  for (const auto transport : {Transport::kRudp, Transport::kTcp}) {
+    for (const auto& [user, password, status] : {std::tuple{"alice", "s3cret", 200},
+                                                 {"alice", "s3creT", 300},
+                                                 {"alice", "", 300},
+                                                 {"bob", "s3cret", 300}}) {
+      PassDssFixture f(transport);
+      PassDssClient client(user, random_exponent());
+      const auto output = f.begin(client);
+      REQUIRE(client.on_challenge(output.reply) == "");
+      CHECK_FALSE(output.is_failed_login);
+      const auto end = f.input(client.answer(password));
+      CHECK(f.status_of(end) == status);
+      CHECK(end.is_costly_login_done == (status == 200));
+      CHECK(f.session.is_authenticated() == (status == 200));
+      CHECK(f.session.user() == (status == 200 ? "alice" : ""));
+    }
+  }
+}
+
+TEST_CASE("server: what makes PASSDSS-3DES-1 compute is announced, and can be put off") {
+  PassDssFixture f;
+  f.input("VERSION=2.0.2\r\n");
+  CHECK_FALSE(f.session.expects_costly_login());
+  CHECK(f.input("AUTHENTICATE PASSDSS-3DES-1\r\n\0"s).reply.empty());
+  REQUIRE(f.session.expects_costly_login());
+  const auto output = f.session.login_postponed();
+  CHECK(f.status_of(output) == 530);
+  CHECK_FALSE(f.session.expects_costly_login());
+  // Later it is served.
+  PassDssClient client("alice", random_exponent());
+  REQUIRE(client.on_challenge(f.begin(client).reply) == "");
+  CHECK_FALSE(f.session.expects_costly_login());
+  CHECK(f.status(client.answer("s3cret")) == 200);
+}
+
+TEST_CASE("server: malformed PASSDSS-3DES-1 messages are refused, and three failures end the session") {
+  PassDssFixture f;
+  f.input("VERSION=2.0.2\r\n");
+  for (const auto& bad : {""s, "AAAA"s, "VERSION=2.0.2\r\n"s}) {
+    CAPTURE(bad);
+    f.input("AUTHENTICATE PASSDSS-3DES-1\r\n\0"s);
+    const auto output = f.input(bad);
+    CHECK(f.status_of(output) == 300);
+    CHECK_FALSE(output.is_failed_login);  // counted when it was begun
+    CHECK(output.is_closing == bad.starts_with("VERSION"));
+  }
+}
+
+TEST_CASE("server: a client that answers another broker's challenge is refused") {
+  PassDssFixture one;
+  PassDssFixture other;
+  PassDssClient client("alice", random_exponent());
+  REQUIRE(client.on_challenge(one.begin(client).reply) == "");
+  other.begin(client);
+  CHECK(other.status(client.answer("s3cret")) == 300);
+  CHECK(one.status(client.answer("s3cret")) == 200);
+}
+
+TEST_CASE("server: without a host key PASSDSS-3DES-1 is refused even where it is offered") {
+  PassDssFixture f;
+  f.policy.host_key = nullptr;
+  CHECK(f.status("AUTHENTICATE PASSDSS-3DES-1\r\n") == 300);
+}
+
+TEST_CASE("server: delete needs a login, names what is to be released, and may be followed by a create") {
+  const auto bare = with_content_length(DeleteRequest{}.to_xml());
+  Fixture f;
+  CHECK(f.status(bare) == 300);
+  f.log_in();
+  CHECK(f.status(with_content_length("<tunnel action=\"delete\"><client><address "
+                                     "type=\"ipv6\">x</address></client></tunnel>")) == 502);
+  auto output = f.input(bare);
+  REQUIRE(output.release);
+  CHECK(output.release->client_inner.is_unspecified());
+  CHECK(f.status(bare) == 521);
+  CHECK(f.status(kCreate) == 521);
+  CHECK(Fixture::status_of(f.session.released(310)) == 310);
+  DeleteRequest request{Mode::kV6UdpV4, boost::asio::ip::make_address("2001:db8::2")};
+  output = f.input(with_content_length(request.to_xml()));
+  REQUIRE(output.release);
+  CHECK(output.release->client_inner == request.client_inner);
+  output = f.session.released(200);
+  CHECK(Fixture::status_of(output) == 200);
+  CHECK_FALSE(output.is_closing);
+  CHECK(f.input(kCreate).create);
+}
+
+TEST_CASE("server: a granted and an accepted tunnel can be released in the same session") {
+  Fixture f(Transport::kTcp);
+  f.log_in();
+  REQUIRE(f.input(kCreate).create);
+  f.session.granted(recorded_tunnels().front().tunnel);
+  CHECK(f.input(with_content_length(DeleteRequest{}.to_xml())).release);
+  CHECK(f.session.released(200).is_closing);
+  Fixture g;
+  g.log_in();
+  REQUIRE(g.input(kCreate).create);
+  g.session.granted(recorded_tunnels().front().tunnel);
+  g.input(kAccept);
+  CHECK(g.input(with_content_length(DeleteRequest{}.to_xml())).release);
+}
+
 TEST_CASE("server: an empty message where nothing is owed gets the bare header") {
   Fixture f;
   const auto output = f.input("");
@@ -427,10 +548,13 @@ TEST_CASE("server: a connection with an oversized or endless message is dropped,
 TEST_CASE("server: mutated recorded clients never crash it, and the next good session works") {
   std::mt19937 random(0x51);
   RecordedUsers users;
-  const auto policy = recorded_policy();
+  auto policy = recorded_policy();
+  policy.capabilities.auths.emplace_back(kPassDss);
+  policy.host_key = &host_key();
+  const auto all = all_recorded_tunnels();
   unsigned accepted = 0;
   for (int round = 0; round < 3000; ++round) {
-    const auto& recorded = recorded_tunnels()[random() % recorded_tunnels().size()];
+    const auto& recorded = all[random() % all.size()];
     const auto messages = mutated(recorded.sent_by(true), random);
     if (recorded.profile.transport == Transport::kRudp) {
       RudpBroker broker(policy, users, recorded.nonce, recorded.tunnel);

@@ -388,3 +388,24 @@ TEST_CASE("xml: modes have a name, and one that a capability line has") {
   }
   CHECK_FALSE(parse_mode(""));
 }
+
+TEST_CASE("xml: a delete survives a round trip, with and without an address") {
+  const auto bare = parse_delete(DeleteRequest{}.to_xml());
+  REQUIRE(bare.has_value());
+  CHECK(bare->client_inner.is_unspecified());
+  for (const auto& [mode, inner] : {std::pair{Mode::kV6UdpV4, "2001:db8::2"}, {Mode::kV4V6, "203.0.113.2"}}) {
+    const DeleteRequest request{mode, boost::asio::ip::make_address(inner)};
+    const auto again = parse_delete(request.to_xml());
+    REQUIRE(again.has_value());
+    CHECK(again->mode == mode);
+    CHECK(again->client_inner == request.client_inner);
+    CHECK(*parse_action(request.to_xml()) == Action::kDelete);
+  }
+  CHECK(parse_delete("<tunnel action=\"delete\" type=\"v9\"><client/></tunnel>").has_value());
+  for (const auto* bad :
+       {"", "<tunnel action=\"create\"/>", "<tunnel action=\"delete\">",
+        "<tunnel action=\"delete\"><client><address type=\"ipv6\">::g</address></client></tunnel>",
+        "<tunnel action=\"delete\" type=\"v4v6\"><client><address "
+        "type=\"ipv4\">1.2.3</address></client></tunnel>"})
+    CHECK_FALSE(parse_delete(bad).has_value());
+}
