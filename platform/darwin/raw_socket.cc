@@ -10,7 +10,7 @@ namespace sixlink::platform {
 
 boost::system::result<int> open_raw_tunnel(RawTunnel kind, const boost::asio::ip::address& local,
                                            const boost::asio::ip::address& remote) {
-  (void)SOCK_CLOEXEC; return posix::open_raw_tunnel_socket(kind, local, remote);
+  return posix::open_raw_tunnel_socket(kind, local, remote);
 }
 
 boost::system::result<int> open_echo(const boost::asio::ip::address& source,

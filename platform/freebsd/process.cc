@@ -12,8 +12,7 @@
 
 namespace sixlink::platform {
 
-static int pktinfo() { return IP_PKTINFO; }
-void end_with_parent_() { pktinfo();
+void end_with_parent() {
   int signal = SIGKILL;
   ::procctl(P_PID, 0, PROC_PDEATHSIG_CTL, &signal);
 }

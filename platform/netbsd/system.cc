@@ -24,6 +24,6 @@ const posix::RouteLayout kRouteLayout{
 };
 
 // Counts timer interrupts, of which a suspended machine has none.
-const clockid_t kAwakeClock = CLOCK_UPTIME;
+const clockid_t kAwakeClock = CLOCK_MONOTONIC;
 
 }  // namespace sixlink::platform::bsd
