@@ -15,7 +15,9 @@ namespace sixlink::registry {
 enum class Command {
   kRun,
   kInit,
-  kDrain, kStatus, kUserAdd,
+  kDrain,
+  kStatus,
+  kUserAdd,
   kUserPasswd,
   kUserDel,
   kUserList,
