@@ -20,9 +20,15 @@ using Setter = std::function<bool(Config&, const std::string&)>;
 
 constexpr int kShortestPrefix = 32;  // what a registry (RIR) gives a provider
 constexpr int kLongestPrefix = 64;
-// 1472 is what an Ethernet of 1500 carries in UDP over IPv4; IPv6 needs 1280 (RFC 8200 section 5).
+// IPv6 needs 1280 (RFC 8200 section 5). What an Ethernet of 1500 carries of each mode.
 constexpr long kSmallestMtu = 1280;
-constexpr long kLargestMtu = 1472;
+constexpr int kLargestMtuV6UdpV4 = 1472;
+constexpr int kLargestMtuV6V4 = 1480;
+constexpr int kLargestMtuV4V6 = 1460;
+// An IPv4 prefix holds a network, the broker, a client and a broadcast address at least, and no more than
+// what a provider is given.
+constexpr int kShortestPrefixV4 = 8;
+constexpr int kLongestPrefixV4 = 30;
 constexpr long kYear = 31536000;
 constexpr long kMostSessions = 1000000;
 constexpr std::size_t kMostListenAddresses = 64;
@@ -30,6 +36,7 @@ constexpr std::size_t kMostListenAddresses = 64;
 constexpr std::string_view kYesNo = "yes or no";
 constexpr std::string_view kDirectory = "a directory's path";
 constexpr std::string_view kDelegation = "33 to 64, a prefix length";
+constexpr std::string_view kDelegationV4 = "9 to 32, a prefix length";
 
 // A member of the policy within the configuration.
 template <typename Value>
@@ -50,6 +57,23 @@ bool set_prefix(Config& config, const std::string& value) {
   if (!prefix || prefix->length < kShortestPrefix || prefix->length > kLongestPrefix) return false;
   if (!net::is_inner_unicast(prefix->address)) return false;
   config.leases.prefix = *prefix;
+  return true;
+}
+
+bool set_prefix_v4(Config& config, const std::string& value) {
+  config.leases.prefix_v4.reset();
+  if (value.empty()) return true;
+  const auto prefix = net::PrefixV4::parse(value);
+  if (!prefix || prefix->length < kShortestPrefixV4 || prefix->length > kLongestPrefixV4) return false;
+  if (!net::is_unicast(prefix->address) || prefix->address.is_loopback()) return false;
+  config.leases.prefix_v4 = prefix;
+  return true;
+}
+
+bool set_prefer(Config& config, const std::string& value) {
+  const auto mode = config::lower_case(value);
+  if (!mode.empty() && mode != "v6udpv4" && mode != "v6v4") return false;
+  config.prefers_v6v4 = mode == "v6v4";
   return true;
 }
 
@@ -81,16 +105,18 @@ bool set_server_v4(Config& config, const std::string& value) {
 }
 
 bool set_tunnel_modes(Config& config, const std::string& value) {
-  bool udp = false;
-  bool direct = false;
+  bool v6udpv4 = false;
+  bool v6v4 = false;
+  bool v4v6 = false;
   for (const auto part : config::split_list(value)) {
     const auto lower = config::lower_case(part);
-    if (lower != "v6udpv4" && lower != "v6v4") return false;
-    (lower == "v6v4" ? direct : udp) = true;
+    if (lower != "v6udpv4" && lower != "v6v4" && lower != "v4v6") return false;
+    (lower == "v6udpv4" ? v6udpv4 : lower == "v6v4" ? v6v4 : v4v6) = true;
   }
-  if (!udp && !direct) return false;
-  config.mode_v6udpv4 = udp;
-  config.mode_v6v4 = direct;
+  if (!v6udpv4 && !v6v4 && !v4v6) return false;
+  config.mode_v6udpv4 = v6udpv4;
+  config.mode_v6v4 = v6v4;
+  config.mode_v4v6 = v4v6;
   return true;
 }
 
@@ -151,11 +177,19 @@ std::vector<Key> make_keys() {
        config::number(in_leases(&LeasePolicy::shortest_delegation), kShortestPrefix + 1, kLongestPrefix)},
       {"prefix_length_max", kDelegation, "64",
        config::number(in_leases(&LeasePolicy::longest_delegation), kShortestPrefix + 1, kLongestPrefix)},
-      {"tunnel_modes", "v6udpv4, v6v4 or both, separated by a blank", "v6udpv4 v6v4", set_tunnel_modes},
+      {"prefix_v4", "an IPv4 prefix of 8 to 30 bits without host bits (203.0.113.0/24), or nothing", "",
+       set_prefix_v4},
+      {"prefix_v4_length_min", kDelegationV4, "29",
+       config::number(in_leases(&LeasePolicy::shortest_delegation_v4), kShortestPrefixV4 + 1, 32)},
+      {"prefix_v4_length_max", kDelegationV4, "32",
+       config::number(in_leases(&LeasePolicy::longest_delegation_v4), kShortestPrefixV4 + 1, 32)},
+      {"tunnel_modes", "one or more of v6udpv4, v6v4 and v4v6, separated by blanks", "v6udpv4 v6v4 v4v6",
+       set_tunnel_modes},
+      {"prefer", "v6udpv4 or v6v4", "v6udpv4", set_prefer},
       {"proxy", kYesNo, "no", config::yes_no(&Config::proxy)},
       {"interface", "an interface name: 1 to 15 letters, digits or \"_.-\", not beginning with \"-\"",
        "sixlink0", set_interface},
-      {"mtu", "1280 to 1472", "1280", config::number(&Config::mtu, kSmallestMtu, kLargestMtu)},
+      {"mtu", "1280 to 1480", "1280", config::number(&Config::mtu, kSmallestMtu, kLargestMtuV6V4)},
       {"dns_server", "an IPv6 address", "", set_dns_server},
       {"lifetime", "60 to 31536000 (seconds)", "604800", config::number(&Config::lifetime, 60, kYear)},
       {"keepalive_interval_min", "1 to 3600 (seconds)", "5",
@@ -163,6 +197,9 @@ std::vector<Key> make_keys() {
       {"max_sessions", "1 to 1000000", "4096", config::number(&Config::max_sessions, 1, kMostSessions)},
       {"sessions_per_address", "1 to 1000000", "256",
        config::number(&Config::sessions_per_address, 1, kMostSessions)},
+      {"login_attempts_per_minute", "1 to 60000", "20",
+       config::number(&Config::login_attempts_per_minute, 1, 60000)},
+      {"requests_per_second", "1 to 100000", "50", config::number(&Config::requests_per_second, 1, 100000)},
       {"template", config::kTemplateNames, platform::kTemplateName, config::template_name(&Config::template_name)},
       {"run_dir", kDirectory, platform::kRunDirectory, directory(&Config::run_dir)},
       {"state_dir", kDirectory, "/var/lib/sixlink", directory(&Config::state_dir)},
@@ -181,6 +218,7 @@ class CrossCheck {
   void run() {
     check_prefix();
     check_delegation();
+    check_v4v6();
     check_listen();
     check_authentication();
     check_dns(config_, report_);
@@ -230,6 +268,45 @@ class CrossCheck {
     }
   }
 
+  // What is not told otherwise serves v4v6 when it can.
+  void check_v4v6() {
+    LeasePolicy& leases = config_.leases;
+    const bool is_refused = report_.is_refused("prefix_v4") || report_.is_refused("tunnel_modes");
+    if (!leases.prefix_v4) {
+      if (config_.mode_v4v6 && report_.has_value("tunnel_modes") && !is_refused) {
+        report_.problem("tunnel_modes",
+                        "v4v6 needs IPv4 addresses to give out; add a line such as prefix_v4=203.0.113.0/24");
+      }
+      config_.mode_v4v6 = false;
+      for (const char* key : {"prefix_v4_length_min", "prefix_v4_length_max"}) {
+        if (report_.has_value(key) && !is_refused) report_.warning(key, "without effect without prefix_v4");
+      }
+      return;
+    }
+    if (!config_.mode_v4v6 && report_.has_value("tunnel_modes")) {
+      report_.warning("prefix_v4", "without effect: tunnel_modes does not have v4v6");
+      return;
+    }
+    config_.mode_v4v6 = true;
+    if (report_.is_refused("prefix_v4_length_min") || report_.is_refused("prefix_v4_length_max")) return;
+    if (!report_.is_given("prefix_v4_length_min")) {
+      leases.shortest_delegation_v4 = std::max(leases.shortest_delegation_v4, leases.prefix_v4->length + 1);
+      leases.shortest_delegation_v4 = std::min(leases.shortest_delegation_v4, leases.longest_delegation_v4);
+    }
+    if (leases.shortest_delegation_v4 <= leases.prefix_v4->length) {
+      const bool is_max = !report_.is_given("prefix_v4_length_min");
+      report_.problem(is_max ? "prefix_v4_length_max" : "prefix_v4_length_min",
+                      std::to_string(leases.shortest_delegation_v4) +
+                          " is not longer than prefix_v4=" + leases.prefix_v4->to_string() + "; give " +
+                          std::to_string(leases.prefix_v4->length + 1) + " or more");
+    } else if (leases.shortest_delegation_v4 > leases.longest_delegation_v4) {
+      report_.problem("prefix_v4_length_min",
+                      "is " + std::to_string(leases.shortest_delegation_v4) +
+                          ", more than prefix_v4_length_max=" + std::to_string(leases.longest_delegation_v4) +
+                          "; lower one or raise the other");
+    }
+  }
+
   void check_listen() {
     for (auto one = config_.listen.begin(); one != config_.listen.end(); ++one) {
       const auto same = [&](const ListenAddress& other) {
@@ -246,7 +323,8 @@ class CrossCheck {
     if (report_.is_refused("anonymous") || report_.is_refused("auth_plain") ||
         report_.is_refused("auth_digest_md5") || report_.is_refused("auth_passdss"))
       return;
-    report_.problem("anonymous", "nobody can log in: set anonymous, auth_plain, auth_digest_md5 or auth_passdss to yes");
+    report_.problem("anonymous",
+                    "nobody can log in: set anonymous, auth_plain, auth_digest_md5 or auth_passdss to yes");
   }
 
   Config& config_;
@@ -264,6 +342,18 @@ void make_absolute(std::string& path) {
 }
 
 }  // namespace
+
+int Config::mode_mtu(LeaseMode mode) const {
+  switch (mode) {
+    case LeaseMode::kV6UdpV4:
+      return std::min(mtu, kLargestMtuV6UdpV4);
+    case LeaseMode::kV6V4:
+      return std::min(mtu, kLargestMtuV6V4);
+    case LeaseMode::kV4V6:
+      return std::min(mtu, kLargestMtuV4V6);
+  }
+  return mtu;
+}
 
 std::string Config::database_path() const {
   return in_directory(state_dir, "registry.db");

@@ -36,7 +36,7 @@ struct RedirectConfig {
 
 struct Config {
   std::string path;
-  LeasePolicy leases;                 // prefix=, prefix_length_min/max=, anonymous_*=
+  LeasePolicy leases;                 // prefix=, prefix_v4=, prefix_length_min/max=, anonymous_*=
   std::vector<ListenAddress> listen;  // listen=; default 0.0.0.0 and [::]
   // server_v4=: the broker's IPv4 address as clients see it, when it is behind NAT; default: the address a
   // client spoke to
@@ -45,17 +45,21 @@ struct Config {
   bool auth_plain = true;       // auth_plain=
   bool auth_digest_md5 = true;  // auth_digest_md5=
   bool auth_passdss = true;     // auth_passdss=
-  bool mode_v6udpv4 = true;     // tunnel_modes=v6udpv4 v6v4
+  bool mode_v6udpv4 = true;     // tunnel_modes=v6udpv4 v6v4 v4v6
   bool mode_v6v4 = true;
+  bool mode_v4v6 = false;         // only with prefix_v4=
+  bool prefers_v6v4 = false;      // prefer=v6udpv4|v6v4: for v6anyv4 without a NAT
   bool proxy = false;             // proxy=yes|no: a client may ask for a tunnel to another machine's address
   std::string realm = "sixlink";  // realm=
   std::string interface = "sixlink0";              // interface=
-  int mtu = 1280;                                  // mtu=1280 to 1472
+  int mtu = 1280;                                  // mtu=1280 to 1480, at most: see mode_mtu()
   std::optional<net::AddressV6> dns_server;        // dns_server=; default: the broker's own inner address
   std::chrono::seconds lifetime{604800};           // lifetime=, told to clients
   std::chrono::seconds keepalive_interval_min{5};  // keepalive_interval_min=
   int max_sessions = 4096;                         // max_sessions=: negotiations going on at once
   int sessions_per_address = 256;                  // sessions_per_address=
+  int login_attempts_per_minute = 20;              // login_attempts_per_minute=, failed ones of one address
+  int requests_per_second = 50;                    // requests_per_second=, of one address
   std::string template_name = platform::kTemplateName;  // template=
   std::string run_dir = platform::kRunDirectory;
   std::string state_dir = "/var/lib/sixlink";
@@ -63,6 +67,8 @@ struct Config {
   RedirectConfig redirect;
   log::LogConfig log;  // the same log_* keys as sixlink.conf
 
+  // What the mode carries, and mtu= allows.
+  int mode_mtu(LeaseMode mode) const;
   std::string database_path() const;  // state_dir/registry.db
   std::string control_path() const;   // run_dir/NAME.sock
   std::string host_key_path() const;  // state_dir/passdss-host-key.pem

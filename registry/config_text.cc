@@ -25,6 +25,10 @@ listen=@LISTEN@
 # client spoke to.
 #server_v4=
 
+# An IPv4 prefix (/8 to /30) that is routed to this machine, for clients on IPv6-only networks (v4v6). Its first address
+# is this machine's. Empty: no v4v6.
+#prefix_v4=
+
 # The DNS server (an IPv6 address) that clients are told. Empty: this machine's address inside the tunnels.
 #dns_server=
 
@@ -53,17 +57,23 @@ listen=@LISTEN@
 
 # ---- Tunnels ---------------------------------------------------------------------------------------------------
 
-# The lengths of prefix that a client may ask for.
+# The lengths of prefix that a client may ask for, of IPv6 and of prefix_v4. Who leaves it to the server gets the longest
+# (of IPv4 a /30 at least).
 #prefix_length_min=56
 #prefix_length_max=64
+#prefix_v4_length_min=29
+#prefix_v4_length_max=32
 
-# v6udpv4 passes NAT, v6v4 needs a client with a public IPv4 address.
-#tunnel_modes=v6udpv4 v6v4
+# v6udpv4 passes NAT, v6v4 needs a client with a public IPv4 address, v4v6 is IPv4 for clients with IPv6 only.
+#tunnel_modes=v6udpv4 v6v4 v4v6
 
-# Whether a client may ask for a v6v4 tunnel that ends at another machine.
+# What a client gets that takes either (v6anyv4) and is not behind NAT.
+#prefer=v6udpv4
+
+# Whether a client may ask for a v6v4 or v4v6 tunnel that ends at another machine.
 #proxy=no
 
-# The network interface of the tunnels, and its MTU (1280 to 1472).
+# The network interface of the tunnels, and its MTU (1280 to 1480); v6udpv4 has 1472 and v4v6 1460 at most.
 #interface=sixlink0
 #mtu=1280
 
@@ -107,6 +117,10 @@ listen=@LISTEN@
 # Negotiations going on at once: together, and from one outer address.
 #max_sessions=4096
 #sessions_per_address=256
+
+# Failed logins a minute, and requests for tunnels a second, from one outer address.
+#login_attempts_per_minute=20
+#requests_per_second=50
 
 # ---- This machine ----------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@
 #include "registry/broker/tcp_sessions.h"
 #include "registry/broker/tunnel_server.h"
 #include "registry/config.h"
+#include "registry/dns/updater.h"
 #include "registry/host_key.h"
 #include "registry/lease/lease_book.h"
 #include "registry/store/store.h"
@@ -59,14 +60,14 @@ class Server {
   RegistryStatus status() const;
 
  private:
-  // One outer socket: UDP with TSP and v6udpv4, or raw with v6v4.
+  // One outer socket: UDP with TSP and v6udpv4, or raw with v6v4 or v4v6.
   struct OuterSocket {
-    enum class Kind { kUdp, kProtocol41 };
+    enum class Kind { kUdp, kIpv6InIpv4, kIpv4InIpv6 };
     Kind kind;
     boost::asio::ip::address bound;  // unspecified: all addresses of its family
     boost::asio::posix::stream_descriptor descriptor;
-    platform::DatagramBatch incoming;
-    platform::DatagramBatch outgoing;
+    platform::DatagramBatch incoming{platform::DatagramBatch::kJoinedSize};
+    platform::DatagramBatch outgoing{};
   };
   class StoreCredentials;
 
@@ -79,15 +80,18 @@ class Server {
   bool open_sockets();
   bool open_udp(const ListenAddress& address);
   bool open_tcp(const ListenAddress& address);
-  void open_protocol41();
+  // One for each address of its family that is listened on. False: none could be opened.
+  bool open_raw_tunnels(OuterSocket::Kind kind);
+  void open_raw_tunnels();
 
   void wait_for_outer(std::size_t index);
   void read_outer(OuterSocket& socket, std::size_t index);
   void on_packet(OuterSocket& socket, const platform::DatagramBatch::Datagram& datagram,
-                 std::span<const std::uint8_t> packet, WallSeconds now);
+                 std::span<std::uint8_t> packet, WallSeconds now);
   void wait_for_interface();
   // False: it is lost, and the server with it.
   bool read_interface();
+  static LeaseMode mode_of(OuterSocket::Kind kind);
   // Where packets to this tunnel leave; null: no socket for its kind.
   OuterSocket* outer_for(const Tunnel& tunnel);
   void queue(OuterSocket& socket, const Tunnel& tunnel, std::span<const std::uint8_t> packet);
@@ -112,9 +116,10 @@ class Server {
   tunnel::TemplateRunner template_;
   // Ours: typing errors and a house full of clients behind one address pass, guessing and floods of requests
   // do not.
-  AddressBudget failed_logins_{20, 20.0 / 60};
-  AddressBudget requests_{1000, 50};
-  // All clients together: whoever forges addresses may use a tenth of a core for PASSDSS-3DES-1, not all of it.
+  AddressBudget failed_logins_;
+  AddressBudget requests_;
+  // All clients together: whoever forges addresses may use a tenth of a core for PASSDSS-3DES-1, not all of
+  // it.
   AddressBudget costly_logins_{200, 100};
   tsp::ServerPolicy policy_;
   std::unique_ptr<tsp::DsaHostKey> host_key_;
@@ -124,6 +129,8 @@ class Server {
   Newcomers newcomers_;
   RudpSessions rudp_;
   TcpSessions tcp_;
+
+  dns::Updater dns_;
 
   boost::asio::steady_timer stop_signal_;
   boost::asio::steady_timer maintenance_;

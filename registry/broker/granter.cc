@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "registry/dns/record_plan.h"
 #include "src/tsp/status.h"
 
 namespace sixlink::registry {
@@ -39,30 +40,36 @@ int status_of(const boost::system::error_code& error) {
 
 }  // namespace
 
-ModeDecision decide_mode(const Config& config, bool has_protocol41, const tsp::CreateRequest& request,
+ModeDecision decide_mode(const Config& config, const RawTunnels& raw, const tsp::CreateRequest& request,
                          const Requester& requester) {
   const auto refuse = [](int status) { return ModeDecision{status, LeaseMode::kV6UdpV4, {}, 0}; };
-  const bool v6v4 = config.mode_v6v4 && has_protocol41;
-  const bool v6udpv4 = config.mode_v6udpv4 && requester.transport == tsp::Transport::kRudp &&
-                       requester.peer.is_v4() && !request.is_proxy;
+  const bool is_over_v4 = requester.peer.is_v4();
+  // The client is told our end of the same family as its own.
+  const bool v6v4 = config.mode_v6v4 && raw.v6v4 && request.client_address.is_v4() &&
+                    (config.advertised_v4 || requester.local.is_v4());
+  const bool v4v6 = config.mode_v4v6 && raw.v4v6 && request.client_address.is_v6() && requester.local.is_v6();
+  const bool v6udpv4 =
+      config.mode_v6udpv4 && requester.transport == tsp::Transport::kRudp && is_over_v4 && !request.is_proxy;
   const ModeDecision by_udp{tsp::kSuccess, LeaseMode::kV6UdpV4, requester.peer, requester.port};
-  const ModeDecision direct{tsp::kSuccess, LeaseMode::kV6V4, request.client_address, 0};
-  if (request.is_proxy && !config.proxy) return refuse(tsp::kInvalidIpv4);
+  const ModeDecision by_v6v4{tsp::kSuccess, LeaseMode::kV6V4, request.client_address, 0};
+  const ModeDecision by_v4v6{tsp::kSuccess, LeaseMode::kV4V6, request.client_address, 0};
+  if (request.is_proxy && !config.proxy)
+    return refuse(request.client_address.is_v4() ? tsp::kInvalidIpv4 : tsp::kInvalidIpv6);
   // A tunnel to an address that the client does not hold would throw packets at a stranger.
   const bool is_own_address = request.is_proxy || request.client_address == requester.peer;
   switch (request.mode) {
     case tsp::Mode::kV6UdpV4:
       return v6udpv4 ? by_udp : refuse(tsp::kModeNotSupported);
     case tsp::Mode::kV6V4:
-      if (!v6v4 || !request.client_address.is_v4()) return refuse(tsp::kModeNotSupported);
-      return is_own_address ? direct : refuse(tsp::kInvalidIpv4);
-    case tsp::Mode::kV6AnyV4:
-      // UDP passes NATs and firewalls that come later, so it is preferred also without a NAT.
-      if (v6udpv4) return by_udp;
-      return v6v4 && is_own_address && request.client_address.is_v4() ? direct
-                                                                      : refuse(tsp::kModeNotSupported);
+      if (!v6v4) return refuse(tsp::kModeNotSupported);
+      return is_own_address ? by_v6v4 : refuse(tsp::kInvalidIpv4);
     case tsp::Mode::kV4V6:
-      break;
+      if (!v4v6) return refuse(tsp::kModeNotSupported);
+      return is_own_address ? by_v4v6 : refuse(tsp::kInvalidIpv6);
+    case tsp::Mode::kV6AnyV4:
+      // Behind a NAT only UDP passes. Where both do, UDP also passes NATs and firewalls that come later.
+      if (v6v4 && is_own_address && (config.prefers_v6v4 || !v6udpv4)) return by_v6v4;
+      return v6udpv4 ? by_udp : refuse(tsp::kModeNotSupported);
   }
   return refuse(tsp::kModeNotSupported);
 }
@@ -71,11 +78,9 @@ void Granter::request(const tsp::CreateRequest& request, const Requester& reques
                       Done done) {
   Pending pending;
   pending.done = std::move(done);
-  const auto decision = decide_mode(config_, has_protocol41_, request, requester);
+  const auto decision = decide_mode(config_, raw_, request, requester);
   if (decision.status != tsp::kSuccess) {
     pending.answer = decision.status;
-  } else if (request.is_router && !request.prefix_length) {
-    pending.answer = static_cast<int>(tsp::kPrefixLengthMissing);
   } else {
     acquire(request, requester, decision, now, pending);
   }
@@ -90,7 +95,8 @@ void Granter::post_flush() {
 std::optional<std::int64_t> Granter::lease_to_release(const tsp::DeleteRequest& request,
                                                       const Requester& requester) const {
   if (!requester.user.empty()) {
-    const auto* lease = book_.find_user(requester.user);
+    const auto mode = request.mode == tsp::Mode::kV4V6 ? LeaseMode::kV4V6 : LeaseMode::kV6UdpV4;
+    const auto* lease = book_.find_user(requester.user, mode);
     return lease ? std::optional(lease->id) : std::nullopt;
   }
   const auto& inner = request.client_inner;
@@ -142,12 +148,26 @@ boost::system::error_code Granter::release(std::int64_t id, Pending& pending) {
 
 void Granter::acquire(const tsp::CreateRequest& request, const Requester& requester,
                       const ModeDecision& decision, WallSeconds now, Pending& pending) {
+  // What our end is told to be, if the client's packets can come to it.
+  const bool is_same_family = requester.local.is_v6() == decision.outer.is_v6();
+  if (is_same_family) pending.local = requester.local;
   LeaseRequest wanted;
   wanted.user = requester.user;
   wanted.mode = decision.mode;
   wanted.outer_address = decision.outer;
   wanted.outer_port = decision.port;
-  wanted.prefix_length = request.is_router ? *request.prefix_length : 0;
+  // Deployed clients leave the choice to the broker with 0, RFC 5572 by leaving the length out.
+  if (request.is_router)
+    wanted.prefix_length =
+        request.prefix_length.value_or(0) == 0 ? LeaseRequest::kAnyLength : *request.prefix_length;
+  if (request.is_router && config_.dns.publishes()) {
+    auto servers = dns::accept_name_servers(config_.dns, request.dns_servers, requester.user);
+    if (!servers || (!servers->empty() && is_v4_inside(decision.mode))) {
+      pending.answer = static_cast<int>(tsp::kDnsDelegationError);
+      return;
+    }
+    wanted.name_servers = *std::move(servers);
+  }
   boost::system::error_code error;
   // The source of a datagram can be forged: an anonymous request must not take a living tunnel's place.
   const auto* before = tunnels_.find_outer({decision.mode, decision.outer, decision.port});
@@ -212,7 +232,7 @@ void Granter::flush() {
       if (booked && booked->address == pending.lease->address &&
           booked->outer_address == pending.lease->outer_address) {
         // The tunnel works before the client hears of it: it may send at once.
-        tunnels_.put(*booked);
+        tunnels_.put(*booked, pending.local);
       } else {
         pending.answer = static_cast<int>(tsp::kServerError);
       }
@@ -224,24 +244,37 @@ void Granter::flush() {
 tsp::TunnelInfo Granter::info_for(const Lease& lease, const tsp::CreateRequest& request,
                                   const Requester& requester) const {
   tsp::TunnelInfo info;
-  info.mode = lease.mode == LeaseMode::kV6V4 ? tsp::Mode::kV6V4 : tsp::Mode::kV6UdpV4;
   info.lifetime = lease.user.empty()
                       ? std::min(config_.lifetime, std::chrono::seconds(config_.leases.anonymous_lifetime))
                       : config_.lifetime;
-  if (config_.mtu != 1280) info.mtu = config_.mtu;
-  info.server_v4 = config_.advertised_v4     ? *config_.advertised_v4
-                   : requester.local.is_v4() ? requester.local.to_v4()
-                                             : boost::asio::ip::address_v4();
-  info.server_v6 = book_.broker_address();
-  info.client_v4 = lease.outer_address.is_v4() ? lease.outer_address.to_v4() : boost::asio::ip::address_v4();
-  info.client_v6 = lease.address;
-  // Deployed clients crash without one.
-  info.dns_servers = {config_.dns_server.value_or(book_.broker_address())};
-  if (request.is_router) info.prefix = lease.prefix;
-  if (request.keepalive_interval) {
-    info.keepalive_interval = std::max(*request.keepalive_interval, config_.keepalive_interval_min);
+  if (config_.mtu != 1280) info.mtu = config_.mode_mtu(lease.mode);
+  if (is_v4_inside(lease.mode)) {
+    info.mode = tsp::Mode::kV4V6;
+    info.server_v4 = book_.broker_address_v4();
+    info.client_v4 = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, lease.address);
+    if (requester.local.is_v6()) info.server_v6 = requester.local.to_v6();
+    if (lease.outer_address.is_v6()) info.client_v6 = lease.outer_address.to_v6();
+    if (request.is_router && lease.prefix) info.prefix_v4 = net::unmapped(*lease.prefix);
+    info.keepalive_address = book_.broker_address_v4();
+  } else {
+    info.mode = lease.mode == LeaseMode::kV6V4 ? tsp::Mode::kV6V4 : tsp::Mode::kV6UdpV4;
+    info.server_v6 = book_.broker_address();
+    info.client_v6 = lease.address;
+    if (config_.advertised_v4) {
+      info.server_v4 = *config_.advertised_v4;
+    } else if (requester.local.is_v4()) {
+      info.server_v4 = requester.local.to_v4();
+    }
+    if (lease.outer_address.is_v4()) info.client_v4 = lease.outer_address.to_v4();
+    if (request.is_router) info.prefix = lease.prefix;
     info.keepalive_address = book_.broker_address();
   }
+  info.client_name = dns::user_name(config_.dns, lease.user);
+  // Deployed clients crash without one.
+  info.dns_servers = {config_.dns_server.value_or(book_.broker_address())};
+  // The machine that asks for another one cannot answer for it.
+  if (request.keepalive_interval && !request.is_proxy)
+    info.keepalive_interval = std::max(*request.keepalive_interval, config_.keepalive_interval_min);
   return info;
 }
 

@@ -35,7 +35,12 @@ struct ModeDecision {
   boost::asio::ip::address outer;
   std::uint16_t port = 0;
 };
-ModeDecision decide_mode(const Config& config, bool has_protocol41, const tsp::CreateRequest& request,
+// The raw sockets that could be opened.
+struct RawTunnels {
+  bool v6v4 = false;
+  bool v4v6 = false;
+};
+ModeDecision decide_mode(const Config& config, const RawTunnels& raw, const tsp::CreateRequest& request,
                          const Requester& requester);
 
 class Granter {
@@ -53,7 +58,7 @@ class Granter {
   // Ends the user's lease; without a user, the lease of the inner address that the request names, when the
   // requester is where its tunnel ends. `done` is called later, with 200 also when there is no such lease.
   void release(const tsp::DeleteRequest& request, const Requester& requester, Released done);
-  void set_protocol41(bool is_available) { has_protocol41_ = is_available; }
+  void set_raw_tunnels(const RawTunnels& available) { raw_ = available; }
   // The text of the last failure of the store, for the log; empty: none since the last call.
   std::string take_store_problem() { return std::exchange(store_problem_, {}); }
 
@@ -63,6 +68,7 @@ class Granter {
     std::optional<Lease> lease;
     std::vector<std::int64_t> replaced;  // leases that were released for it in the same batch
     bool is_release = false;             // `answer` is a status
+    boost::asio::ip::address local;      // our end of the tunnel
     Done done;
   };
   void flush();
@@ -81,7 +87,7 @@ class Granter {
   const Config& config_;
   LeaseBook& book_;
   TunnelServer& tunnels_;
-  bool has_protocol41_ = false;
+  RawTunnels raw_;
   bool is_flush_posted_ = false;
   std::vector<Pending> pending_;
   std::string store_problem_;

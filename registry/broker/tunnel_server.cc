@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "src/net/ip_header.h"
+#include "src/net/ipv4.h"
+
 namespace sixlink::registry {
 namespace {
 
@@ -15,6 +18,11 @@ std::uint64_t mix(std::uint64_t value) {
   value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ULL;
   value = (value ^ (value >> 27)) * 0x94d049bb133111ebULL;
   return value ^ (value >> 31);
+}
+
+bool may_be_fragmented(std::span<const std::uint8_t> packet) {
+  const auto header = net::Ipv4Header::parse(packet);
+  return header && header->may_fragment;
 }
 
 net::AddressV6::bytes_type as_v6(const boost::asio::ip::address& address) {
@@ -33,7 +41,7 @@ std::size_t TunnelServer::AddressHash::operator()(const net::AddressV6::bytes_ty
 
 std::size_t TunnelServer::OuterHash::operator()(const Outer& outer) const {
   return AddressHash()(as_v6(outer.address)) ^
-         static_cast<std::size_t>(mix(outer.port * 2U + (outer.mode == LeaseMode::kV6V4 ? 1U : 0U)));
+         static_cast<std::size_t>(mix(outer.port * 4U + static_cast<unsigned>(outer.mode)));
 }
 
 void TunnelServer::unlink(const Tunnel& tunnel) {
@@ -47,7 +55,7 @@ void TunnelServer::unlink(const Tunnel& tunnel) {
     by_outer_.erase(found);
 }
 
-void TunnelServer::put(const Lease& lease) {
+void TunnelServer::put(const Lease& lease, const boost::asio::ip::address& local) {
   auto& slot = tunnels_[lease.id];
   if (slot) {
     unlink(*slot);
@@ -57,7 +65,7 @@ void TunnelServer::put(const Lease& lease) {
   Tunnel& tunnel = *slot;
   const Outer outer{lease.mode, lease.outer_address, lease.outer_port};
   // Another address of ours may be spoken to from a new place.
-  if (tunnel.outer != outer) tunnel.local = boost::asio::ip::address();
+  if (tunnel.outer != outer) tunnel.local = local;
   tunnel.lease = lease.id;
   tunnel.address = lease.address;
   tunnel.prefix = lease.prefix;
@@ -98,13 +106,29 @@ const Tunnel* TunnelServer::find(const net::AddressV6& inner) const {
   return nullptr;
 }
 
-TunnelServer::Verdict TunnelServer::refuse(Drop reason, std::optional<net::IcmpError> error,
-                                           std::uint32_t parameter, std::span<const std::uint8_t> packet) {
+std::size_t TunnelServer::mtu_of(const Tunnel& tunnel) const {
+  const auto of_mode = [&] {
+    switch (tunnel.outer.mode) {
+      case LeaseMode::kV6UdpV4:
+        return settings_.mtu_v6udpv4;
+      case LeaseMode::kV6V4:
+        return settings_.mtu_v6v4;
+      case LeaseMode::kV4V6:
+        return settings_.mtu_v4v6;
+    }
+    return settings_.mtu;
+  }();
+  return of_mode == 0 ? settings_.mtu : of_mode;
+}
+
+TunnelServer::Verdict TunnelServer::refuse(Drop reason, std::span<const std::uint8_t> packet,
+                                           std::optional<net::Undeliverable> error, std::size_t mtu) {
   counters_.drop(reason);
   Verdict verdict;
   verdict.drop = reason;
   if (error && errors_left_ > 0) {
-    verdict.error = net::make_error(*error, parameter, settings_.broker_address, packet);
+    verdict.error = net::make_error(*error, static_cast<std::uint32_t>(mtu),
+                                    {settings_.broker_address, settings_.broker_address_v4}, packet);
     if (verdict.error) --errors_left_;
   }
   return verdict;
@@ -113,31 +137,43 @@ TunnelServer::Verdict TunnelServer::refuse(Drop reason, std::optional<net::IcmpE
 TunnelServer::Verdict TunnelServer::from_client(const Outer& outer, const boost::asio::ip::address& local,
                                                 std::span<const std::uint8_t> packet, WallSeconds now) {
   const auto found = by_outer_.find(outer);
-  if (found == by_outer_.end()) return refuse(Drop::kUnknownPeer, std::nullopt, 0, packet);
+  if (found == by_outer_.end()) return refuse(Drop::kUnknownPeer, packet);
   Tunnel& tunnel = *found->second;
-  const auto header = net::Ipv6Header::parse(packet);
-  if (!header) return refuse(Drop::kMalformed, std::nullopt, 0, packet);
+  const auto header = net::IpHeader::parse(packet);
+  if (!header) return refuse(Drop::kMalformed, packet);
   tunnel.last_seen = now;
   tunnel.local = local;
-  if (datapath::is_local_scope(*header)) return refuse(Drop::kLocalScope, std::nullopt, 0, packet);
+  if (header->is_local_scope()) return refuse(Drop::kLocalScope, packet);
+  const bool is_right_family = header->is_v6() != is_v4_inside(outer.mode);
+  const auto source = net::AddressV6(as_v6(header->source));
   const bool is_own_source =
-      header->source == tunnel.address || (tunnel.prefix && tunnel.prefix->contains(header->source));
-  if (!is_own_source) return refuse(Drop::kForeignSource, net::kSourcePolicy, 0, packet);
+      is_right_family && (source == tunnel.address || (tunnel.prefix && tunnel.prefix->contains(source)));
+  if (!is_own_source) {
+    // A packet of the other family has no sender that an error through this tunnel could reach.
+    return refuse(Drop::kForeignSource, packet,
+                  is_right_family ? std::optional(net::Undeliverable::kForeignSource) : std::nullopt);
+  }
   ++counters_.packets_in;
   counters_.bytes_in += packet.size();
-  return {};
+  Verdict verdict;
+  verdict.tunnel = &tunnel;
+  return verdict;
 }
 
 TunnelServer::Verdict TunnelServer::from_inside(std::span<const std::uint8_t> packet) {
-  const auto header = net::Ipv6Header::parse(packet);
-  if (!header) return refuse(Drop::kMalformed, std::nullopt, 0, packet);
-  if (datapath::is_local_scope(*header)) return refuse(Drop::kLocalScope, std::nullopt, 0, packet);
-  const Tunnel* tunnel = find(header->destination);
-  if (!tunnel) return refuse(Drop::kNoTunnel, net::kNoRoute, 0, packet);
+  const auto header = net::IpHeader::parse(packet);
+  if (!header) return refuse(Drop::kMalformed, packet);
+  if (header->is_local_scope()) return refuse(Drop::kLocalScope, packet);
+  // An IPv6 packet to ::ffff:a.b.c.d is not one for the IPv4 client.
+  const bool is_mapped = header->is_v6() && header->destination.to_v6().is_v4_mapped();
+  const Tunnel* tunnel = is_mapped ? nullptr : find(net::AddressV6(as_v6(header->destination)));
+  if (!tunnel) return refuse(Drop::kNoTunnel, packet, net::Undeliverable::kUnrouted);
   if (tunnel->outer.address.is_unspecified())
-    return refuse(Drop::kNotConnected, net::kAddressUnreachable, 0, packet);
-  if (packet.size() > settings_.mtu)
-    return refuse(Drop::kTooBig, net::kPacketTooBig, static_cast<std::uint32_t>(settings_.mtu), packet);
+    return refuse(Drop::kNotConnected, packet, net::Undeliverable::kUnreachable);
+  // IPv4 that may be fragmented passes: the outer packet is fragmented (RFC 2473 section 7.2).
+  const auto mtu = mtu_of(*tunnel);
+  if (packet.size() > mtu && !may_be_fragmented(packet))
+    return refuse(Drop::kTooBig, packet, net::Undeliverable::kTooBig, mtu);
   Verdict verdict;
   verdict.tunnel = tunnels_.find(tunnel->lease)->second.get();
   return verdict;

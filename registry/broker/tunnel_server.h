@@ -16,11 +16,11 @@
 
 #include "registry/store/store.h"
 #include "src/datapath/inner_filter.h"
-#include "src/net/icmpv6.h"
+#include "src/net/icmp.h"
 
 namespace sixlink::registry {
 
-// Where a client is on the outer side. v6v4 has no port.
+// Where a client is on the outer side. v6v4 and v4v6 have no port.
 struct Outer {
   LeaseMode mode = LeaseMode::kV6UdpV4;
   boost::asio::ip::address address;  // unspecified: nowhere
@@ -31,6 +31,7 @@ struct Outer {
 
 struct Tunnel {
   std::int64_t lease = 0;
+  // Of mode v4v6 v4-mapped.
   net::AddressV6 address;
   std::optional<net::Prefix> prefix;
   Outer outer;
@@ -41,22 +42,28 @@ struct Tunnel {
 class TunnelServer {
  public:
   struct Settings {
-    net::Prefix prefix;  // all that is routed to the tunnel interface
+    net::Prefix prefix;  // all IPv6 that is routed to the tunnel interface
     net::AddressV6 broker_address;
-    std::size_t mtu = 1280;
+    std::size_t mtu = 1280;  // at most, of any mode
+    // What each mode carries; not told: mtu.
+    std::size_t mtu_v6udpv4 = 0;
+    std::size_t mtu_v6v4 = 0;
+    std::size_t mtu_v4v6 = 0;
+    boost::asio::ip::address_v4 broker_address_v4{};  // unspecified: no v4v6
   };
   explicit TunnelServer(const Settings& settings) : settings_(settings) {}
 
   // Adds a lease or replaces the one of the same id. Who held the outer endpoint before is not connected any
-  // more. A lease without an outer address is known but not connected.
-  void put(const Lease& lease);
+  // more. A lease without an outer address is known but not connected. `local`: our address that the client
+  // is expected to speak to; unspecified: not known.
+  void put(const Lease& lease, const boost::asio::ip::address& local = {});
   void remove(std::int64_t lease);
 
   // What is to be done with a packet.
   struct Verdict {
     std::optional<datapath::Drop> drop;    // nullopt: pass it on
     std::optional<net::IcmpPacket> error;  // with drop: to be sent back to where the packet came from
-    Tunnel* tunnel = nullptr;              // from inside: where it goes to
+    Tunnel* tunnel = nullptr;              // from inside: where it goes to; passed: whose it is
   };
   // A packet that came from `outer`, sent to our address `local`; pass: write it to the interface.
   Verdict from_client(const Outer& outer, const boost::asio::ip::address& local,
@@ -65,7 +72,10 @@ class TunnelServer {
   // interface.
   Verdict from_inside(std::span<const std::uint8_t> packet);
 
-  // Once a second at most: how many ICMPv6 errors may be sent until the next call (RFC 4443 section 2.4 f).
+  // What packets of the tunnel hold at most.
+  std::size_t mtu_of(const Tunnel& tunnel) const;
+
+  // Once a second at most: how many ICMP errors may be sent until the next call (RFC 4443 section 2.4 f).
   void refill_errors() { errors_left_ = kErrorsASecond; }
 
   // Calls with each tunnel that had a packet since the last call.
@@ -91,14 +101,14 @@ class TunnelServer {
     std::size_t operator()(const Outer& outer) const;
   };
 
-  Verdict refuse(datapath::Drop reason, std::optional<net::IcmpError> error, std::uint32_t parameter,
-                 std::span<const std::uint8_t> packet);
+  Verdict refuse(datapath::Drop reason, std::span<const std::uint8_t> packet,
+                 std::optional<net::Undeliverable> error = std::nullopt, std::size_t mtu = 0);
   void unlink(const Tunnel& tunnel);
 
   Settings settings_;
   std::unordered_map<std::int64_t, std::unique_ptr<Tunnel>> tunnels_;
   std::unordered_map<net::AddressV6::bytes_type, Tunnel*, AddressHash> by_address_;
-  // One table for each prefix length in use, few lengths at most (48 to 64).
+  // One table for each prefix length in use, few lengths at most (48 to 64, 104 to 128).
   std::array<std::unordered_map<net::AddressV6::bytes_type, Tunnel*, AddressHash>, 129> by_prefix_;
   std::vector<int> lengths_;  // in use, longest first
   std::unordered_map<Outer, Tunnel*, OuterHash> by_outer_;

@@ -14,6 +14,16 @@ using boost::system::error_code;
 // ::1 is the broker, :: the subnet-router anycast address (RFC 4291 section 2.6.1).
 constexpr std::uint32_t kFirstIdentifier = 2;
 
+// Of a prefix that is one address; what v4-mapped ones are longer by (RFC 4291 section 2.5.5.2); a network of
+// two machines in IPv4.
+constexpr int kAddressLength = 128;
+constexpr int kMappedBits = 96;
+constexpr int kTwoMachines = 30;
+
+net::Prefix single(const boost::asio::ip::address_v4& address) {
+  return net::v4_mapped({address, 32});
+}
+
 // Boost's base has a protected destructor and friends, which gcc takes for an accessible one.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
@@ -61,6 +71,19 @@ LeaseBook::LeaseBook(Store& store, const LeasePolicy& policy)
       used_(policy.last_identifier + 1),
       cursor_(kFirstIdentifier) {
   pool_.reserve(tunnels_);
+  if (!policy.prefix_v4) return;
+  const auto whole = net::v4_mapped(*policy.prefix_v4);
+  pool_v4_.emplace(whole, kAddressLength);
+  const auto last = policy.prefix_v4->address.to_uint() | (0xffffffffU >> policy.prefix_v4->length);
+  // The first and the last one mean the network and all of it to many systems.
+  pool_v4_->reserve({whole.address, kAddressLength});
+  pool_v4_->reserve(single(broker_address_v4()));
+  pool_v4_->reserve(single(boost::asio::ip::address_v4(last)));
+}
+
+boost::asio::ip::address_v4 LeaseBook::broker_address_v4() const {
+  if (!policy_.prefix_v4) return {};
+  return boost::asio::ip::address_v4(policy_.prefix_v4->address.to_uint() + 1);
 }
 
 boost::system::result<LeaseBook> LeaseBook::load(Store& store, const LeasePolicy& policy) {
@@ -75,7 +98,7 @@ boost::system::result<LeaseBook> LeaseBook::load(Store& store, const LeasePolicy
       ++book.skipped_;
       continue;
     }
-    highest = std::max(highest, *book.identifier(lease.address));
+    if (const auto number = book.identifier(lease.address)) highest = std::max(highest, *number);
     book.replace(lease.id, lease);
   }
   book.cursor_ = highest < policy.last_identifier ? highest + 1 : kFirstIdentifier;
@@ -110,29 +133,41 @@ std::optional<std::uint32_t> LeaseBook::free_identifier() const {
 }
 
 bool LeaseBook::can_serve(const Lease& lease) const {
+  if (!lease.user.empty() && by_user_[is_v4_inside(lease.mode)].contains(lease.user)) return false;
+  if (is_v4_inside(lease.mode)) {
+    if (!pool_v4_ || !pool_v4_->is_free({lease.address, kAddressLength})) return false;
+    return !lease.prefix || (pool_v4_->is_free(*lease.prefix) && !lease.prefix->contains(lease.address));
+  }
   const auto number = identifier(lease.address);
   if (!number || used_[*number]) return false;
-  if (!lease.user.empty() && by_user_.contains(lease.user)) return false;
   return !lease.prefix || pool_.is_free(*lease.prefix);
 }
 
 void LeaseBook::add_to_indexes(const Lease& lease) {
-  used_[*identifier(lease.address)] = true;
-  ++used_count_;
-  if (lease.prefix) pool_.reserve(*lease.prefix);
+  if (is_v4_inside(lease.mode)) {
+    pool_v4_->reserve({lease.address, kAddressLength});
+  } else {
+    used_[*identifier(lease.address)] = true;
+    ++used_count_;
+  }
+  if (lease.prefix) pool_of(lease.mode).reserve(*lease.prefix);
   if (lease.user.empty()) {
     ++anonymous_[lease.outer_address];
   } else {
-    by_user_[lease.user] = lease.id;
+    by_user_[is_v4_inside(lease.mode)][lease.user] = lease.id;
   }
 }
 
 void LeaseBook::remove_from_indexes(const Lease& lease) {
-  used_[*identifier(lease.address)] = false;
-  --used_count_;
-  if (lease.prefix) pool_.release(*lease.prefix);
+  if (is_v4_inside(lease.mode)) {
+    pool_v4_->release({lease.address, kAddressLength});
+  } else {
+    used_[*identifier(lease.address)] = false;
+    --used_count_;
+  }
+  if (lease.prefix) pool_of(lease.mode).release(*lease.prefix);
   if (!lease.user.empty()) {
-    by_user_.erase(lease.user);
+    by_user_[is_v4_inside(lease.mode)].erase(lease.user);
   } else if (const auto held = anonymous_.find(lease.outer_address); --held->second == 0) {
     anonymous_.erase(held);
   }
@@ -149,28 +184,54 @@ void LeaseBook::replace(std::int64_t id, std::optional<Lease> after) {
   leases_.insert_or_assign(id, std::move(*after));
 }
 
-std::optional<net::Prefix> LeaseBook::choose_prefix(const std::optional<net::Prefix>& held, int length) {
+std::optional<net::AddressV6> LeaseBook::choose_address(LeaseMode mode) {
+  if (!is_v4_inside(mode)) {
+    const auto number = free_identifier();
+    return number ? std::optional(address_of(*number)) : std::nullopt;
+  }
+  if (!pool_v4_) return std::nullopt;
+  const auto chosen = pool_v4_->allocate(kAddressLength);
+  if (!chosen) return std::nullopt;
+  pool_v4_->release(*chosen);
+  return chosen->address;
+}
+
+std::optional<net::Prefix> LeaseBook::choose_prefix(const Lease& lease, int length) {
+  auto& pool = pool_of(lease.mode);
+  // A new IPv4 address comes out of the same pool; one that is held is taken there already.
+  const net::Prefix address{lease.address, kAddressLength};
+  const bool is_new = is_v4_inside(lease.mode) && pool.reserve(address);
   // What is held goes back first: a shorter prefix may be the one around it when the pool is full.
-  if (held) pool_.release(*held);
-  const auto chosen = pool_.allocate(length);
-  if (chosen) pool_.release(*chosen);
-  if (held) pool_.reserve(*held);
+  if (lease.prefix) pool.release(*lease.prefix);
+  const auto chosen = pool.allocate(length);
+  if (chosen) pool.release(*chosen);
+  if (lease.prefix) pool.reserve(*lease.prefix);
+  if (is_new) pool.release(address);
   return chosen;
 }
 
-error_code LeaseBook::check_prefix_length(const LeaseRequest& request) const {
-  if (request.prefix_length == 0) return {};
+boost::system::result<int> LeaseBook::wanted_length(const LeaseRequest& request, const Lease* held) const {
+  if (request.prefix_length == 0) return 0;
   if (request.user.empty() && !policy_.anonymous_prefix) return LeaseError::kPrefixNotForAnonymous;
-  if (request.prefix_length < policy_.shortest_delegation ||
-      request.prefix_length > policy_.longest_delegation || request.prefix_length <= policy_.prefix.length) {
-    return LeaseError::kPrefixLength;
+  const bool is_v4 = is_v4_inside(request.mode);
+  const int shortest = is_v4 ? policy_.shortest_delegation_v4 : policy_.shortest_delegation;
+  const int longest = is_v4 ? policy_.longest_delegation_v4 : policy_.longest_delegation;
+  const int whole = is_v4 ? policy_.prefix_v4->length : policy_.prefix.length;
+  int length = request.prefix_length;
+  if (length == LeaseRequest::kAnyLength) {
+    if (held != nullptr && held->prefix) return 0;
+    length = is_v4 ? std::clamp(kTwoMachines, shortest, longest) : longest;
   }
-  return {};
+  if (length < shortest || length > longest || length <= whole) return LeaseError::kPrefixLength;
+  return is_v4 ? length + kMappedBits : length;
 }
 
 boost::system::result<Lease> LeaseBook::draft(const LeaseRequest& request, WallSeconds now) {
-  if (const auto error = check_prefix_length(request)) return error;
-  const Lease* held = request.user.empty() ? nullptr : find_user(request.user);
+  // Mode v4v6 is not offered without a pool; who asks all the same finds nothing left.
+  if (is_v4_inside(request.mode) && !pool_v4_) return LeaseError::kNoAddressLeft;
+  const Lease* held = request.user.empty() ? nullptr : find_user(request.user, request.mode);
+  const auto length = wanted_length(request, held);
+  if (!length) return length.error();
   Lease lease;
   if (held != nullptr) {
     lease = *held;
@@ -181,20 +242,20 @@ boost::system::result<Lease> LeaseBook::draft(const LeaseRequest& request, WallS
         return LeaseError::kTooManyForAddress;
       }
     }
-    const auto number = free_identifier();
-    if (!number) return LeaseError::kNoAddressLeft;
+    const auto address = choose_address(request.mode);
+    if (!address) return LeaseError::kNoAddressLeft;
     lease.id = next_id_;
     lease.user = request.user;
-    lease.address = address_of(*number);
+    lease.address = *address;
     lease.created = now;
   }
-  if (request.prefix_length != 0 && (!lease.prefix || lease.prefix->length != request.prefix_length)) {
-    const auto prefix = choose_prefix(lease.prefix, request.prefix_length);
+  lease.mode = request.mode;
+  if (*length != 0 && (!lease.prefix || lease.prefix->length != *length)) {
+    const auto prefix = choose_prefix(lease, *length);
     if (!prefix) return LeaseError::kNoPrefixLeft;
     lease.prefix = prefix;
   }
   if (request.name_servers) lease.name_servers = *request.name_servers;
-  lease.mode = request.mode;
   lease.outer_address = request.outer_address;
   lease.outer_port = request.outer_port;
   lease.last_seen = now;
@@ -216,8 +277,8 @@ boost::system::result<Lease> LeaseBook::acquire(const LeaseRequest& request, Wal
   if (before == leases_.end()) {
     changes_.push_back({lease->id, std::nullopt});
     next_id_ = lease->id + 1;
-    const std::uint32_t number = *identifier(lease->address);
-    cursor_ = number == policy_.last_identifier ? kFirstIdentifier : number + 1;
+    if (const auto number = identifier(lease->address))
+      cursor_ = *number == policy_.last_identifier ? kFirstIdentifier : *number + 1;
   } else {
     changes_.push_back({lease->id, before->second});
   }
@@ -356,9 +417,10 @@ const Lease* LeaseBook::find(std::int64_t id) const {
   return lease == leases_.end() ? nullptr : &lease->second;
 }
 
-const Lease* LeaseBook::find_user(const std::string& user) const {
-  const auto id = by_user_.find(user);
-  return id == by_user_.end() ? nullptr : find(id->second);
+const Lease* LeaseBook::find_user(const std::string& user, LeaseMode mode) const {
+  const auto& users = by_user_[is_v4_inside(mode)];
+  const auto id = users.find(user);
+  return id == users.end() ? nullptr : find(id->second);
 }
 
 std::vector<Lease> LeaseBook::all() const {

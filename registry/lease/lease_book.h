@@ -4,6 +4,7 @@
 // only after commit() (group commit: many sessions share one write to disk).
 #pragma once
 
+#include <array>
 #include <boost/system/result.hpp>
 #include <cstdint>
 #include <map>
@@ -34,6 +35,11 @@ struct LeasePolicy {
                        // broker's own), the rest is delegated. A /64 delegates nothing.
   int shortest_delegation = 56;  // a user may ask for this length at the shortest ...
   int longest_delegation = 64;
+  // For mode v4v6. Its first address is the broker's own, the rest is given to clients: single addresses, and
+  // prefixes to routers.
+  std::optional<net::PrefixV4> prefix_v4;
+  int shortest_delegation_v4 = 29;
+  int longest_delegation_v4 = 32;
   bool anonymous_prefix = false;           // anonymous clients may have a prefix
   WallSeconds anonymous_lifetime = 86400;  // without a packet this long, an anonymous lease ends
   int anonymous_per_address = 256;         // anonymous leases held from one outer address
@@ -48,6 +54,9 @@ struct LeaseRequest {
   boost::asio::ip::address outer_address;
   std::uint16_t outer_port = 0;
   int prefix_length = 0;  // 0: none asked
+  // As prefix_length: what the client holds already, else the longest that is delegated here (IPv4: up to
+  // /30, which holds two machines).
+  static constexpr int kAnyLength = -1;
   // For the prefix's reverse zone; absent: what the lease has stays.
   std::optional<std::vector<std::string>> name_servers;
 };
@@ -61,11 +70,14 @@ class LeaseBook {
 
   // The broker's own inner address: prefix::1.
   net::AddressV6 broker_address() const;
+  // The same of prefix_v4; unspecified without one.
+  boost::asio::ip::address_v4 broker_address_v4() const;
 
-  // A user's lease is found again with the same address and prefix, and takes the new outer endpoint; a user
-  // who asks for another prefix length gets another prefix and keeps the address; one who asks none keeps
-  // what is held. Begins the batch's transaction when there is none. Nothing is durable before commit(). On
-  // an error nothing of this call remains.
+  // A user has one lease of each inner family: v6udpv4 and v6v4 share one, v4v6 has another. It is found
+  // again with the same address and prefix, and takes the new mode and outer endpoint; a user who asks for
+  // another prefix length gets another prefix and keeps the address; one who asks none keeps what is held.
+  // Begins the batch's transaction when there is none. Nothing is durable before commit(). On an error
+  // nothing of this call remains.
   [[nodiscard]] boost::system::result<Lease> acquire(const LeaseRequest& request, WallSeconds now);
   // Ends a lease (TSP delete, expiry, user deleted). Part of the batch too. false: no such lease.
   [[nodiscard]] boost::system::result<bool> release(std::int64_t id);
@@ -98,7 +110,8 @@ class LeaseBook {
 
   // Pointers are valid until the lease changes.
   const Lease* find(std::int64_t id) const;
-  const Lease* find_user(const std::string& user) const;
+  // The user's lease of the mode's inner family.
+  const Lease* find_user(const std::string& user, LeaseMode mode = LeaseMode::kV6UdpV4) const;
   std::vector<Lease> all() const;
   const std::map<std::int64_t, Lease>& leases() const { return leases_; }
   // Grows with every change of a lease, except of when it was last seen.
@@ -114,14 +127,19 @@ class LeaseBook {
 
   LeaseBook(Store& store, const LeasePolicy& policy);
 
+  PrefixPool& pool_of(LeaseMode mode) { return is_v4_inside(mode) ? *pool_v4_ : pool_; }
+
   bool can_serve(const Lease& lease) const;
   // The interface identifier below the tunnels' /64, when it is one that is given to clients.
   std::optional<std::uint32_t> identifier(const net::AddressV6& address) const;
   std::optional<std::uint32_t> free_identifier() const;
   net::AddressV6 address_of(std::uint32_t identifier) const;
-  // A free block of `length`, or one that is free when `held` is given back. Changes nothing.
-  std::optional<net::Prefix> choose_prefix(const std::optional<net::Prefix>& held, int length);
-  boost::system::error_code check_prefix_length(const LeaseRequest& request) const;
+  // Free, of the mode's inner family. Changes nothing.
+  std::optional<net::AddressV6> choose_address(LeaseMode mode);
+  // A block of `length` that is free, or will be when the lease's prefix is given back. Changes nothing.
+  std::optional<net::Prefix> choose_prefix(const Lease& lease, int length);
+  // 0: the lease keeps what it has.
+  boost::system::result<int> wanted_length(const LeaseRequest& request, const Lease* held) const;
   boost::system::result<Lease> draft(const LeaseRequest& request, WallSeconds now);
 
   boost::system::error_code ensure_batch();
@@ -136,8 +154,9 @@ class LeaseBook {
   LeasePolicy policy_;
   net::Prefix tunnels_;  // the /64 of the inner addresses
   PrefixPool pool_;
+  std::optional<PrefixPool> pool_v4_;
   std::map<std::int64_t, Lease> leases_;
-  std::unordered_map<std::string, std::int64_t> by_user_;
+  std::array<std::unordered_map<std::string, std::int64_t>, 2> by_user_;  // of IPv6 inside, of IPv4
   std::map<boost::asio::ip::address, int> anonymous_;  // leases held from each outer address
   std::vector<bool> used_;                             // by interface identifier
   std::size_t used_count_ = 0;

@@ -5,8 +5,6 @@
 namespace sixlink::registry {
 namespace {
 
-constexpr int kLongest = 64;
-
 // The block of the same length that makes a larger one together with this.
 net::AddressV6 buddy(const net::AddressV6& address, int length) {
   auto bytes = address.to_bytes();
@@ -17,15 +15,15 @@ net::AddressV6 buddy(const net::AddressV6& address, int length) {
 
 }  // namespace
 
-PrefixPool::PrefixPool(const net::Prefix& whole) : whole_(whole) {
-  const int levels = whole.length > kLongest ? 0 : kLongest - whole.length + 1;
+PrefixPool::PrefixPool(const net::Prefix& whole, int longest) : whole_(whole), longest_(longest) {
+  const int levels = whole.length > longest ? 0 : longest - whole.length + 1;
   free_.resize(static_cast<std::size_t>(levels));
   taken_.resize(static_cast<std::size_t>(levels));
   if (levels > 0) free_.front().insert(whole.address);
 }
 
 bool PrefixPool::is_served(const net::Prefix& prefix) const {
-  return prefix.length <= kLongest && whole_.contains(prefix);
+  return prefix.length <= longest_ && whole_.contains(prefix);
 }
 
 std::size_t PrefixPool::level(int length) const {
@@ -49,7 +47,7 @@ void PrefixPool::take(const net::Prefix& prefix, int from) {
 }
 
 std::optional<net::Prefix> PrefixPool::allocate(int length) {
-  if (length < whole_.length || length > kLongest) return std::nullopt;
+  if (length < whole_.length || length > longest_) return std::nullopt;
   for (int from = length; from >= whole_.length; --from) {
     if (free_[level(from)].empty()) continue;
     const net::Prefix prefix{*free_[level(from)].begin(), length};

@@ -14,11 +14,11 @@ namespace sixlink::registry {
 
 class PrefixPool {
  public:
-  // All of `whole` is free. Lengths up to 64 are handed out; a longer `whole` has nothing.
-  explicit PrefixPool(const net::Prefix& whole);
+  // All of `whole` is free. Lengths up to `longest` are handed out; a longer `whole` has nothing.
+  explicit PrefixPool(const net::Prefix& whole, int longest = 64);
 
   // The lowest free block of the smallest sufficient size, so that large blocks stay whole. nullopt: nothing
-  // of that length is left, or `length` is shorter than the pool's or over 64.
+  // of that length is left, or `length` is shorter than the pool's or over the longest.
   std::optional<net::Prefix> allocate(int length);
   // Takes a given block out (a lease loaded from the store, the tunnel addresses' /64). false: not wholly
   // free.
@@ -39,6 +39,7 @@ class PrefixPool {
   void take(const net::Prefix& prefix, int from);
 
   net::Prefix whole_;
+  int longest_;
   // Free blocks by length, each ordered by address; and the taken ones.
   std::vector<std::set<net::AddressV6>> free_;  // index: length - whole_.length
   std::vector<std::set<net::AddressV6>> taken_;

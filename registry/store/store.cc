@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 namespace sixlink::registry {
 namespace {
@@ -52,6 +53,9 @@ constexpr const char* kUpgrades[] = {
     "  last_success INTEGER NOT NULL,"
     "  last_failure INTEGER NOT NULL,"
     "  problem TEXT NOT NULL) WITHOUT ROWID;",
+    // Leases of mode v4v6 appear, which an older sixlink-registry would take for corrupt ones: it is to
+    // refuse the database instead. The tables are as they were.
+    "",
 };
 constexpr std::int64_t kVersion = std::size(kUpgrades);
 
@@ -157,8 +161,27 @@ std::string join_words(const std::vector<std::string>& words) {
   return text;
 }
 
-const char* mode_text(LeaseMode mode) {
-  return mode == LeaseMode::kV6V4 ? "v6v4" : "v6udpv4";
+constexpr std::pair<LeaseMode, std::string_view> kModes[] = {
+    {LeaseMode::kV6UdpV4, "v6udpv4"}, {LeaseMode::kV6V4, "v6v4"}, {LeaseMode::kV4V6, "v4v6"}};
+
+std::string mode_text(LeaseMode mode) {
+  for (const auto& [value, text] : kModes) {
+    if (value == mode) return std::string(text);
+  }
+  return {};
+}
+
+std::optional<LeaseMode> parse_mode(std::string_view text) {
+  for (const auto& [value, name] : kModes) {
+    if (name == text) return value;
+  }
+  return std::nullopt;
+}
+
+bool has_right_family(const Lease& lease) {
+  const bool is_v4 = is_v4_inside(lease.mode);
+  if (lease.address.is_v4_mapped() != is_v4) return false;
+  return !lease.prefix || net::unmapped(*lease.prefix).has_value() == is_v4;
 }
 
 // nullopt: not a lease that we wrote.
@@ -176,12 +199,10 @@ std::optional<Lease> read_lease(sqlite3_stmt* statement) {
     lease.prefix = net::Prefix::parse(column_bytes(statement, 3));
     if (!lease.prefix) return std::nullopt;
   }
-  const std::string mode = column_bytes(statement, 4);
-  if (mode == mode_text(LeaseMode::kV6V4)) {
-    lease.mode = LeaseMode::kV6V4;
-  } else if (mode != mode_text(LeaseMode::kV6UdpV4)) {
-    return std::nullopt;
-  }
+  const auto mode = parse_mode(column_bytes(statement, 4));
+  if (!mode) return std::nullopt;
+  lease.mode = *mode;
+  if (!has_right_family(lease)) return std::nullopt;
   const std::string outer = column_bytes(statement, 5);
   if (!outer.empty()) {
     error_code error;

@@ -29,7 +29,13 @@ struct User {
   WallSeconds created = 0;
 };
 
-enum class LeaseMode { kV6UdpV4, kV6V4 };
+enum class LeaseMode { kV6UdpV4, kV6V4, kV4V6 };
+
+// Such a lease's address and prefix are v4-mapped (::ffff:a.b.c.d), so that one kind of table holds both
+// families.
+inline bool is_v4_inside(LeaseMode mode) {
+  return mode == LeaseMode::kV4V6;
+}
 
 struct Lease {
   std::int64_t id = 0;
@@ -114,7 +120,7 @@ class Store {
   [[nodiscard]] boost::system::result<bool> add_user(const User& user);
   [[nodiscard]] boost::system::result<bool> set_password(const std::string& name, const std::string& realm,
                                                          const std::string& ha1);
-  // Also deletes the user's lease.
+  // Also deletes the user's leases.
   [[nodiscard]] boost::system::result<bool> delete_user(const std::string& name);
 
   [[nodiscard]] boost::system::result<LoadedLeases> load_leases();

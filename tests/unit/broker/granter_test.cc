@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <boost/asio/io_context.hpp>
+#include <map>
 #include <set>
 
 #include "tests/unit/net/ipv6_packet.h"
@@ -55,7 +56,7 @@ struct Fixture {
   test::TemporaryDirectory directory;
   std::string path = directory.file("registry.db");
   boost::asio::io_context io;
-  Config settings = sample_config();
+  Config settings;
   Store store = open(path);
   LeaseBook book = load(store, settings);
   TunnelServer tunnels{{settings.leases.prefix, v6("2001:db8:42::1"), 1280}};
@@ -63,6 +64,7 @@ struct Fixture {
   std::vector<Granter::Answer> answers;
   WallSeconds now = kNow;
 
+  explicit Fixture(Config with = sample_config()) : settings(std::move(with)) {}
   static Store open(const std::string& at) {
     auto opened = Store::open(at, std::chrono::milliseconds(0));
     REQUIRE(opened.has_value());
@@ -109,52 +111,56 @@ struct Fixture {
 
 TEST_CASE("granter: the mode for every combination of what is asked, offered and seen") {
   using tsp::Mode;
-  int cases = 0;
-  for (unsigned bits = 0; bits < 1024; ++bits) {
+  std::map<LeaseMode, int> cases;
+  for (unsigned bits = 0; bits < 1U << 13; ++bits) {
     const auto bit = [&](unsigned n) { return (bits >> n & 1) != 0; };
     auto offered = sample_config();
     offered.mode_v6udpv4 = bit(0);
     offered.mode_v6v4 = bit(1);
     offered.proxy = bit(2);
-    const bool has_protocol41 = bit(3);
+    offered.mode_v4v6 = bit(8);
+    offered.prefers_v6v4 = bit(9);
+    const RawTunnels raw{bit(3), bit(10)};
     const bool is_rudp = bit(4);
     const bool is_proxy = bit(5);
     const bool is_nat = bit(6);
     const bool is_v6_peer = bit(7);
-    const auto mode = std::array{Mode::kV6V4, Mode::kV6UdpV4, Mode::kV6AnyV4, Mode::kV4V6}[bits >> 8];
+    const auto mode = std::array{Mode::kV6V4, Mode::kV6UdpV4, Mode::kV6AnyV4, Mode::kV4V6}[bits >> 11];
     auto request = create(mode, is_nat || is_v6_peer ? "192.168.1.2" : "192.0.2.1");
-    if (mode == Mode::kV4V6) request.client_address = make_address("2001:db8::7");
+    if (mode == Mode::kV4V6) request.client_address = make_address(is_nat ? "fd00::7" : "2001:db8::7");
     request.is_proxy = is_proxy;
     auto who = requester({}, is_v6_peer ? "2001:db8::7" : "192.0.2.1", 4000);
+    if (is_v6_peer) who.local = make_address("2001:db8:99::1");
     who.transport = is_rudp ? tsp::Transport::kRudp : tsp::Transport::kTcp;
 
     // By tsp-wire: v6udpv4 never over TCP nor for another machine nor to IPv6; a direct tunnel only to who
-    // asks, or where proxies may.
+    // asks, or where proxies may, and only where our own end of that family is known.
     const bool can_udp = offered.mode_v6udpv4 && is_rudp && !is_v6_peer && !is_proxy;
-    const bool can_direct =
-        offered.mode_v6v4 && has_protocol41 && (is_proxy ? offered.proxy : !is_nat && !is_v6_peer);
+    const bool serves_v6v4 = offered.mode_v6v4 && raw.v6v4 && !is_v6_peer;
+    const bool can_direct = serves_v6v4 && (is_proxy ? offered.proxy : !is_nat);
+    const bool serves_v4v6 = offered.mode_v4v6 && raw.v4v6 && is_v6_peer;
+    const bool can_v4v6 = serves_v4v6 && (is_proxy ? offered.proxy : !is_nat);
     int status = tsp::kSuccess;
     auto granted = LeaseMode::kV6UdpV4;
     if (is_proxy && !offered.proxy) {
-      status = tsp::kInvalidIpv4;
+      status = mode == Mode::kV4V6 ? tsp::kInvalidIpv6 : tsp::kInvalidIpv4;
     } else if (mode == Mode::kV6UdpV4) {
       status = can_udp ? tsp::kSuccess : tsp::kModeNotSupported;
     } else if (mode == Mode::kV6V4) {
       granted = LeaseMode::kV6V4;
-      status = can_direct                            ? tsp::kSuccess
-               : offered.mode_v6v4 && has_protocol41 ? tsp::kInvalidIpv4
-                                                     : tsp::kModeNotSupported;
+      status = can_direct ? tsp::kSuccess : serves_v6v4 ? tsp::kInvalidIpv4 : tsp::kModeNotSupported;
     } else if (mode == Mode::kV6AnyV4) {
-      granted = can_udp ? LeaseMode::kV6UdpV4 : LeaseMode::kV6V4;
+      granted = can_udp && !(can_direct && offered.prefers_v6v4) ? LeaseMode::kV6UdpV4 : LeaseMode::kV6V4;
       status = can_udp || can_direct ? tsp::kSuccess : tsp::kModeNotSupported;
     } else {
-      status = tsp::kModeNotSupported;
+      granted = LeaseMode::kV4V6;
+      status = can_v4v6 ? tsp::kSuccess : serves_v4v6 ? tsp::kInvalidIpv6 : tsp::kModeNotSupported;
     }
     CAPTURE(bits);
-    const auto decision = decide_mode(offered, has_protocol41, request, who);
+    const auto decision = decide_mode(offered, raw, request, who);
     REQUIRE(decision.status == status);
     if (status != tsp::kSuccess) continue;
-    ++cases;
+    ++cases[granted];
     REQUIRE(decision.mode == granted);
     if (granted == LeaseMode::kV6UdpV4) {
       REQUIRE(decision.outer == who.peer);
@@ -164,7 +170,112 @@ TEST_CASE("granter: the mode for every combination of what is asked, offered and
       REQUIRE(decision.port == 0);
     }
   }
-  CHECK(cases > 50);
+  for (const auto mode : {LeaseMode::kV6UdpV4, LeaseMode::kV6V4, LeaseMode::kV4V6}) CHECK(cases[mode] > 50);
+}
+
+TEST_CASE("granter: v6v4 over IPv6 is granted when our IPv4 address is configured") {
+  auto config = sample_config();
+  config.proxy = true;
+  auto request = create(tsp::Mode::kV6V4, "192.0.2.1");
+  request.is_proxy = true;
+  auto who = requester({}, "2001:db8::7");
+  who.local = make_address("2001:db8:99::1");
+  CHECK(decide_mode(config, {true, true}, request, who).status == tsp::kModeNotSupported);
+  config.advertised_v4 = boost::asio::ip::make_address_v4("198.51.100.1");
+  CHECK(decide_mode(config, {true, true}, request, who).status == tsp::kSuccess);
+}
+
+struct FixtureV4 : Fixture {
+  static Config with_v4() {
+    auto made = sample_config();
+    made.leases.prefix_v4 = net::PrefixV4::parse("203.0.113.0/24");
+    made.mode_v4v6 = true;
+    return made;
+  }
+  FixtureV4() : Fixture(with_v4()) { granter.set_raw_tunnels({true, true}); }
+  static tsp::CreateRequest create_v4v6() { return create(tsp::Mode::kV4V6, "2001:db8::7"); }
+  static Requester six(const std::string& user = {}, const char* peer = "2001:db8::7") {
+    auto who = requester(user, peer);
+    who.local = make_address("2001:db8:99::1");
+    return who;
+  }
+};
+
+TEST_CASE_FIXTURE(FixtureV4, "granter: what a v4v6 client is told") {
+  auto request = create_v4v6();
+  request.keepalive_interval = std::chrono::seconds(30);
+  const auto info = granted(request, six("alice"));
+  CHECK(info.mode == tsp::Mode::kV4V6);
+  CHECK(info.server_v4.to_string() == "203.0.113.1");
+  CHECK(info.client_v4.to_string() == "203.0.113.254");
+  CHECK(info.server_v6 == v6("2001:db8:99::1"));  // what the client spoke to
+  CHECK(info.client_v6 == v6("2001:db8::7"));
+  CHECK(info.keepalive_interval == std::chrono::seconds(30));
+  CHECK(info.keepalive_address == make_address("203.0.113.1"));
+  CHECK(info.dns_servers == std::vector{v6("2001:db8:42::1")});
+  CHECK_FALSE(info.prefix);
+  CHECK_FALSE(info.prefix_v4);
+  const auto* tunnel = tunnels.find_outer({LeaseMode::kV4V6, make_address("2001:db8::7"), 0});
+  REQUIRE(tunnel);
+  CHECK(tunnel->address == v6("::ffff:203.0.113.254"));
+  CHECK(tunnel->local == make_address("2001:db8:99::1"));
+  CHECK(durable() == 1);
+}
+
+TEST_CASE_FIXTURE(FixtureV4, "granter: the MTU is the mode's") {
+  settings.mtu = 1480;
+  CHECK(granted(create_v4v6(), six("alice")).mtu == 1460);
+  CHECK(granted(create(tsp::Mode::kV6V4, "192.0.2.1"), requester("alice")).mtu == 1480);
+  CHECK(granted(create(tsp::Mode::kV6UdpV4), requester("alice")).mtu == 1472);
+}
+
+TEST_CASE_FIXTURE(FixtureV4, "granter: a user has a lease of each family, and each finds its own again") {
+  const auto four = granted(create_v4v6(), six("alice"));
+  const auto six_in_udp = granted(create(tsp::Mode::kV6UdpV4), requester("alice"));
+  const auto six_in_four = granted(create(tsp::Mode::kV6V4, "192.0.2.1"), requester("alice"));
+  CHECK(six_in_udp.client_v6 == six_in_four.client_v6);
+  CHECK(granted(create_v4v6(), six("alice")).client_v4 == four.client_v4);
+  CHECK(durable() == 2);
+  CHECK(granted(create_v4v6(), six("bob", "2001:db8::7")).client_v4 != four.client_v4);
+
+  int status = 0;
+  tsp::DeleteRequest leave;
+  leave.mode = tsp::Mode::kV4V6;
+  granter.release(leave, six("alice"), [&](int answer) { status = answer; });
+  settle();
+  CHECK(status == tsp::kSuccess);
+  CHECK(book.find_user("alice", LeaseMode::kV4V6) == nullptr);
+  CHECK(book.find_user("alice", LeaseMode::kV6V4) != nullptr);
+}
+
+TEST_CASE_FIXTURE(FixtureV4, "granter: a v4v6 router gets an IPv4 prefix") {
+  auto request = create_v4v6();
+  request.is_router = true;
+  request.prefix_length = 29;
+  const auto info = granted(request, six("alice"));
+  REQUIRE(info.prefix_v4);
+  CHECK(info.prefix_v4->to_string() == "203.0.113.8/29");
+  CHECK_FALSE(info.prefix);
+  CHECK(tunnels.find(v6("::ffff:203.0.113.14"))->address == v6("::ffff:203.0.113.254"));
+  request.prefix_length = 24;
+  CHECK(refused(request, six("bob")) == tsp::kPrefixLengthNotSupported);
+  request.prefix_length.reset();
+  request.client_address = make_address("2001:db8::8");
+  CHECK(granted(request, six("bob", "2001:db8::8")).prefix_v4->length == 30);
+}
+
+TEST_CASE_FIXTURE(FixtureV4, "granter: another machine's tunnel has no keepalive") {
+  settings.proxy = true;
+  auto request = create(tsp::Mode::kV6V4, "192.0.2.77");
+  request.is_proxy = true;
+  request.keepalive_interval = std::chrono::seconds(30);
+  const auto info = granted(request, requester("alice"));
+  CHECK(info.client_v4.to_string() == "192.0.2.77");
+  CHECK_FALSE(info.keepalive_interval);
+  CHECK(tunnels.find_outer({LeaseMode::kV6V4, make_address("192.0.2.77"), 0}) != nullptr);
+  request = create(tsp::Mode::kV4V6, "2001:db8::77");
+  request.is_proxy = true;
+  CHECK(granted(request, six("alice")).client_v6 == v6("2001:db8::77"));
 }
 
 TEST_CASE_FIXTURE(Fixture, "granter: what a client is told") {
@@ -200,7 +311,6 @@ TEST_CASE_FIXTURE(Fixture, "granter: what a client is told") {
 TEST_CASE_FIXTURE(Fixture, "granter: a router gets its prefix, and the same one again") {
   auto request = create();
   request.is_router = true;
-  CHECK(refused(request, requester("alice")) == tsp::kPrefixLengthMissing);
   request.prefix_length = 56;
   const auto first = granted(request, requester("alice"));
   REQUIRE(first.prefix);
@@ -214,6 +324,21 @@ TEST_CASE_FIXTURE(Fixture, "granter: a router gets its prefix, and the same one 
   CHECK(refused(request, requester("alice")) == tsp::kPrefixLengthNotSupported);
   request.prefix_length = 64;
   CHECK(refused(request, requester()) == tsp::kPrefixNotForAnonymous);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "granter: a router that leaves the length to us keeps what it has, else the longest") {
+  auto request = create();
+  request.is_router = true;
+  const auto first = granted(request, requester("alice"));
+  CHECK(first.prefix->length == 64);
+  request.prefix_length = 0;
+  CHECK(granted(request, requester("alice")).prefix == first.prefix);
+  request.prefix_length = 56;
+  const auto larger = granted(request, requester("alice"));
+  request.prefix_length.reset();
+  CHECK(granted(request, requester("alice")).prefix == larger.prefix);
+  CHECK(refused(request, requester({}, "192.0.2.2")) == tsp::kPrefixNotForAnonymous);
 }
 
 TEST_CASE_FIXTURE(Fixture,

@@ -7,13 +7,16 @@
 #include <random>
 #include <set>
 
-#include "tests/unit/net/ipv6_packet.h"
+#include "src/net/ip_header.h"
+#include "tests/unit/net/ipv4_packet.h"
 
 using namespace sixlink;
 using namespace sixlink::registry;
 using datapath::Drop;
+using sixlink::test::ipv4_packet;
 using sixlink::test::ipv6_packet;
 using sixlink::test::Packet;
+using sixlink::test::v4;
 using sixlink::test::v6;
 
 namespace {
@@ -224,6 +227,116 @@ TEST_CASE_FIXTURE(Fixture, "tunnel server: a changed prefix is no longer reached
   CHECK(server.find(v6("2001:db8:42:310::1")) == nullptr);
   server.put(lease(1, "2001:db8:42::2"));
   CHECK(server.find(v6("2001:db8:42:30f::1")) == nullptr);
+}
+
+namespace {
+
+// Beside an IPv6 client, one of v4v6 with the prefix 203.0.113.8/29.
+struct FixtureV4 {
+  TunnelServer server{{*net::Prefix::parse("2001:db8:42::/48"), v6("2001:db8:42::1"), 1480, 1472, 1480, 1460,
+                       v4("203.0.113.1")}};
+  Outer place{LeaseMode::kV4V6, boost::asio::ip::make_address("2001:db8:77::7"), 0};
+
+  FixtureV4() {
+    server.put(lease(1, "2001:db8:42::2"));
+    Lease four;
+    four.id = 2;
+    four.mode = LeaseMode::kV4V6;
+    four.address = v6("::ffff:203.0.113.2");
+    four.prefix = net::v4_mapped(*net::PrefixV4::parse("203.0.113.8/29"));
+    four.outer_address = place.address;
+    server.put(four, boost::asio::ip::make_address("2001:db8:99::1"));
+  }
+  TunnelServer::Verdict from_client(const Packet& packet) {
+    return server.from_client(place, boost::asio::ip::make_address("2001:db8:99::1"), packet, kNow);
+  }
+  std::uint64_t dropped(Drop reason) { return server.counters().drops[static_cast<std::size_t>(reason)]; }
+};
+
+// Type and code of an ICMP error to `to`, and the MTU in it.
+Icmp icmp_v4_of(const TunnelServer::Verdict& verdict, const char* to) {
+  REQUIRE(verdict.error);
+  const Packet bytes(verdict.error->bytes().begin(), verdict.error->bytes().end());
+  const auto header = net::IpHeader::parse(bytes);
+  REQUIRE(header);
+  CHECK(header->source == v4("203.0.113.1"));
+  CHECK(header->destination == v4(to));
+  CHECK(header->next_header == 1);
+  return {bytes[20], bytes[21], bytes[26] * 256U + bytes[27]};
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(FixtureV4, "tunnel server: IPv4 passes in both directions of a v4v6 tunnel") {
+  CHECK(server.find_outer(place)->local == boost::asio::ip::make_address("2001:db8:99::1"));
+  const auto verdict = from_client(ipv4_packet("203.0.113.2", "192.0.2.9", 100));
+  CHECK_FALSE(verdict.drop);
+  REQUIRE(verdict.tunnel);
+  CHECK(verdict.tunnel->lease == 2);
+  CHECK_FALSE(from_client(ipv4_packet("203.0.113.14", "192.0.2.9", 100)).drop);
+  CHECK(server.counters().packets_in == 2);
+  for (const char* target : {"203.0.113.2", "203.0.113.8", "203.0.113.15"}) {
+    const auto back = server.from_inside(ipv4_packet("192.0.2.9", target));
+    CHECK_FALSE(back.drop);
+    REQUIRE(back.tunnel);
+    CHECK(back.tunnel->outer == place);
+  }
+}
+
+TEST_CASE_FIXTURE(FixtureV4, "tunnel server: spoofed IPv4 sources are refused and counted") {
+  for (const char* source : {"203.0.113.1", "203.0.113.3", "203.0.113.16", "192.0.2.9"}) {
+    const auto verdict = from_client(ipv4_packet(source, "192.0.2.9"));
+    CHECK(verdict.drop == Drop::kForeignSource);
+    CHECK(icmp_v4_of(verdict, source) == Icmp{3, 13, 0});
+  }
+  CHECK(dropped(Drop::kForeignSource) == 4);
+  CHECK(from_client(ipv4_packet("169.254.1.1", "192.0.2.9")).drop == Drop::kLocalScope);
+  auto broken = ipv4_packet("203.0.113.2", "192.0.2.9");
+  broken[11] ^= 1;
+  CHECK(from_client(broken).drop == Drop::kMalformed);
+}
+
+TEST_CASE_FIXTURE(FixtureV4, "tunnel server: the families do not mix") {
+  const auto six = from_client(ipv6_packet("2001:db8:42::2", "2001:db8::9"));
+  CHECK(six.drop == Drop::kForeignSource);
+  CHECK_FALSE(six.error);
+  CHECK(from_client(ipv6_packet("::ffff:203.0.113.2", "2001:db8::9")).drop == Drop::kForeignSource);
+  const auto four = server.from_client(outer(), kHere, ipv4_packet("203.0.113.2", "192.0.2.9"), kNow);
+  CHECK(four.drop == Drop::kForeignSource);
+  CHECK_FALSE(four.error);
+  CHECK(server.from_inside(ipv6_packet("2001:db8::9", "::ffff:203.0.113.2")).drop == Drop::kNoTunnel);
+  CHECK(server.from_inside(ipv4_packet("192.0.2.9", "203.0.113.3")).drop == Drop::kNoTunnel);
+}
+
+TEST_CASE_FIXTURE(FixtureV4, "tunnel server: each kind of failure has its own ICMP error") {
+  CHECK(icmp_v4_of(server.from_inside(ipv4_packet("192.0.2.9", "203.0.113.3")), "192.0.2.9") ==
+        Icmp{3, 0, 0});
+  Lease away;
+  away.id = 3;
+  away.mode = LeaseMode::kV4V6;
+  away.address = v6("::ffff:203.0.113.3");
+  server.put(away);
+  const auto verdict = server.from_inside(ipv4_packet("192.0.2.9", "203.0.113.3"));
+  CHECK(verdict.drop == Drop::kNotConnected);
+  CHECK(icmp_v4_of(verdict, "192.0.2.9") == Icmp{3, 1, 0});
+}
+
+TEST_CASE_FIXTURE(FixtureV4, "tunnel server: each mode has its own MTU") {
+  const auto big = server.from_inside(ipv4_packet("192.0.2.9", "203.0.113.2", 1461));
+  CHECK(big.drop == Drop::kTooBig);
+  CHECK(icmp_v4_of(big, "192.0.2.9") == Icmp{3, 4, 1460});
+  CHECK_FALSE(server.from_inside(ipv4_packet("192.0.2.9", "203.0.113.2", 1460)).drop);
+  // Without DF the outer packet is fragmented.
+  CHECK_FALSE(server.from_inside(ipv4_packet("192.0.2.9", "203.0.113.2", 17, Packet(1460), {}, 0)).drop);
+  CHECK(icmp_of(server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::2", 1473)), v6("2001:db8::9")) ==
+        Icmp{2, 0, 1472});
+  auto direct = lease(1, "2001:db8:42::2", nullptr, "192.0.2.1", 0);
+  direct.mode = LeaseMode::kV6V4;
+  server.put(direct);
+  CHECK_FALSE(server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::2", 1480)).drop);
+  CHECK(icmp_of(server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::2", 1481)), v6("2001:db8::9")) ==
+        Icmp{2, 0, 1480});
+  CHECK(server.mtu_of(*server.find_outer({LeaseMode::kV6V4, direct.outer_address, 0})) == 1480);
 }
 
 TEST_CASE("tunnel server: agrees with a slow oracle over tens of thousands of random changes and look-ups") {

@@ -27,7 +27,7 @@ LeasePolicy policy(const char* prefix = "2001:db8:42::/48") {
 }
 
 LeaseRequest request(const std::string& user, int prefix_length = 0, const char* from = "192.0.2.1") {
-  return {user, LeaseMode::kV6UdpV4, boost::asio::ip::make_address(from), 4000, prefix_length};
+  return {user, LeaseMode::kV6UdpV4, boost::asio::ip::make_address(from), 4000, prefix_length, {}};
 }
 
 Store open(const std::string& path) {
@@ -164,7 +164,7 @@ TEST_CASE("lease book: prefix lengths that are not served") {
   Store store = open(":memory:");
   add_users(store, {"alice"});
   LeaseBook book = load(store);
-  for (const int length : {-1, 1, 48, 55, 65, 128, 1000}) {
+  for (const int length : {-2, 1, 48, 55, 65, 128, 1000}) {
     CHECK(book.acquire(request("alice", length), kNow).error() == LeaseError::kPrefixLength);
   }
   CHECK(book.acquire(request("", 64), kNow).error() == LeaseError::kPrefixNotForAnonymous);
@@ -465,4 +465,126 @@ TEST_CASE("lease book: a failed commit restores the book and the store exactly, 
   CHECK(acquire(book, request("user1", 59)).prefix->to_string() == "2001:db8:42:20::/59");
   CHECK(acquire(book, request("user2", 60)).prefix->to_string() == "2001:db8:42:10::/60");
   for (int i = 0; i < 12; ++i) acquire(book, request("", 0, "192.0.2.1"));
+}
+
+namespace {
+
+LeasePolicy policy_v4(const char* prefix = "203.0.113.0/24") {
+  auto made = policy();
+  made.prefix_v4 = net::PrefixV4::parse(prefix).value();
+  return made;
+}
+
+LeaseRequest request_v4(const std::string& user, int prefix_length = 0, const char* from = "2001:db8:7::1") {
+  LeaseRequest made;
+  made.user = user;
+  made.mode = LeaseMode::kV4V6;
+  made.outer_address = boost::asio::ip::make_address(from);
+  made.prefix_length = prefix_length;
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("lease book: IPv4 addresses come from their own pool, without first, broker's and last") {
+  Store store = open(":memory:");
+  LeaseBook book = load(store, policy_v4("203.0.113.0/29"));
+  CHECK(book.broker_address_v4().to_string() == "203.0.113.1");
+  CHECK(load(store).broker_address_v4().is_unspecified());
+  std::set<std::string> given;
+  for (int i = 0; i < 5; ++i) given.insert(text(acquire(book, request_v4(""))));
+  CHECK(given == std::set<std::string>{"::ffff:203.0.113.2", "::ffff:203.0.113.3", "::ffff:203.0.113.4",
+                                       "::ffff:203.0.113.5", "::ffff:203.0.113.6"});
+  CHECK(book.acquire(request_v4(""), kNow).error() == LeaseError::kNoAddressLeft);
+  CHECK(text(acquire(book, request(""))) == "2001:db8:42::2");  // IPv6 has its own
+  CHECK(book.commit() == boost::system::error_code());
+  CHECK(book.release(book.leases().begin()->first).value());
+  CHECK(book.acquire(request_v4(""), kNow).has_value());
+}
+
+TEST_CASE("lease book: without an IPv4 pool there is nothing to give") {
+  Store store = open(":memory:");
+  LeaseBook book = load(store);
+  CHECK(book.acquire(request_v4(""), kNow).error() == LeaseError::kNoAddressLeft);
+  CHECK(book.acquire(request_v4("", 29), kNow).error() == LeaseError::kNoAddressLeft);
+}
+
+TEST_CASE("lease book: a user's IPv4 and IPv6 leases are two, and survive a restart") {
+  const TemporaryDirectory directory;
+  const std::string path = directory.file("registry.db");
+  Lease four;
+  Lease six;
+  {
+    Store store = open(path);
+    add_users(store, {"alice"});
+    LeaseBook book = load(store, policy_v4());
+    six = acquire(book, request("alice", 56));
+    four = acquire(book, request_v4("alice", 29));
+    CHECK(text(four) == "::ffff:203.0.113.254 ::ffff:203.0.113.8/125");
+    CHECK(four.id != six.id);
+    CHECK(acquire(book, request_v4("alice")).prefix == four.prefix);
+    REQUIRE_FALSE(book.commit());
+  }
+  Store store = open(path);
+  LeaseBook book = load(store, policy_v4());
+  CHECK(book.skipped() == 0);
+  CHECK(*book.find_user("alice", LeaseMode::kV4V6) == *book.find(four.id));
+  CHECK(book.find_user("alice")->address == six.address);
+  CHECK(book.find(four.id)->mode == LeaseMode::kV4V6);
+  CHECK(text(*book.find(four.id)) == text(four));
+  // Taken: not given to others.
+  CHECK(text(acquire(book, request_v4(""))) == "::ffff:203.0.113.2");
+  // Without the pool the lease waits in the store.
+  REQUIRE_FALSE(book.commit());
+  LeaseBook without = load(store);
+  CHECK(without.skipped() == 2);
+  CHECK(without.find_user("alice", LeaseMode::kV4V6) == nullptr);
+  CHECK(without.find_user("alice") != nullptr);
+}
+
+TEST_CASE("lease book: IPv4 prefix lengths that are served") {
+  Store store = open(":memory:");
+  add_users(store, {"alice", "bob"});
+  auto with = policy_v4();
+  with.longest_delegation_v4 = 31;
+  LeaseBook book = load(store, with);
+  CHECK(book.acquire(request_v4("alice", 28), kNow).error() == LeaseError::kPrefixLength);
+  CHECK(book.acquire(request_v4("alice", 32), kNow).error() == LeaseError::kPrefixLength);
+  CHECK(book.acquire(request_v4("alice", 64), kNow).error() == LeaseError::kPrefixLength);
+  CHECK(book.acquire(request_v4("", 29), kNow).error() == LeaseError::kPrefixNotForAnonymous);
+  CHECK(acquire(book, request_v4("alice", LeaseRequest::kAnyLength)).prefix->length == 126);
+  CHECK(acquire(book, request_v4("alice", 31)).prefix->length == 127);
+  CHECK(acquire(book, request_v4("alice", LeaseRequest::kAnyLength)).prefix->length == 127);
+  CHECK(acquire(book, request("bob", LeaseRequest::kAnyLength)).prefix->length == 64);
+}
+
+TEST_CASE("lease book: an IPv4 prefix never holds an address that is given") {
+  Store store = open(":memory:");
+  auto with = policy_v4("203.0.113.0/27");
+  with.anonymous_prefix = true;
+  LeaseBook book = load(store, with);
+  std::mt19937 random(5);
+  std::vector<Lease> held;
+  for (int round = 0; round < 2000; ++round) {
+    if (held.empty() || random() % 2 == 0) {
+      const int length = random() % 3 == 0 ? 0 : 29 + static_cast<int>(random() % 4);
+      const auto lease = book.acquire(request_v4("", length), kNow);
+      if (lease) held.push_back(*lease);
+    } else {
+      const auto gone = held.begin() + static_cast<std::ptrdiff_t>(random() % held.size());
+      REQUIRE(book.release(gone->id).value());
+      held.erase(gone);
+    }
+    std::vector<net::Prefix> blocks{{book.broker_address(), 128}};
+    for (const char* own : {"::ffff:203.0.113.0", "::ffff:203.0.113.1", "::ffff:203.0.113.31"})
+      blocks.push_back({net::parse_v6(own).value(), 128});
+    for (const auto& lease : held) {
+      blocks.push_back({lease.address, 128});
+      if (lease.prefix) blocks.push_back(*lease.prefix);
+    }
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      for (std::size_t j = i + 1; j < blocks.size(); ++j)
+        REQUIRE_FALSE((blocks[i].contains(blocks[j]) || blocks[j].contains(blocks[i])));
+    }
+  }
 }

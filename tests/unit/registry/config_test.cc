@@ -75,6 +75,13 @@ TEST_CASE("registry config: a prefix is all it needs, the rest has defaults") {
   CHECK(config.auth_digest_md5 == standard.auth_digest_md5);
   CHECK(config.mode_v6udpv4 == standard.mode_v6udpv4);
   CHECK(config.mode_v6v4 == standard.mode_v6v4);
+  CHECK(config.mode_v4v6 == standard.mode_v4v6);
+  CHECK(config.prefers_v6v4 == standard.prefers_v6v4);
+  CHECK_FALSE(config.leases.prefix_v4);
+  CHECK(config.leases.shortest_delegation_v4 == standard.leases.shortest_delegation_v4);
+  CHECK(config.leases.longest_delegation_v4 == standard.leases.longest_delegation_v4);
+  CHECK(config.login_attempts_per_minute == standard.login_attempts_per_minute);
+  CHECK(config.requests_per_second == standard.requests_per_second);
   CHECK(config.proxy == standard.proxy);
   CHECK(config.realm == standard.realm);
   CHECK(config.interface == standard.interface);
@@ -179,7 +186,7 @@ TEST_CASE("registry config: all mistakes are told, with line, key and what is al
         "global or unique "
         "local addresses, without host bits (2001:db8:42::/48)\n"
         "test.conf:2: expected name=value, found \"nonsense\"\n"
-        "test.conf:3: mtu: \"1500\" is not allowed; allowed: 1280 to 1472\n"
+        "test.conf:3: mtu: \"1500\" is not allowed; allowed: 1280 to 1480\n"
         "test.conf:5: colour: unknown key; sixlink-registry.conf(5) lists them all\n"
         "test.conf:6: anonymous: \"perhaps\" is not allowed; allowed: yes or no\n"
         "test.conf:7: realm: \"a\"b\" is not allowed; allowed: 1 to 64 printable ASCII characters without \" "
@@ -198,13 +205,24 @@ TEST_CASE("registry config: values that no key takes") {
                           "anonymous_per_address=0",
                           "prefix_length_min=32",
                           "prefix_length_max=65",
-                          "tunnel_modes=v4v6",
+                          "tunnel_modes=v6anyv4",
+                          "prefix_v4=203.0.113.1/24",
+                          "prefix_v4=203.0.113.0/31",
+                          "prefix_v4=10.0.0.0/7",
+                          "prefix_v4=224.0.0.0/8",
+                          "prefix_v4=127.0.0.0/8",
+                          "prefix_v4=2001:db8::/64",
+                          "prefix_v4_length_min=8",
+                          "prefix_v4_length_max=33",
+                          "prefer=v4v6",
+                          "login_attempts_per_minute=0",
+                          "requests_per_second=0",
                           "tunnel_modes=,",
                           "interface=sixteen-letters-",
                           "interface=-x",
                           "interface=..",
                           "mtu=1279",
-                          "mtu=1473",
+                          "mtu=1481",
                           "dns_server=ff02::1",
                           "dns_server=fe80::1",
                           "dns_server=192.0.2.53",
@@ -241,8 +259,42 @@ TEST_CASE("registry config: cross-checks of prefix lengths") {
                  "test.conf:2: prefix_length_min: without effect"));
 }
 
+TEST_CASE("registry config: v4v6") {
+  const auto config = parse(kPrefix +
+                            "prefix_v4=203.0.113.0/24\nprefix_v4_length_min=26\nprefix_v4_length_max=30\n"
+                            "prefer=V6V4\nlogin_attempts_per_minute=5\nrequests_per_second=7\nmtu=1480\n");
+  CHECK(config.mode_v4v6);
+  CHECK(config.leases.prefix_v4->to_string() == "203.0.113.0/24");
+  CHECK(config.leases.shortest_delegation_v4 == 26);
+  CHECK(config.leases.longest_delegation_v4 == 30);
+  CHECK(config.prefers_v6v4);
+  CHECK(config.login_attempts_per_minute == 5);
+  CHECK(config.requests_per_second == 7);
+  CHECK(config.mode_mtu(LeaseMode::kV6UdpV4) == 1472);
+  CHECK(config.mode_mtu(LeaseMode::kV6V4) == 1480);
+  CHECK(config.mode_mtu(LeaseMode::kV4V6) == 1460);
+  CHECK(parse(kPrefix).mode_mtu(LeaseMode::kV4V6) == 1280);
+
+  CHECK_FALSE(parse(kPrefix).mode_v4v6);
+  CHECK_FALSE(parse(kPrefix + "tunnel_modes=\n").mode_v4v6);
+  CHECK(parse(kPrefix + "prefix_v4=203.0.113.0/24\ntunnel_modes=v4v6").mode_v4v6);
+  CHECK_FALSE(parse(kPrefix + "prefix_v4=203.0.113.0/24\ntunnel_modes=v4v6").mode_v6v4);
+  CHECK(contains(problems(kPrefix + "tunnel_modes=v6udpv4 v4v6"), "test.conf:2: tunnel_modes: v4v6 needs"));
+  CHECK(contains(warnings(kPrefix + "prefix_v4=203.0.113.0/24\ntunnel_modes=v6v4"),
+                 "test.conf:2: prefix_v4: without effect"));
+  CHECK(contains(warnings(kPrefix + "prefix_v4_length_min=29"), "prefix_v4_length_min: without effect"));
+  CHECK(parse(kPrefix + "prefix_v4=203.0.113.0/30").leases.shortest_delegation_v4 == 31);
+  CHECK(contains(problems(kPrefix + "prefix_v4=203.0.113.0/24\nprefix_v4_length_min=24"),
+                 "test.conf:3: prefix_v4_length_min: 24 is not longer"));
+  CHECK(contains(problems(kPrefix + "prefix_v4=203.0.113.0/24\nprefix_v4_length_max=24"),
+                 "test.conf:3: prefix_v4_length_max: 24 is not longer"));
+  CHECK(contains(
+      problems(kPrefix + "prefix_v4=203.0.113.0/24\nprefix_v4_length_min=30\nprefix_v4_length_max=29"),
+      "prefix_v4_length_min: is 30, more than prefix_v4_length_max=29"));
+}
+
 TEST_CASE("registry config: somebody must be able to log in") {
-  CHECK(contains(problems(kPrefix + "anonymous=no\nauth_plain=no\nauth_digest_md5=no"),
+  CHECK(contains(problems(kPrefix + "anonymous=no\nauth_plain=no\nauth_digest_md5=no\nauth_passdss=no"),
                  "test.conf:2: anonymous: nobody can log in"));
   parse(kPrefix + "anonymous=no\nauth_plain=no");
   CHECK(

@@ -28,6 +28,14 @@ class Shell {
   Shell(const Shell&) = delete;
   Shell& operator=(const Shell&) = delete;
   int run(const char* sql) { return sqlite3_exec(database_, sql, nullptr, nullptr, nullptr); }
+  std::int64_t number(const char* sql) {
+    sqlite3_stmt* statement = nullptr;
+    REQUIRE(sqlite3_prepare_v2(database_, sql, -1, &statement, nullptr) == SQLITE_OK);
+    REQUIRE(sqlite3_step(statement) == SQLITE_ROW);
+    const auto value = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return value;
+  }
 
  private:
   sqlite3* database_ = nullptr;
@@ -321,4 +329,49 @@ TEST_CASE("store: a file that may not be written is refused at once") {
   if (is_root) REQUIRE(::seteuid(0) == 0);
   REQUIRE_FALSE(store.has_value());
   CHECK(store.error().message() == "attempt to write a readonly database");
+}
+
+TEST_CASE("store: a v4v6 lease comes back as it was, and one of the wrong family is corrupt") {
+  const TemporaryDirectory directory;
+  const std::string path = directory.file("registry.db");
+  Lease four;
+  four.id = 1;
+  four.mode = LeaseMode::kV4V6;
+  four.address = *net::parse_v6("::ffff:203.0.113.2");
+  four.prefix = net::v4_mapped(*net::PrefixV4::parse("203.0.113.8/29"));
+  four.outer_address = boost::asio::ip::make_address("2001:db8::7");
+  {
+    Store store = open(path);
+    REQUIRE_FALSE(store.put_lease(four));
+    CHECK(store.load_leases().value().leases == std::vector{four});
+    for (std::int64_t id = 2; id < 6; ++id) {
+      auto wrong = four;
+      wrong.id = id;
+      if (id == 2) wrong.address = *net::parse_v6("2001:db8:42::2");
+      if (id == 3) wrong.prefix = net::Prefix::parse("2001:db8:42:100::/56");
+      if (id == 4) wrong.mode = LeaseMode::kV6UdpV4;
+      if (id == 5) wrong.prefix = net::Prefix{net::AddressV6(), 0};
+      REQUIRE_FALSE(store.put_lease(wrong));
+    }
+    const auto loaded = store.load_leases().value();
+    CHECK(loaded.leases == std::vector{four});
+    CHECK(loaded.corrupt == 4);
+  }
+}
+
+TEST_CASE("store: a database of version 2 is upgraded, and its leases stay") {
+  const TemporaryDirectory directory;
+  const std::string path = directory.file("registry.db");
+  {
+    Store store = open(path);
+    REQUIRE_FALSE(store.put_lease(lease(1, "")));
+  }
+  // Version 3 changed no table.
+  CHECK(Shell(path).run("PRAGMA user_version = 2") == SQLITE_OK);
+  for (int opening = 0; opening < 2; ++opening) {
+    Store store = open(path);
+    CHECK(store.load_leases().value().leases == std::vector{lease(1, "")});
+  }
+  // Whoever only knows version 2 refuses it now: it is newer.
+  CHECK(Shell(path).number("PRAGMA user_version") == 3);
 }
