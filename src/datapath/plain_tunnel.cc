@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "src/datapath/joined_packets.h"
 #include "src/datapath/mss.h"
 
 namespace sixlink::datapath {
@@ -98,27 +99,34 @@ void PlainTunnel::read_socket() {
         counters_.drop(Drop::kControl);  // a late copy of a negotiation reply
         continue;
       }
-      std::optional<net::IpHeader> header;
-      if (const auto drop = filter_.check_incoming(packet, header)) {
-        counters_.drop(*drop);
-        continue;
+      JoinedPackets packets(packet, mtu_);
+      while (const auto one = packets.next()) {
+        if (!deliver(*one) || !*alive) return;
       }
-      ++counters_.packets_in;
-      counters_.bytes_in += packet.size();
-      events_.on_packet(*header, packet);
-      clamp_mss(packet, mtu_);
-      if (const int result = tun_->write(packet); result < 0) {
-        counters_.drop(Drop::kSendFailed);
-        // EIO: the interface is down, EBADFD: it was deleted. EINVAL concerns this packet only.
-        if (result != -EINVAL) {
-          events_.on_interface_error(system_error(-result));
-          return;
-        }
-      }
-      if (!*alive) return;
     }
     if (incoming_.count < platform::DatagramBatch::kCapacity) return;
   }
+}
+
+bool PlainTunnel::deliver(std::span<std::uint8_t> packet) {
+  std::optional<net::IpHeader> header;
+  if (const auto drop = filter_.check_incoming(packet, header)) {
+    counters_.drop(*drop);
+    return true;
+  }
+  ++counters_.packets_in;
+  counters_.bytes_in += packet.size();
+  events_.on_packet(*header, packet);
+  clamp_mss(packet, mtu_);
+  if (const int result = tun_->write(packet); result < 0) {
+    counters_.drop(Drop::kSendFailed);
+    // EIO: the interface is down, EBADFD: it was deleted. EINVAL concerns this packet only.
+    if (result != -EINVAL) {
+      events_.on_interface_error(system_error(-result));
+      return false;
+    }
+  }
+  return true;
 }
 
 bool PlainTunnel::read_interface() {

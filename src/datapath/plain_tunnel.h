@@ -56,6 +56,8 @@ class PlainTunnel {
   void wait_for_socket();
   void wait_for_interface();
   void read_socket();
+  // False: the interface took it no more, and the tunnel has ended.
+  bool deliver(std::span<std::uint8_t> packet);
   bool read_interface();
   void flush(std::size_t bytes);
 
@@ -67,7 +69,7 @@ class PlainTunnel {
   std::size_t mtu_;
   Events events_;
   Counters counters_;
-  platform::DatagramBatch incoming_;
+  platform::DatagramBatch incoming_{platform::DatagramBatch::kJoinedSize};
   platform::DatagramBatch outgoing_;
   std::shared_ptr<bool> is_alive_ =
       std::make_shared<bool>(true);  // for completions that are under way when this ends
