@@ -50,18 +50,19 @@ link_kind() {
 # show_link HOST INTERFACE: the evidence, for people.
 show_link() { ns "$1" ip -d -o link show dev "$2" | sed 's/\\ */ /g; s/^/# /'; }
 
-# packet_sockets PID: how many TUN devices, and raw and packet sockets, a process and its children have open: with none it can
-# neither take a packet from the tunnel nor give it one. UDP sockets are counted by udp_sockets.
-packet_sockets() {
-  local pid=$1 target inode count=0
+# data_sockets CLIENT: how many TUN devices, and packet and raw sockets, a client's process has open: without one it can neither take a
+# packet from the tunnel nor give it one. Raw ICMP sockets are not counted: these send its own keepalives and get nothing but answers.
+data_sockets() {
+  local pid=${CLIENT_PID[$1]} target inode count=0
   while read -r target; do
     case $target in
       /dev/net/tun) count=$((count + 1)) ;;
-      socket:*)
-        inode=${target#socket:[}
-        inode=${inode%]}
-        if awk -v inode="$inode" '$10 == inode || $9 == inode { found = 1 } END { exit !found }' \
-          "/proc/$pid/net/raw" "/proc/$pid/net/raw6" "/proc/$pid/net/packet"; then
+      'socket:['*)
+        inode=${target#*[}
+        # /proc/net/raw: the protocol stands where others have the local port, in hexadecimal: 41 is 29, 4 is 04.
+        if awk -v inode="${inode%]}" '$10 == inode && $2 !~ /:(0001|003A)$/ { found = 1 } END { exit !found }' \
+          "/proc/$pid/net/raw" "/proc/$pid/net/raw6" ||
+          awk -v inode="${inode%]}" '$9 == inode { found = 1 } END { exit !found }' "/proc/$pid/net/packet"; then
           count=$((count + 1))
         fi
         ;;
@@ -71,18 +72,20 @@ packet_sockets() {
 }
 
 # moved HOST INTERFACE rx|tx: the bytes that the kernel's interface counted.
-moved() { ns "$1" cat "/sys/class/net/$2/statistics/${3}_bytes" 2>/dev/null || ns "$1" ip -s -o link show dev "$2" | counted "$3"; }
-
-# `ip -s -o`: two heads of counters, RX before TX; the first number after each is bytes.
-counted() {
-  awk -v which="$1" '{ gsub(/\\/, " \n") } 1' | awk -v which="$1" '
-    /^ *RX:/ { kind = "rx"; next }
-    /^ *TX:/ { kind = "tx"; next }
-    kind == which { print $1; exit }'
+moved() {
+  ns "$1" ip -s link show dev "$2" | awk -v which="$3" '$1 == toupper(which) ":" { getline; print $1 }'
 }
 
-# cpu_ticks PID: the time that a process used.
+# cpu_ticks PID: the time that a process has used.
 cpu_ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 
-# all_pids NAME: of the client's processes.
-client_pid() { echo "${CLIENT_PID[$1]}"; }
+is_over() { [ "$1" -gt "$2" ] || { echo "$1 is not over $2"; return 1; }; }
+is_under() { [ "$1" -lt "$2" ] || { echo "$1 is not under $2"; return 1; }; }
+
+# path_mtu_is HOST ADDRESS MTU: what HOST knows of the path after a packet that is too big for it.
+path_mtu_is() {
+  ns "$1" ping -6 -n -c 2 -W 1 -M do -s 1400 "$2" >/dev/null 2>&1
+  ns "$1" ip -6 route get "$2" | grep -q "mtu $3 " || { ns "$1" ip -6 route get "$2"; return 1; }
+}
+
+is_reconnecting() { ! is_up "$1" || field_is_over "$1" reconnections 0; }
