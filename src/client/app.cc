@@ -61,16 +61,18 @@ int show_status(const Config& config, bool as_json) {
   return is_up(*answer) ? 0 : 1;
 }
 
-int stop_daemon(const Config& config) {
+int stop_daemon(const Config& config, bool release) {
   const auto path = run_path(config, ".sock");
-  const auto answer = control::ask_daemon(path, "stop");
+  const auto answer = control::ask_daemon(path, release ? "release" : "stop");
   if (!answer) {
     const bool is_timeout = answer.error() == boost::system::errc::timed_out;
     complain(is_timeout ? "the daemon did not stop within two minutes"
                         : "no daemon answers on " + path + ": " + answer.error().message());
     return is_timeout ? 1 : 2;
   }
-  return 0;
+  const auto problem = release ? release_problem(*answer) : std::string();
+  if (!problem.empty()) complain("the tunnel is down, but its lease is still held by the broker: " + problem);
+  return problem.empty() ? 0 : 1;
 }
 
 // The daemon proper: everything that is held while it runs.
@@ -111,14 +113,20 @@ int run_daemon(const Config& config, const Options& options,
   };
   Supervisor supervisor(io, config, *logger, std::move(settings));
   bool was_told_to_end = false;
+  bool was_told_to_release = false;
   control::ControlServer::Handlers handlers;
   handlers.answer = [&](std::string_view request) {
     return request == "status" ? std::optional(to_json(supervisor.status())) : std::nullopt;
   };
   handlers.end = [&](std::string_view request) {
-    if (request != "stop") return false;
+    if (request != "stop" && request != "release") return false;
     was_told_to_end = true;
-    supervisor.stop();
+    was_told_to_release = request == "release";
+    if (was_told_to_release) {
+      supervisor.release();
+    } else {
+      supervisor.stop();
+    }
     return true;
   };
   auto control = control::ControlServer::listen(io, run_path(config, ".sock"), std::move(handlers));
@@ -153,6 +161,10 @@ int run_daemon(const Config& config, const Options& options,
   logger->info("ended");
   logger->flush();
   // In this order, so that a new instance may start as soon as `sixlink stop` returns.
+  if (control && was_told_to_release) {
+    const auto& result = supervisor.release_result();
+    (*control)->set_end_answer(release_to_json(result.is_released, result.problem));
+  }
   if (control) (*control)->close();
   { const auto released = *std::move(pid_file); }
   return code;
@@ -197,7 +209,7 @@ int run_app(const std::vector<std::string>& arguments) {
     case Command::kStatus:
       return show_status(*config, options.json);
     case Command::kStop:
-      return stop_daemon(*config);
+      return stop_daemon(*config, options.release);
     default:
       return run(*config, options);
   }

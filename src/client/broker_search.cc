@@ -49,7 +49,7 @@ asio::awaitable<tunnel::Negotiation> BrokerSearch::negotiate_versions(const tunn
   for (const auto version : tsp::kVersions) {
     // 1.0.1 has no accept, which v6udpv4 needs to begin.
     if (version == "1.0.1" && config_.tunnel_mode == TunnelMode::kV6UdpV4) break;
-    auto profile = make_profile(config_, server);
+    auto profile = make_profile(config_, server, log_);
     profile.version = version;
     tunnel::NegotiationEvents events;
     events.on_message = [this](char direction, std::string_view text) {

@@ -114,6 +114,7 @@ LoadedConfig load_config(const std::string& path) {
 
 void apply_options(const Options& options, Config& config) {
   if (options.if_prefix) config.home_interfaces = {*options.if_prefix};
+  config.accepts_unknown_host_key = options.assume_yes;
   if (options.if_v6udpv4) config.interface_v6udpv4 = *options.if_v6udpv4;
   if (options.if_or_source) {
     boost::system::error_code not_an_address;

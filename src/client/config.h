@@ -74,6 +74,9 @@ struct Config {
   std::string run_dir = platform::kRunDirectory;
   std::string state_dir = "/var/lib/sixlink";
 
+  // Of the command line: -y.
+  bool accepts_unknown_host_key = false;
+
   // Names the PID file, control socket and records below run_dir: the file's name without its extension.
   std::string instance_name() const;
 };

@@ -60,6 +60,7 @@ Error apply(Options& options, const OptionSpec& spec, const std::string& value) 
   if (name == "foreground") options.foreground = true;
   if (name == "boot") options.boot = true;
   if (name == "json") options.json = true;
+  if (name == "release") options.release = true;
   if (name == "if-prefix") return set_interface(options.if_prefix, value);
   if (name == "if-udp") return set_interface(options.if_v6udpv4, value);
   if (name == "source") return set_source(options.if_or_source, value);
@@ -122,9 +123,12 @@ class Parser {
   void check_combination() {
     if (options_.json && options_.command != Command::kStatus) {
       error_ = "option --json goes with the command status only";
+    } else if (options_.release && options_.command != Command::kStop) {
+      error_ = "option --release goes with the command stop only";
     } else if (options_.command != Command::kRun && !run_option_.empty()) {
       error_ = "option " + run_option_ + " does not go with a command; of those, " +
-               (options_.command == Command::kStatus ? "status takes -f and --json" : "stop takes -f");
+               (options_.command == Command::kStatus ? "status takes -f and --json"
+                                                     : "stop takes -f and --release");
     }
   }
 
@@ -146,8 +150,9 @@ const std::vector<OptionSpec>& option_specs() {
       {'s', "source", "IF|ADDR",
        "the tunnel's interface for v6v4 (if_tunnel_v6v4), or the IPv4 address to use (client_v4)", kRunning},
       {'r', "retry-delay", "SECONDS", "wait so long after a first failure (retry_delay)", kRunning},
-      {'y', "yes", "", "accept the key of a server that is not known yet", kRunning},
+      {'y', "yes", "", "accept and keep the host key of a broker that is not known yet", kRunning},
       {0, "json", "", "status: print JSON", config::command_bits(Command::kStatus)},
+      {0, "release", "", "stop: give the lease back to the broker", config::command_bits(Command::kStop)},
       {'h', "help", "", "print this text (also -?)", kEveryCommand},
       {0, "version", "", "print the version", kEveryCommand},
   };
@@ -170,7 +175,7 @@ std::string usage_text() {
   std::string text =
       "Usage: sixlink [OPTION]...                 get a tunnel and keep it\n"
       "       sixlink status [-f FILE] [--json]\n"
-      "       sixlink stop [-f FILE]\n\nOptions:\n";
+      "       sixlink stop [-f FILE] [--release]\n\nOptions:\n";
   for (const OptionSpec& spec : option_specs()) text += config::help_line(spec);
   text += "\nCommands:\n";
   for (const CommandSpec& spec : command_specs()) {

@@ -25,6 +25,7 @@ struct Options {
   std::optional<std::string> if_or_source;
   std::optional<int> retry_delay;  // -r SECONDS, --retry-delay SECONDS
   bool json = false;               // status --json
+  bool release = false;            // stop --release
 };
 
 using config::OptionSpec;

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "platform/platform.h"
+#include "src/client/known_hosts.h"
 
 namespace sixlink::client {
 namespace {
@@ -43,7 +44,7 @@ tsp::Mode mode_of(TunnelMode mode) {
 
 }  // namespace
 
-tsp::ClientProfile make_profile(const Config& config, const net::ServerAddress& server) {
+tsp::ClientProfile make_profile(const Config& config, const net::ServerAddress& server, spdlog::logger& log) {
   std::uint64_t cnonce{};
   platform::random_bytes({reinterpret_cast<std::uint8_t*>(&cnonce), sizeof cnonce});
   tsp::ClientProfile profile;
@@ -51,6 +52,13 @@ tsp::ClientProfile make_profile(const Config& config, const net::ServerAddress& 
   profile.user = config.user_id;
   profile.password = &config.password;
   profile.server_text = server.text;
+  profile.check_host_key = [&config, &log, name = server.text](std::string_view key) {
+    const KnownHosts known(config.state_dir + "/" + std::string(kKnownHostsFile));
+    auto result =
+        known.check(name, key, config.accepts_unknown_host_key ? UnknownKey::kAccept : UnknownKey::kRefuse);
+    for (const auto& note : result.notes) log.warn("{}", note);
+    return std::move(result.verdict);
+  };
   profile.cnonce = std::to_string(cnonce);
   profile.request.mode = mode_of(config.tunnel_mode);
   if (config.keepalive) profile.request.keepalive_interval = config.keepalive_interval;

@@ -163,6 +163,23 @@ std::string to_json(const Status& s) {
   return json::serialize(object);
 }
 
+std::string release_to_json(bool is_released, const std::string& problem) {
+  boost::json::object object{{"stopped", true}, {"released", is_released}};
+  if (!is_released) object["problem"] = problem;
+  return boost::json::serialize(object);
+}
+
+std::string release_problem(std::string_view text) {
+  const auto object = parse_object(text);
+  if (object) {
+    const auto* is_released = object->if_contains("released");
+    if (is_released && is_released->is_bool() && is_released->get_bool()) return {};
+    const auto problem = Fields(*object).text("problem");
+    if (!problem.empty()) return std::string(problem);
+  }
+  return "the running daemon did not say what became of it (is it older than this command?)";
+}
+
 bool is_up(std::string_view text) {
   const auto object = parse_object(text);
   return object && Fields(*object).text("state") == "up";

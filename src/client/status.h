@@ -64,6 +64,9 @@ std::string to_json(const Status& status);
 
 // For people, from the JSON that the daemon sent. nullopt: not a status.
 std::optional<std::string> render_status(std::string_view json);
+// What came of giving the lease back, from the daemon to `sixlink stop --release`. Empty: it is given back.
+std::string release_to_json(bool is_released, const std::string& problem);
+std::string release_problem(std::string_view json);
 // True when the JSON says that the tunnel is up.
 bool is_up(std::string_view json);
 

@@ -8,6 +8,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "src/client/profile.h"
 #include "src/net/resolve.h"
 
 namespace sixlink::client {
@@ -94,6 +95,11 @@ void Supervisor::stop() {
   stop_signal_.expires_at(Clock::time_point::min());
 }
 
+void Supervisor::release() {
+  is_releasing_ = true;
+  stop();
+}
+
 asio::awaitable<int> Supervisor::run() {
   const auto outcome = co_await (run_until_stopped() || watch_network());
   co_return std::get<0>(outcome);
@@ -102,6 +108,7 @@ asio::awaitable<int> Supervisor::run() {
 asio::awaitable<int> Supervisor::run_until_stopped() {
   co_await template_.remove_leftovers();
   int code = kExitCannotConnect;
+  std::optional<asio::ip::udp::socket> last_socket;
   while (!is_stopping_) {
     attempt_started_ = Clock::now();
     network_ = platform::network_state({});
@@ -124,6 +131,8 @@ asio::awaitable<int> Supervisor::run_until_stopped() {
     } else if (was_up) {
       code = kExitOk;
     }
+    // The broker knows an anonymous client by the socket that the tunnel had.
+    if (is_releasing_) last_socket = holder_.take_socket();
     co_await tear_down();
     if (is_stopping_ || settings_.give_up_at_first_failure) break;
     // A tunnel that worked for a while is worth an immediate try; one that fails again and again is not.
@@ -134,7 +143,21 @@ asio::awaitable<int> Supervisor::run_until_stopped() {
     co_await pause(retry_.next());
   }
   enter(State::kStopping);
+  if (is_releasing_) co_await give_back(std::move(last_socket));
   co_return code;
+}
+
+asio::awaitable<void> Supervisor::give_back(std::optional<asio::ip::udp::socket> socket) {
+  if (!leased_) co_return;
+  auto profile = make_profile(config_, leased_->server, log_);
+  profile.release = leased_->request;
+  release_result_ = co_await tunnel::release_lease(std::move(profile), leased_->target, std::move(socket));
+  if (release_result_.is_released) {
+    log_.info("the lease was given back to broker {}", leased_->server.text);
+  } else {
+    log_.warn("the lease could not be given back to broker {}: {}", leased_->server.text,
+              release_result_.problem);
+  }
 }
 
 asio::awaitable<void> Supervisor::pause(milliseconds time) {
@@ -227,6 +250,7 @@ asio::awaitable<std::optional<Failed>> Supervisor::negotiate() {
             std::to_string(grant.target.port) + " to the broker through the firewall"};
   }
   parameters_ = tunnel::from_info(info);
+  leased_ = Leased{grant.server, grant.target, {info.mode, parameters_.client_inner}};
   parameters_.local_outer = grant.negotiation.local_address;
   if (info.mode == tsp::Mode::kV6UdpV4) {
     // The negotiation's own way, also over IPv6.

@@ -49,6 +49,9 @@ class Supervisor {
   boost::asio::awaitable<int> run();
   // Takes the tunnel down and ends run().
   void stop();
+  // The same, and gives the lease back to the broker. What came of it is in release_result().
+  void release();
+  const tunnel::DeleteResult& release_result() const { return release_result_; }
   Status status();
 
  private:
@@ -57,6 +60,7 @@ class Supervisor {
   boost::asio::awaitable<std::optional<Failed>> negotiate();
   boost::asio::awaitable<std::optional<Failed>> find_aftr();
   boost::asio::awaitable<void> tear_down();
+  boost::asio::awaitable<void> give_back(std::optional<boost::asio::ip::udp::socket> socket);
   // Waits for the time, for stop(), or for a network that is not what it was.
   boost::asio::awaitable<void> pause(std::chrono::milliseconds time);
   boost::asio::awaitable<int> run_until_stopped();
@@ -79,7 +83,17 @@ class Supervisor {
   TunnelHolder holder_;
   tunnel::RetrySchedule retry_;
 
+  // Who granted the last tunnel, over what, and how it is named to him.
+  struct Leased {
+    net::ServerAddress server;
+    tunnel::NegotiationTarget target;
+    tsp::DeleteRequest request;
+  };
+
   bool is_stopping_ = false;
+  bool is_releasing_ = false;
+  std::optional<Leased> leased_;
+  tunnel::DeleteResult release_result_{false, "no tunnel was granted since the start"};
   bool was_up_ = false;
   // What create() is to make of the attempt's negotiation.
   tunnel::TunnelParameters parameters_;

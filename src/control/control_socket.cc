@@ -74,7 +74,7 @@ ControlServer::~ControlServer() {
   close();
   for (const auto& peer : waiting_for_end_) {
     error_code ignored;
-    asio::write(peer->socket, asio::buffer(std::string("{\"stopped\":true}\n")), ignored);
+    asio::write(peer->socket, asio::buffer(end_answer_ + "\n"), ignored);
   }
 }
 

@@ -40,6 +40,8 @@ class ControlServer {
   ~ControlServer();
   // Takes no more requests and removes the socket's file: to be called before the PID file's lock goes.
   void close();
+  // One line of JSON for those that wait for the end, in place of {"stopped":true}.
+  void set_end_answer(std::string answer) { end_answer_ = std::move(answer); }
 
  private:
   struct Peer;
@@ -54,6 +56,7 @@ class ControlServer {
   Handlers handlers_;
   std::chrono::milliseconds peer_limit_;
   std::vector<std::shared_ptr<Peer>> waiting_for_end_;
+  std::string end_answer_ = "{\"stopped\":true}";
 };
 
 // The command's side. Errors: no_such_file_or_directory and connection_refused mean that no daemon runs.

@@ -49,6 +49,9 @@ bool is_free_of_credentials(std::string_view text) {
          text.starts_with("Content-length:");
 }
 
+// Ours: who says goodbye is on his way out.
+constexpr std::chrono::seconds kReleaseLimit{10};
+
 // One session's I/O over a transport. send() and receive() end with a Failure in `failure_` at most.
 class Carrier {
  public:
@@ -63,10 +66,16 @@ class Carrier {
 
 class RudpCarrier final : public Carrier {
  public:
-  RudpCarrier(const asio::any_io_executor& executor, NegotiationTarget target)
-      : target_(std::move(target)), socket_(executor), timer_(executor), rudp_(Clock::now()) {}
+  // `socket`: connected, or none.
+  RudpCarrier(const asio::any_io_executor& executor, NegotiationTarget target,
+              std::optional<asio::ip::udp::socket> socket)
+      : target_(std::move(target)),
+        socket_(socket ? *std::move(socket) : asio::ip::udp::socket(executor)),
+        timer_(executor),
+        rudp_(Clock::now()) {}
 
   asio::awaitable<std::optional<tsp::Failure>> connect() override {
+    if (socket_.is_open()) co_return std::nullopt;
     const asio::ip::udp::endpoint peer(target_.address, target_.port);
     error_code error;
     socket_.open(peer.protocol(), error);
@@ -218,7 +227,8 @@ class TcpCarrier final : public Carrier {
 }  // namespace
 
 asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTarget target,
-                                       NegotiationEvents events) {
+                                       NegotiationEvents events,
+                                       std::optional<asio::ip::udp::socket> socket) {
   const auto executor = co_await asio::this_coro::executor;
   Negotiation result;
   profile.transport = target.transport;
@@ -226,7 +236,7 @@ asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTa
   std::unique_ptr<TcpCarrier> tcp;
   Carrier* carrier = nullptr;
   if (target.transport == tsp::Transport::kRudp) {
-    rudp = std::make_unique<RudpCarrier>(executor, target);
+    rudp = std::make_unique<RudpCarrier>(executor, target, std::move(socket));
     carrier = rudp.get();
   } else {
     tcp = std::make_unique<TcpCarrier>(executor, target);
@@ -260,8 +270,26 @@ asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTa
   result.round_trips = carrier->round_trips();
   result.failure = std::move(output.failure);
   result.tunnel = std::move(output.tunnel);
+  result.is_released = output.is_released;
   if (result.tunnel && rudp) result.socket = rudp->take_socket();
   co_return result;
+}
+
+asio::awaitable<DeleteResult> release_lease(tsp::ClientProfile profile, NegotiationTarget target,
+                                            std::optional<asio::ip::udp::socket> socket) {
+  profile.purpose = tsp::Purpose::kDelete;
+  if (socket) {
+    target.transport = tsp::Transport::kRudp;
+  } else if (profile.auth == tsp::ClientAuth::kAnonymous) {
+    target.transport = tsp::Transport::kTcp;
+  }
+  asio::steady_timer limit(co_await asio::this_coro::executor, kReleaseLimit);
+  const auto outcome =
+      co_await (negotiate(std::move(profile), target, {}, std::move(socket)) || limit.async_wait(kAwait));
+  if (outcome.index() == 1) co_return DeleteResult{false, "the broker did not answer in time"};
+  const auto& negotiation = std::get<0>(outcome);
+  co_return DeleteResult{negotiation.is_released,
+                         negotiation.failure ? negotiation.failure->message : std::string()};
 }
 
 }  // namespace sixlink::tunnel

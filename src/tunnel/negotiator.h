@@ -21,7 +21,8 @@ struct NegotiationTarget {
 
 struct Negotiation {
   std::optional<tsp::TunnelInfo> tunnel;
-  std::optional<tsp::Failure> failure;  // one of the two
+  std::optional<tsp::Failure> failure;
+  bool is_released = false;  // Purpose::kDelete. One of the three
   std::optional<boost::asio::ip::udp::socket>
       socket;  // RUDP and granted: connected; carries the tunnel's packets from now on
   boost::asio::ip::address local_address;  // of the socket
@@ -38,8 +39,22 @@ struct NegotiationEvents {
 };
 
 // `profile.transport` and, unless proxy, `profile.request.client_address` are filled in here. Ends early with
-// kSocket when the caller's coroutine is cancelled.
-boost::asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTarget target,
-                                              NegotiationEvents events);
+// kSocket when the caller's coroutine is cancelled. `socket`: RUDP over one that is connected to the target
+// already; packets of the tunnel that still arrive there are lost.
+boost::asio::awaitable<Negotiation> negotiate(
+    tsp::ClientProfile profile, NegotiationTarget target, NegotiationEvents events,
+    std::optional<boost::asio::ip::udp::socket> socket = std::nullopt);
+
+struct DeleteResult {
+  bool is_released = false;
+  std::string problem;  // for the user, when it is not
+};
+
+// Ends the lease at the broker (TSP delete). `profile` and `target` are those that the tunnel was negotiated
+// with, with profile.release filled in. `socket` is a v6udpv4 tunnel's own: an anonymous client needs it,
+// because the broker knows him by the endpoint. Other anonymous clients go over TCP, whatever the target
+// says, because they must show that their address is not forged. Takes 10 s at most.
+boost::asio::awaitable<DeleteResult> release_lease(tsp::ClientProfile profile, NegotiationTarget target,
+                                                   std::optional<boost::asio::ip::udp::socket> socket);
 
 }  // namespace sixlink::tunnel
