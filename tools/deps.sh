@@ -102,7 +102,7 @@ apt_update() {
 install_deb() {
   deb_packages="g++ make libtinyxml2-dev libspdlog-dev libsqlite3-dev libssl-dev doctest-dev iproute2 iputils-ping
     nftables curl tcpdump python3 mandoc shellcheck busybox mksh openssl procps util-linux
-    qemu-system-x86 radvd ndisc6 binutils"
+    qemu-system-x86 radvd ndisc6 binutils bind9 bind9-dnsutils knot"
   if [ -n "$lint" ]; then deb_packages="clang-format clang-tidy mandoc shellcheck"; fi
   deb_missing
   [ -n "$missing" ] || return 0
@@ -127,7 +127,7 @@ install_deb() {
 install_rpm() {
   rpm_packages="gcc-c++ make boost-devel tinyxml2-devel spdlog-devel fmt-devel sqlite-devel openssl-devel doctest-devel
     iproute iputils nftables curl tcpdump python3 mandoc ShellCheck busybox mksh ksh openssl procps-ng util-linux
-    qemu-system-x86-core radvd ndisc6"
+    qemu-system-x86-core radvd ndisc6 bind bind-utils knot"
   if [ -n "$lint" ]; then rpm_packages="clang-tools-extra mandoc ShellCheck"; fi
   missing=
   for package in $rpm_packages; do
@@ -139,7 +139,7 @@ install_rpm() {
 install_apk() {
   apk_packages="g++ make linux-headers boost-dev tinyxml2-dev spdlog-dev fmt-dev sqlite-dev openssl-dev doctest-dev bash
     iproute2 iputils nftables curl tcpdump python3 mandoc shellcheck busybox mksh loksh openssl procps util-linux coreutils
-    qemu-system-x86_64 radvd ndisc6"
+    qemu-system-x86_64 radvd ndisc6 bind bind-tools knot"
   if [ -n "$lint" ]; then apk_packages="clang-extra-tools mandoc shellcheck"; fi
   missing=
   for package in $apk_packages; do
@@ -150,7 +150,7 @@ install_apk() {
 
 install_pacman() {
   pacman_packages="gcc make boost tinyxml2 spdlog fmt sqlite openssl doctest iproute2 iputils nftables curl tcpdump python
-    mandoc shellcheck busybox mksh ksh procps-ng util-linux qemu-system-x86 radvd ndisc6"
+    mandoc shellcheck busybox mksh ksh procps-ng util-linux qemu-system-x86 radvd ndisc6 bind knot"
   if [ -n "$lint" ]; then pacman_packages="clang mandoc shellcheck"; fi
   missing=
   for package in $pacman_packages; do

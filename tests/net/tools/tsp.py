@@ -19,9 +19,9 @@ class Mismatch(Exception):
 class RudpSession:
     """One client session. Sends each message once, and waits for its answer."""
 
-    def __init__(self, server, port=TSP_PORT, timeout=5.0, source_port=0):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("", source_port))
+    def __init__(self, server, port=TSP_PORT, timeout=5.0, source_port=0, local=""):
+        self.socket = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((local, source_port))
         self.socket.connect((server, port))
         self.socket.settimeout(timeout)
         self.sequence = FIRST_SEQUENCE
@@ -44,13 +44,17 @@ class RudpSession:
         self.socket.close()
 
 
-def create_request(tunnel_type, address="192.0.2.2", keepalive=30, prefix_length=0):
+def create_request(tunnel_type, address="192.0.2.2", keepalive=30, prefix_length=0, dns_servers=()):
     body = '<tunnel action="create" type="%s" proxy="no">\r\n <client>\r\n  <address type="ipv4">%s</address>\r\n' % (
         tunnel_type, address)
     if keepalive:
         body += '  <keepalive interval="%d">\r\n    <address type="ipv6">::</address>\r\n  </keepalive>\r\n' % keepalive
     if prefix_length:
-        body += '  <router>\r\n   <prefix length="%d"/>\r\n  </router>\r\n' % prefix_length
+        body += '  <router>\r\n   <prefix length="%d"/>\r\n' % prefix_length
+        if dns_servers:
+            names = "".join('     <address type="dn">%s</address>\r\n' % name for name in dns_servers)
+            body += "   <dns_server>\r\n%s   </dns_server>\r\n" % names
+        body += "  </router>\r\n"
     return with_length(body + " </client>\r\n</tunnel>\r\n")
 
 
