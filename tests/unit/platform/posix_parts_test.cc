@@ -9,6 +9,7 @@
 
 #include "platform/posix/clock_watch.h"
 #include "platform/posix/descriptor.h"
+#include "platform/posix/dont_fragment.h"
 #include "platform/posix/raw_socket_parts.h"
 #include "platform/posix/unit_name.h"
 
@@ -137,4 +138,47 @@ TEST_CASE("raw socket parts: an echo comes back, and a failure to choose the int
     for (std::size_t n = 0; n < batch.count; ++n) has_reply |= batch[n].size == 28 && batch[n].data[20] == 0;
   }
   CHECK(has_reply);
+}
+
+TEST_CASE("don't fragment: over IPv6 by its option, for IPv4 only where the system has one") {
+  const std::uint8_t datagram[] = {1, 2, 3};
+  const auto pair = [](int family, const sockaddr* address, socklen_t size) {
+    posix::Descriptor receiver(::socket(family, SOCK_DGRAM, 0));
+    posix::Descriptor sender(::socket(family, SOCK_DGRAM, 0));
+    sockaddr_storage bound{};
+    socklen_t bound_size = sizeof bound;
+    if (::bind(receiver.get(), address, size) != 0 ||
+        ::getsockname(receiver.get(), reinterpret_cast<sockaddr*>(&bound), &bound_size) != 0 ||
+        ::connect(sender.get(), reinterpret_cast<sockaddr*>(&bound), bound_size) != 0) {
+      sender.reset();
+    }
+    return std::pair(std::move(receiver), std::move(sender));
+  };
+  sockaddr_in v4{};
+  v4.sin_family = AF_INET;
+  v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const auto [receiver4, sender4] = pair(AF_INET, reinterpret_cast<sockaddr*>(&v4), sizeof v4);
+  REQUIRE(sender4);
+  CHECK(posix::send_with_dont_fragment(sender4.get(), datagram, std::nullopt).value() == ENOTSUP);
+  // No such option: nothing is sent.
+  CHECK(posix::send_with_dont_fragment(sender4.get(), datagram, 9999));
+  std::uint8_t buffer[10];
+  CHECK(::recv(receiver4.get(), buffer, sizeof buffer, MSG_DONTWAIT) < 0);
+
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  v6.sin6_addr = in6addr_loopback;
+  const auto [receiver6, sender6] = pair(AF_INET6, reinterpret_cast<sockaddr*>(&v6), sizeof v6);
+  if (!sender6) {
+    MESSAGE("not tested over IPv6: no ::1 here");
+    return;
+  }
+  CHECK_FALSE(posix::send_with_dont_fragment(sender6.get(), datagram, std::nullopt));
+  CHECK(::recv(receiver6.get(), buffer, sizeof buffer, 0) == 3);
+  // Off again afterwards.
+  int value = -1;
+  socklen_t size = sizeof value;
+  CHECK(::getsockopt(sender6.get(), IPPROTO_IPV6, IPV6_DONTFRAG, &value, &size) == 0);
+  CHECK(value == 0);
+  CHECK(posix::send_with_dont_fragment(-1, datagram, std::nullopt).value() == EBADF);
 }
