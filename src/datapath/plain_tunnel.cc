@@ -40,7 +40,9 @@ PlainTunnel::PlainTunnel(const boost::asio::any_io_executor& executor,
       interface_(executor, tun_->fd()),
       filter_(filter),
       mtu_(static_cast<std::size_t>(mtu)),
-      events_(std::move(events)) {
+      events_(std::move(events)),
+      incoming_(encapsulation == Encapsulation::kUdp ? platform::DatagramBatch::kBufferSize
+                                                     : platform::DatagramBatch::kJoinedSize) {
   boost::system::error_code ignored;
   socket_.non_blocking(true, ignored);
   // A TUN hands over packets faster than they leave; without room the kernel drops bursts.
@@ -97,6 +99,10 @@ void PlainTunnel::read_socket() {
       }
       if (encapsulation_ == Encapsulation::kUdp && !packet.empty() && packet[0] >> 4 == 0xF) {
         counters_.drop(Drop::kControl);  // a late copy of a negotiation reply
+        continue;
+      }
+      if (encapsulation_ == Encapsulation::kUdp) {
+        if (!deliver(packet) || !*alive) return;
         continue;
       }
       JoinedPackets packets(packet, mtu_);

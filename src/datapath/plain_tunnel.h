@@ -69,7 +69,7 @@ class PlainTunnel {
   std::size_t mtu_;
   Events events_;
   Counters counters_;
-  platform::DatagramBatch incoming_{platform::DatagramBatch::kJoinedSize};
+  platform::DatagramBatch incoming_;
   platform::DatagramBatch outgoing_;
   std::shared_ptr<bool> is_alive_ =
       std::make_shared<bool>(true);  // for completions that are under way when this ends

@@ -126,7 +126,7 @@ TEST_CASE("options: interface names that would hurt a script or a path are refus
     CHECK(contains(refused({"-u", value}), "no interface name"));
     CHECK(contains(refused({"-s", value}), "no interface name"));
   }
-  CHECK(contains(refused({"-s", "2001:db8::1"}), "IPv6"));
+  CHECK(contains(refused({"-s", "::"}), "no address"));
   CHECK(contains(refused({"-s", "0.0.0.0"}), "no address"));
   CHECK(contains(refused({"-s", "224.0.0.1"}), "no address"));
 }
@@ -164,4 +164,18 @@ TEST_CASE("options: the help has every option and command, each once") {
   }
   for (const auto& spec : command_specs()) CHECK(contains(text, "\n  " + std::string(spec.name) + " "));
   CHECK(contains(text, sixlink::config::config_dir()));
+}
+
+TEST_CASE("options: -s takes an interface or an address of either family") {
+  for (const auto& [value, member, expected] :
+       {std::tuple{"sit7", &Config::interface_v6v4, "sit7"},
+        std::tuple{"192.0.2.7", &Config::client_v4, "192.0.2.7"},
+        std::tuple{"2001:DB8::7", &Config::client_v6, "2001:db8::7"}}) {
+    CAPTURE(value);
+    const auto parsed = parse_options({"-s", value});
+    REQUIRE(parsed.options);
+    Config config;
+    apply_options(*parsed.options, config);
+    CHECK(config.*member == expected);
+  }
 }

@@ -25,6 +25,7 @@ Status up() {
   status.mode = "v6udpv4";
   status.interface = "tun0";
   status.datapath = "userspace";
+  status.datapath_reason = "userspace: v6udpv4";
   status.local_outer = "192.168.1.2";
   status.remote_outer = "192.0.2.1";
   status.public_outer = "198.51.100.9";
@@ -84,7 +85,7 @@ TEST_CASE("status: people read it") {
   CHECK(text.find("up since ") != std::string::npos);
   CHECK(text.find("(1 h 2 min)") != std::string::npos);
   CHECK(has_line(text, "broker", "broker.example.net ([2001:db8::1]:3653), redirected by front.example.net"));
-  CHECK(has_line(text, "mode", "v6udpv4 (userspace)"));
+  CHECK(has_line(text, "mode", "v6udpv4 (userspace: v6udpv4)"));
   CHECK(has_line(text, "local outer", "192.168.1.2 (the broker sees 198.51.100.9)"));
   CHECK(has_line(text, "prefix", "2001:db8:aa:bb00::/56"));
   CHECK(has_line(text, "mtu", "1280"));

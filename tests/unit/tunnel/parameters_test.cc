@@ -42,7 +42,10 @@ TunnelParameters example() {
   auto parameters = from_info(*info);
   parameters.host_type = HostType::kRouter;
   parameters.interface = "tun";
-  parameters.home_interface = "eth1";
+  parameters.local_outer = boost::asio::ip::make_address("192.0.2.2");
+  parameters.local_port = 40000;
+  parameters.server_port = 3653;
+  parameters.home_interfaces = {"eth1", "eth2"};
   return parameters;
 }
 
@@ -56,7 +59,7 @@ std::map<std::string, std::string> as_map(const Environment& environment) {
   return result;
 }
 
-const TemplateContext kContext{"/usr/local/share/sixlink", "/run/sixlink/sixlink.record", 1};
+const TemplateContext kContext{"/usr/local/share/sixlink", "/run/sixlink/sixlink.record", "/run/sixlink", 1};
 
 }  // namespace
 
@@ -84,6 +87,13 @@ TEST_CASE("parameters: the template gets every variable of gogoc's contract") {
       {"SIXLINK_MTU", "1280"},
       {"SIXLINK_DEFAULT_ROUTE", "backup"},
       {"SIXLINK_OUTER_SERVER", "10.99.0.1"},
+      {"SIXLINK_OUTER_CLIENT", "192.0.2.2"},
+      {"SIXLINK_OUTER_CLIENT_PORT", "40000"},
+      {"SIXLINK_OUTER_SERVER_PORT", "3653"},
+      {"SIXLINK_HOME_INTERFACES", "eth1 eth2"},
+      {"SIXLINK_DNS_SERVERS", "2001:db8:53::53"},
+      {"SIXLINK_STATE_DIR", "/run/sixlink"},
+      {"SIXLINK_MSS_CLAMP", "no"},
   };
   for (const auto& [name, value] : expected) {
     CAPTURE(name);
@@ -95,7 +105,7 @@ TEST_CASE("parameters: the template gets every variable of gogoc's contract") {
 TEST_CASE("parameters: what was not granted is there and empty") {
   auto parameters = example();
   parameters.host_type = HostType::kHost;
-  parameters.home_interface.clear();
+  parameters.home_interfaces.clear();
   parameters.client_name.clear();
   parameters.dns_servers.clear();
   parameters.prefix.reset();
@@ -127,6 +137,44 @@ TEST_CASE("parameters: every enumerator has its word") {
   CHECK(value("SIXLINK_DEFAULT_ROUTE") == "no");
   parameters.mode = tsp::Mode::kV6V4;
   CHECK(value("TSP_TUNNEL_MODE") == "v6v4");
+  parameters.kind = InterfaceKind::kKernel;
+  CHECK(value("SIXLINK_INTERFACE_KIND") == "kernel");
+  CHECK(value("SIXLINK_MSS_CLAMP") == "yes");
+  parameters.kind = InterfaceKind::kNone;
+  CHECK(value("SIXLINK_INTERFACE_KIND") == "none");
+  CHECK(value("SIXLINK_MSS_CLAMP") == "no");
+}
+
+TEST_CASE("parameters: in mode v4v6 the addresses change places") {
+  tsp::TunnelInfo info;
+  info.mode = tsp::Mode::kV4V6;
+  info.client_v4 = boost::asio::ip::make_address_v4("203.0.113.2");
+  info.server_v4 = boost::asio::ip::make_address_v4("203.0.113.1");
+  info.client_v6 = v6("2001:db8::2");
+  info.server_v6 = v6("2001:db8::1");
+  info.prefix_v4 = net::PrefixV4::parse("203.0.113.8/29");
+  const auto parameters = from_info(info);
+  CHECK(parameters.client_inner == info.client_v4);
+  CHECK(parameters.server_outer == info.server_v6);
+  auto environment = as_map(template_environment(parameters, kContext, Operation::kCreate));
+  CHECK(environment["TSP_TUNNEL_MODE"] == "v4v6");
+  CHECK(environment["TSP_CLIENT_ADDRESS_IPV4"] == "203.0.113.2");
+  CHECK(environment["TSP_SERVER_ADDRESS_IPV4"] == "203.0.113.1");
+  CHECK(environment["TSP_CLIENT_ADDRESS_IPV6"] == "2001:db8::2");
+  CHECK(environment["TSP_SERVER_ADDRESS_IPV6"] == "2001:db8::1");
+  CHECK(environment["TSP_TUNNEL_PREFIXLEN"] == "32");
+  CHECK(environment["TSP_PREFIX"] == "203.0.113.8");
+  CHECK(environment["TSP_PREFIXLEN"] == "29");
+  CHECK(environment["SIXLINK_OUTER_SERVER"] == "2001:db8::1");
+}
+
+TEST_CASE("parameters: the encapsulation's share of the path") {
+  CHECK(encapsulation_overhead(tsp::Mode::kV6V4, false) == 20);
+  CHECK(encapsulation_overhead(tsp::Mode::kV6UdpV4, false) == 28);
+  CHECK(encapsulation_overhead(tsp::Mode::kV6UdpV4, true) == 48);
+  CHECK(encapsulation_overhead(tsp::Mode::kV4V6, true) == 40);
+  CHECK(least_mtu(tsp::Mode::kV6V4) == 1280);
+  CHECK(least_mtu(tsp::Mode::kV4V6) == 576);
 }
 
 TEST_CASE("parameters: what keepalive and status need comes from the reply") {
@@ -173,7 +221,7 @@ TEST_CASE("parameters: nothing a hostile broker writes becomes more than a plain
     auto parameters = from_info(*info);
     parameters.interface = "tun0";
     for (const auto& [name, value] :
-         as_map(template_environment(parameters, {"", "", 0}, Operation::kCreate))) {
+         as_map(template_environment(parameters, {"", "", "", 0}, Operation::kCreate))) {
       CAPTURE(name);
       CAPTURE(value);
       CHECK(value.find_first_not_of(kPlain) == std::string::npos);
