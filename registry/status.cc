@@ -33,9 +33,9 @@ std::string text_of(const json::object& object, std::string_view name) {
   return value && value->is_string() ? tsp::printable(std::string_view(value->as_string()), 2000) : "";
 }
 
-double number_of(const json::object& object, std::string_view name) {
+double number_of(const json::object& object, std::string_view name, double missing = 0) {
   const auto* value = object.if_contains(name);
-  return value && value->is_number() ? value->to_number<double>() : 0;
+  return value && value->is_number() ? value->to_number<double>() : missing;
 }
 
 bool flag_of(const json::object& object, std::string_view name) {
@@ -91,7 +91,8 @@ std::optional<std::string> render_status(std::string_view text) {
   line("load", fmt::format("{:.1f} % of a core", number_of(*object, "load_percent")));
   std::string draining = flag_of(*object, "draining") ? "yes" : "no";
   if (flag_of(*object, "stops_when_drained")) draining += ", stops when no tunnel is in use";
-  if (object->at("stops_in_s").is_number()) draining += ", in " + count("stops_in_s") + " s at the latest";
+  if (number_of(*object, "stops_in_s", -1) >= 0)
+    draining += ", in " + count("stops_in_s") + " s at the latest";
   line("draining", draining);
   line("newcomers", redirects == "no" ? "are served"
                     : brokers.empty() ? "are refused as busy"

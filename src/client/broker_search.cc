@@ -99,7 +99,7 @@ asio::awaitable<std::variant<Grant, Failed>> BrokerSearch::run() {
         progress_.pending.push_back({std::move(server), {}, "broker_list", {}});
     }
     if (!progress_.pending.empty())
-      log_.info("the configured brokers are out of reach; trying the {} of broker_list={}",
+      log_.info("no configured broker can be reached or has time; trying the {} of broker_list={}",
                 progress_.pending.size(), config_.broker_list);
     grant = co_await try_pending();
   }

@@ -32,7 +32,7 @@ struct ServerPolicy {
   const HostKey* host_key = nullptr;
   MakeExponent make_exponent = &random_exponent;
   // redirect_xml() of the brokers that newcomers are sent to; empty: there are none.
-  std::string redirection;
+  std::string redirection = {};
   bool redirects_all = false;  // in reply to VERSION
   bool answers_echo = true;
 };

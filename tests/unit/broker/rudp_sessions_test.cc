@@ -396,3 +396,28 @@ TEST_CASE_FIXTURE(Fixture,
   REQUIRE(begin(client(200)));
   CHECK(is_info(text_of(kFirst + 2, create_message(), client(200))));
 }
+
+TEST_CASE_FIXTURE(Fixture, "rudp: redirections to one address are bounded, capabilities are not") {
+  int left = 2;
+  sessions->limit_redirections([&](const address&) { return left-- > 0; });
+  for (int i = 0; i < 5; ++i) CHECK(text_of(kFirst, "VERSION=2.0.2\r\n").starts_with("CAPABILITY"));
+  policy.redirection = tsp::redirect_xml({*net::ServerAddress::parse("b.example.net")});
+  policy.redirects_all = true;
+  CHECK(text_of(kFirst, "VERSION=2.0.2\r\n").starts_with("1200 Redirection\r\n"));
+  CHECK(text_of(kFirst, "VERSION=2.0.2\r\n").starts_with("1200 Redirection\r\n"));
+  CHECK_FALSE(say(kFirst, "VERSION=2.0.2\r\n"));
+  CHECK(granter.rejected["too many requests from one address"] == 1);
+  CHECK(text_of(kFirst, "ECHO REQUEST") == "200 Success\r\n");
+}
+
+TEST_CASE_FIXTURE(Fixture, "rudp: a create is answered by a redirection") {
+  policy.redirection = tsp::redirect_xml({*net::ServerAddress::parse("b.example.net")});
+  REQUIRE(begin(client()));
+  granter.answers_at_once = false;
+  CHECK_FALSE(say(kFirst + 2, create_message()));
+  granter.asked.back().done(static_cast<int>(tsp::kRedirection));
+  CHECK(sent.back().text.starts_with("Content-length: "));
+  CHECK(sent.back().text.find("1200 Redirection\r\n") != std::string::npos);
+  CHECK(sent.back().text.find("b.example.net") != std::string::npos);
+  CHECK(sent.back().text.back() == '\0');
+}

@@ -100,6 +100,23 @@ TEST_CASE("registry options: mistakes are named") {
   CHECK(starts_with(error({"user", "add", "x", "--force"}), "option --force does not go with user add"));
 }
 
+TEST_CASE("registry options: drain and status") {
+  CHECK(parse({"drain"}).command == Command::kDrain);
+  CHECK(parse({"drain"}).drain.begins);
+  CHECK_FALSE(parse({"drain"}).drain.stops);
+  CHECK_FALSE(parse({"drain", "--undo"}).drain.begins);
+  const Options stop = parse({"drain", "--stop", "--deadline", "15m", "-f", "x"});
+  CHECK(stop.drain.stops);
+  CHECK(stop.drain.deadline == std::chrono::minutes(15));
+  CHECK(parse({"status"}).command == Command::kStatus);
+  CHECK(parse({"status", "--json"}).json);
+  CHECK(starts_with(error({"drain", "--undo", "--stop"}), "--undo ends a drain"));
+  CHECK(starts_with(error({"drain", "--deadline", "60"}), "--deadline needs --stop"));
+  CHECK(starts_with(error({"drain", "--stop", "--deadline", "soon"}), "option --deadline takes seconds"));
+  CHECK(starts_with(error({"status", "--stop"}), "option --stop does not go with status"));
+  CHECK(starts_with(error({"--undo"}), "option --undo does not go with running the server"));
+}
+
 TEST_CASE("registry options: help wins over mistakes") {
   CHECK(parse({"-h"}).command == Command::kHelp);
   CHECK(parse({"--"}).command == Command::kRun);

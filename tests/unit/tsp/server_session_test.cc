@@ -574,3 +574,61 @@ TEST_CASE("server: mutated recorded clients never crash it, and the next good se
   for (const auto& datagram : good.sent_by(true)) broker.input(datagram);
   CHECK(broker.session.is_accepted());
 }
+
+TEST_CASE("server: a front door redirects in reply to VERSION as the recorded one does") {
+  const auto recorded = load_recording("redirect-rudp").at(0);
+  auto policy = recorded_policy();
+  const BrokerList brokers = {*sixlink::net::ServerAddress::parse("10.99.0.11"),
+                              *sixlink::net::ServerAddress::parse("10.99.0.12")};
+  policy.redirection = redirect_xml(brokers);
+  policy.redirects_all = true;
+  const auto answer = recorded.at(1).bytes.substr(8) + '\0';
+  CHECK(stateless_reply(policy, recorded.at(0).bytes.substr(8)) == answer);
+  RecordedUsers users;
+  ServerSession session(policy, users, Transport::kTcp, "n");
+  CHECK(session.input("VERSION=2.0.2\r\n").reply == answer);
+  CHECK(stateless_reply(policy, "ECHO REQUEST") == "200 Success\r\n");
+  // Without brokers it serves.
+  policy.redirection.clear();
+  CHECK(stateless_reply(policy, "VERSION=2.0.2\r\n")->starts_with("CAPABILITY"));
+}
+
+TEST_CASE("server: a drained one does not answer ECHO REQUEST, and does VERSION") {
+  auto policy = recorded_policy();
+  policy.answers_echo = false;
+  CHECK_FALSE(stateless_reply(policy, "ECHO REQUEST"));
+  CHECK(stateless_reply(policy, "VERSION=2.0.2\r\n")->starts_with("CAPABILITY"));
+}
+
+TEST_CASE("server: a create is answered by a redirection that our client follows") {
+  auto policy = recorded_policy();
+  policy.redirection = redirect_xml({*sixlink::net::ServerAddress::parse("b.example.net:3654")});
+  RecordedUsers users;
+  for (const auto transport : {Transport::kRudp, Transport::kTcp}) {
+    ServerSession session(policy, users, transport, "n");
+    ClientProfile profile;
+    profile.transport = transport;
+    profile.request.mode = Mode::kV6AnyV4;
+    profile.request.client_address = boost::asio::ip::make_address("192.0.2.2");
+    ClientSession client(profile);
+    auto sent = client.start();
+    ServerSession::Output output;
+    while (!sent.is_done() && !output.create) {
+      REQUIRE(sent.sends.size() == 1);
+      output = session.input(sent.sends.front());
+      if (!output.create) sent = client.input(output.reply);
+    }
+    REQUIRE(output.create);
+    output = session.refused(kRedirection);
+    CHECK(output.is_closing == (transport == Transport::kTcp));
+    sent = client.input(output.reply);
+    REQUIRE(sent.failure);
+    CHECK(sent.failure->kind == FailureKind::kRedirect);
+    REQUIRE(sent.failure->brokers.size() == 1);
+    CHECK(sent.failure->brokers.front().text == "b.example.net:3654");
+  }
+  // There is nowhere to send anybody.
+  policy.redirection.clear();
+  ServerSession session(policy, users, Transport::kRudp, "n");
+  CHECK(session.refused(kRedirection).reply == with_content_length("530 Server too busy\r\n"));
+}
