@@ -61,23 +61,24 @@ KnownHostLines parse_known_hosts(std::string_view text) {
 
 tsp::HostKeyVerdict KnownHosts::refuse_changed(std::string_view server, std::string_view key,
                                                const KnownHostLines::Entry& known) const {
-  return {false, "the host key of broker " + std::string(server) + " has CHANGED: it was " +
-                     tsp::host_key_fingerprint(known.key) + " and is now " + tsp::host_key_fingerprint(key) +
-                     ". Somebody may be between this machine and the broker to learn the password, or the "
-                     "broker was given a new key. "
-                     "Nothing was sent. Ask the broker's operator for the fingerprint; if the new one is "
-                     "right, remove line " +
-                     std::to_string(known.line) + " of " + path_ + " and start once with -y"};
+  return {false,
+          "the host key of broker " + std::string(server) + " has CHANGED: it was " +
+              tsp::host_key_fingerprint(known.key) + " and is now " + tsp::host_key_fingerprint(key) +
+              ". Somebody may be between this machine and the broker to learn the password, or the "
+              "broker was given a new key. "
+              "The password was not sent. Ask the broker's operator for the fingerprint; if the new one is "
+              "right, remove line " +
+              std::to_string(known.line) + " of " + path_ + " and start once with -y"};
 }
 
 tsp::HostKeyVerdict KnownHosts::refuse_unknown(std::string_view server, std::string_view key) const {
-  return {false,
-          "the host key of broker " + std::string(server) + " is not known: its fingerprint is " +
-              tsp::host_key_fingerprint(key) +
-              ". Nothing was sent. Compare it with what the broker's operator says, then start once with -y, "
-              "which keeps the key in " +
-              path_ + ", or add the line \"" + std::string(server) + " " + std::string(tsp::kHostKeyType) +
-              " KEY\" there; auth_method=digest-md5 needs no key"};
+  return {false, "the host key of broker " + std::string(server) + " is not known: its fingerprint is " +
+                     tsp::host_key_fingerprint(key) +
+                     ". The password was not sent. Compare it with what the broker's operator says, then "
+                     "start once with -y, "
+                     "which keeps the key in " +
+                     path_ + ", or add the line \"" + std::string(server) + " " +
+                     std::string(tsp::kHostKeyType) + " KEY\" there; auth_method=digest-md5 needs no key"};
 }
 
 KnownHosts::Result KnownHosts::check(std::string_view server, std::string_view key, UnknownKey policy) const {

@@ -75,8 +75,14 @@ class Fields {
 std::optional<json::object> parse_object(std::string_view text) {
   boost::system::error_code error;
   auto value = json::parse(text, error);
-  if (error || !value.is_object() || !value.as_object().contains("state")) return std::nullopt;
+  if (error || !value.is_object()) return std::nullopt;
   return std::move(value.as_object());
+}
+
+std::optional<json::object> parse_status(std::string_view text) {
+  auto object = parse_object(text);
+  if (object && !object->contains("state")) object.reset();
+  return object;
 }
 
 // Some of the texts came from the network: none of them may drive the terminal or look like a line of ours.
@@ -175,18 +181,18 @@ std::string release_problem(std::string_view text) {
     const auto* is_released = object->if_contains("released");
     if (is_released && is_released->is_bool() && is_released->get_bool()) return {};
     const auto problem = Fields(*object).text("problem");
-    if (!problem.empty()) return std::string(problem);
+    if (!problem.empty()) return tsp::printable(problem, kLongestValue);
   }
   return "the running daemon did not say what became of it (is it older than this command?)";
 }
 
 bool is_up(std::string_view text) {
-  const auto object = parse_object(text);
+  const auto object = parse_status(text);
   return object && Fields(*object).text("state") == "up";
 }
 
 std::optional<std::string> render_status(std::string_view text) {
-  const auto object = parse_object(text);
+  const auto object = parse_status(text);
   if (!object) return std::nullopt;
   const Fields status(*object);
   std::string out;

@@ -209,3 +209,14 @@ TEST_CASE("status: damaged JSON is survived") {
   }
   CHECK_FALSE(render_status("{\"state\":" + std::string(100000, '[')));
 }
+
+TEST_CASE("status: what became of a release is told, whatever the daemon answers") {
+  CHECK(release_problem(release_to_json(true, "ignored")) == "");
+  CHECK(release_problem(release_to_json(false, "no \"answer\"\n\x1b[2J")).starts_with("no \"answer\""));
+  CHECK(release_problem(release_to_json(false, "\x1b[2J")).find('\x1b') == std::string::npos);
+  for (const auto* text : {"", "{}", "[]", "{\"stopped\":true}", "{\"error\":\"unknown request\"}",
+                           "{\"released\":1}", "{\"released\":false}", "{\"released\":true"}) {
+    CAPTURE(text);
+    CHECK(release_problem(text).find("older") != std::string::npos);
+  }
+}
