@@ -5,9 +5,7 @@
 namespace sixlink::platform {
 
 DatagramBatch::DatagramBatch(std::size_t buffer_size)
-    : buffer_size_(buffer_size),
-      storage_(new std::uint8_t[kCapacity * buffer_size]),
-      datagrams_(kCapacity) {
+    : buffer_size_(buffer_size), storage_(new std::uint8_t[kCapacity * buffer_size]), datagrams_(kCapacity) {
   for (std::size_t i = 0; i < kCapacity; ++i) datagrams_[i].data = buffer(i).data();
 }
 

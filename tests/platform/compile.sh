@@ -10,7 +10,7 @@ export LC_ALL=C
 cd "$(dirname "$0")/../.." || exit 1
 
 BUILD=$(realpath -m "${BUILD:-build}")
-CXX=${CXX:-g++}
+read -ra compiler <<<"${CXX:-g++}"  # "ccache g++" is two words
 out=$BUILD/platform-check
 jobs=$(nproc 2>/dev/null || echo 2)
 mkdir -p "$out"
@@ -38,7 +38,7 @@ compile() { # system file header
   object=$out/$system/$(tr '/' '_' <<<"$file").o
   log=${object%.o}.log
   mapfile -t own < <(system_flags "$system" | tr ' ' '\n')
-  if "$CXX" "${flags[@]}" "${own[@]}" ${3:+-include "$3"} -c -o "$object" "$file" >"$log" 2>&1; then
+  if "${compiler[@]}" "${flags[@]}" "${own[@]}" ${3:+-include "$3"} -c -o "$object" "$file" >"$log" 2>&1; then
     echo "PASS $system: $file"
   else
     head -40 "$log"
@@ -52,7 +52,7 @@ prepare() { # system
   mkdir -p "$out/$system"
   mapfile -t own < <(system_flags "$system" | tr ' ' '\n')
   printf '#include "platform/platform.h"\n' >"$out/$system/first.h"
-  "$CXX" "${flags[@]}" "${own[@]}" -x c++-header -o "$out/$system/first.h.gch" "$out/$system/first.h" \
+  "${compiler[@]}" "${flags[@]}" "${own[@]}" -x c++-header -o "$out/$system/first.h.gch" "$out/$system/first.h" \
     >"$out/$system/first.log" 2>&1
 }
 
@@ -99,7 +99,7 @@ check_system() { # system
 mkdir -p "$out/linux"
 rm -f "$out/linux"/*.o
 while read -r file; do
-  "$CXX" -std=c++20 -O0 -w -I. -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED -pthread -c \
+  "${compiler[@]}" -std=c++20 -O0 -w -I. -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED -pthread -c \
     -o "$out/linux/$(tr '/' '_' <<<"$file").o" "$file" || echo "FAIL linux: $file: does not compile"
 done < <(make -s PLATFORM=linux print-platform-sources)
 functions "$out/linux"/*.o | uniq >"$out/linux/functions"

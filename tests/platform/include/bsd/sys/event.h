@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // kqueue(2).
 #pragma once
+#include <bits/system_kevent.h>
 #include <stdint.h>
 #include <time.h>
-#include <bits/system_kevent.h>
 #define EV_ADD 0x0001
 #define EV_DELETE 0x0002
 #define EV_CLEAR 0x0020

@@ -6,4 +6,5 @@
 #define CTL_KERN 1
 #define CTL_NET 4
 #include <bits/system_sysctl.h>
-extern "C" int sysctl(const int* name, u_int count, void* old, size_t* old_size, const void* fresh, size_t size);
+extern "C" int sysctl(const int* name, u_int count, void* old, size_t* old_size, const void* fresh,
+                      size_t size);

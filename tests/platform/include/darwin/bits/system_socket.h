@@ -5,4 +5,3 @@
 #define AF_INET6 30
 #define AF_ROUTE 17
 #define PF_ROUTE AF_ROUTE
-

@@ -5,4 +5,3 @@
 #define AF_INET6 26
 #define AF_ROUTE 24
 #define PF_ROUTE AF_ROUTE
-
