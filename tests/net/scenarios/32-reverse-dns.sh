@@ -193,6 +193,28 @@ no_name() { ! has_name "$1"; }
 check "crash: it goes after the restart" wait_for 10 no_name bob
 check "crash: alice's stays" has_name alice
 
+# --- A DNS server that says nothing while the registry ends ---
+
+silence() { ns web nft -f - <<<'table inet silence { chain input { type filter hook input priority 0; iif != lo tcp dport 53 drop; }; }'; }
+silence
+write_client_config tablet tablet "${host_keys[@]}" userid=erin
+add_user erin s3cret
+spawn_client tablet
+check "silence: a client is up at once" wait_up tablet 5
+updates() { local pid; for pid in $(ip netns pids "$PREFIX-registry"); do grep -q '^nsupdate$' "/proc/$pid/comm" 2>/dev/null && return 0; done; return 1; }
+no_updates() { ! updates; }
+check "silence: an update waits for its answer" wait_for 5 updates
+check "silence: a tunnel carries packets meanwhile" can_ping client "$WEB_V6"
+SECONDS=0
+stop_pid "$REGISTRY_PID"
+check_equal "silence: the registry ends cleanly" 0 "$STOPPED_STATUS"
+check "silence: it does not wait for the answer" [ "$SECONDS" -lt 6 ]
+check "silence: no update is left behind" wait_for 2 no_updates
+ns web nft delete table inet silence
+run_registry
+check "silence: the name is there after a restart" wait_for 10 has_name erin
+stop_client tablet
+
 # --- A wrong key ---
 
 stop_client laptop
