@@ -665,7 +665,7 @@ find_radvd() { # file
   for name in "$@"; do
     name=${name#/proc/}
     name=${name%/comm}
-    if tr '\0' '\n' <"/proc/$name/cmdline" 2>/dev/null | grep -qxF -e "$file"; then pids=${pids:+$pids }$name; fi
+    if { tr '\0' '\n' <"/proc/$name/cmdline"; } 2>/dev/null | grep -qxF -e "$file"; then pids=${pids:+$pids }$name; fi
   done
 }
 

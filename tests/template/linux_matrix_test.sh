@@ -9,6 +9,9 @@
 # shellcheck source-path=SCRIPTDIR source=linux_network.sh
 . "$(dirname "$0")/linux_network.sh"
 
+# Numbers of processes and interfaces differ from run to run.
+stable_snapshot() { clean_snapshot | grep -v '^[0-9]*$' | sed 's/^[0-9]*: //'; }
+
 commands="ip nft modprobe radvd kill rm"
 
 # Failures that are not to be noticed: looking for a way to the broker, for what may be there already, and what has a substitute.
@@ -22,7 +25,7 @@ is_optional() { # the call
 }
 
 matrix() { # MODE KIND HOST-TYPE
-  local what="$1 $2 $3" once complete record_once calls call n failed=0
+  local what="$1 $2 $3" complete record_once calls call n failed=0
   make_home
   if [ "$3" = router ] && [ "$1" != v4v6 ] && ! command -v radvd >/dev/null; then skip "radvd is not installed"; fi
   kernel_ip

@@ -8,9 +8,6 @@
 # shellcheck source-path=SCRIPTDIR source=linux_network.sh
 . "$(dirname "$0")/linux_network.sh"
 
-# What snapshots have for people: process ids and handles differ from run to run.
-stable_snapshot() { clean_snapshot | grep -v '^[0-9]*$'; }
-
 # ---- IPv4 in the tunnel -----------------------------------------------------------------------------------------
 
 case_ipv4_default_routes() {

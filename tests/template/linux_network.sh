@@ -105,7 +105,7 @@ clean_snapshot() {
 radvd_pids() {
   local file
   grep -lx radvd /proc/[0-9]*/comm 2>/dev/null | while read -r file; do
-    if tr '\0' '\n' <"${file%comm}cmdline" 2>/dev/null | grep -qF "$work/state/"; then basename "${file%/comm}"; fi
+    if { tr '\0' '\n' <"${file%comm}cmdline"; } 2>/dev/null | grep -qF "$work/state/"; then basename "${file%/comm}"; fi
   done
 }
 
