@@ -109,11 +109,12 @@ ip -6 route add 2000::/3 dev "$TSP_TUNNEL_INTERFACE" || exit 1
 TEMPLATE
 chmod 755 "$TEMP/gogoc/template/linux.sh"
 
+# -y, as gogoc needs it at the first start with a broker that offers PASSDSS-3DES-1.
 # It says nothing of run_dir and state_dir: the defaults are the system's, which a tmpfs stands for.
 # shellcheck disable=SC2016 # expanded by the inner shell
 spawn "$TEMP/gogoc/out" nsenter --net="/run/netns/$PREFIX-client" -- unshare -m sh -c '
   mount --bind "$0" /etc/hosts && mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && cd / && exec "$@"' \
-  "$TEMP/hosts.client" "$SIXLINK" -f "$TEMP/gogoc/gogoc.conf" -n
+  "$TEMP/hosts.client" "$SIXLINK" -f "$TEMP/gogoc/gogoc.conf" -n -y
 gogoc_pid=$SPAWNED
 check "gogoc.conf: works as it is" wait_for 15 can_ping client "$BROKER_V6" 1
 check_match "gogoc.conf: the user's template got its variables" \
