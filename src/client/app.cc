@@ -23,6 +23,7 @@
 #include "src/config/directory.h"
 #include "src/control/control_socket.h"
 #include "src/log/log.h"
+#include "src/tunnel/template_runner.h"
 
 namespace sixlink::client {
 namespace {
@@ -61,9 +62,35 @@ int show_status(const Config& config, bool as_json) {
   return is_up(*answer) ? 0 : 1;
 }
 
+// A tunnel without a daemon: one that needs nobody, or that a killed daemon left. nullopt: there is none.
+std::optional<int> remove_orphan(const Config& config) {
+  log::LogConfig only_errors;
+  std::string ignored;
+  const auto logger = log::make_logger("sixlink", only_errors, ignored);
+  tunnel::TemplateRunner::Settings settings;
+  settings.run_dir = config.run_dir;
+  settings.instance = config.instance_name();
+  tunnel::TemplateRunner runner(std::move(settings), *logger);
+  if (!runner.has_leftovers()) return std::nullopt;
+  long holder = 0;
+  const auto lock = platform::PidFile::acquire(run_path(config, ".pid"), holder);
+  if (!lock) return std::nullopt;  // a daemon that starts or ends right now
+  asio::io_context io(1);
+  bool is_removed = false;
+  asio::co_spawn(io, runner.remove_leftovers(), [&](const std::exception_ptr& exception, bool result) {
+    is_removed = !exception && result;
+  });
+  io.run();
+  return is_removed ? 0 : 1;
+}
+
 int stop_daemon(const Config& config, bool release) {
   const auto path = run_path(config, ".sock");
   const auto answer = control::ask_daemon(path, release ? "release" : "stop");
+  const bool is_alone = answer.has_error() && answer.error() != boost::system::errc::timed_out;
+  if (is_alone && !release) {
+    if (const auto code = remove_orphan(config)) return *code;
+  }
   if (!answer) {
     const bool is_timeout = answer.error() == boost::system::errc::timed_out;
     complain(is_timeout ? "the daemon did not stop within two minutes"
