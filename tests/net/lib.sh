@@ -480,8 +480,9 @@ run_registry() {
   wait_for 10 serves "$name" || die "the registry does not start: $(tail -n 3 "$TEMP/$name/out")"
 }
 
+# The sockets are there before the interface is.
 serves() {
-  [ -n "$(ns "$1" ss -Hunl 'sport = :3653')" ] && [ -n "$(ns "$1" ss -Htnl 'sport = :3653')" ]
+  grep -q ': serving ' "$TEMP/$1/out" && [ -n "$(ns "$1" ss -Hunl 'sport = :3653')" ] && [ -n "$(ns "$1" ss -Htnl 'sport = :3653')" ]
 }
 
 # start_registry [KEY=VALUE...]
