@@ -57,6 +57,7 @@ SHARED_freebsd := $(wildcard platform/bsd/*.cc)
 SHARED_netbsd  := $(SHARED_freebsd)
 SHARED_openbsd := $(SHARED_freebsd)
 SHARED_darwin  := platform/bsd/change_monitor.cc platform/bsd/random.cc
+WITHOUT_linux  := platform/posix/path_mtu.cc
 WITHOUT_sunos  := platform/posix/interface_mtu.cc
 PLATFORM_SOURCES := $(sort $(filter-out $(WITHOUT_$(PLATFORM)),$(wildcard platform/posix/*.cc)) $(SHARED_$(PLATFORM)) $(wildcard platform/$(PLATFORM)/*.cc))
 CORE_SOURCES     := $(filter-out src/client/main.cc,$(sort $(wildcard src/*/*.cc))) $(PLATFORM_SOURCES)

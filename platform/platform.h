@@ -92,6 +92,11 @@ enum class RawTunnel {
 boost::system::result<int> open_raw_tunnel(RawTunnel kind, const boost::asio::ip::address& local,
                                            const boost::asio::ip::address& remote);
 
+// Has the kernel learn the path MTUs of what a raw socket that is not connected sends, so that it cuts larger
+// outer packets into fragments. The descriptor is to be kept open; nothing is ever read from it.
+// operation_not_supported: the kernel learns them without, or not at all.
+boost::system::result<int> watch_path_mtu(RawTunnel kind, const boost::asio::ip::address& local);
+
 // A raw ICMP (ICMPv6, when the addresses are IPv6) socket that sends echo requests through `interface` and
 // receives echo replies of `destination` alone. What is sent is the ICMP message without its IP header (over
 // IPv6 the kernel fills in the checksum); what is received begins with the IPv4 header, or of IPv6 with the

@@ -15,6 +15,7 @@
 
 #include "src/datapath/joined_packets.h"
 #include "src/datapath/mss.h"
+#include "src/net/ipv4.h"
 #include "src/net/outer_address.h"
 #include "src/tsp/status.h"
 
@@ -180,7 +181,8 @@ Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, 
             }}),
       dns_(io, config.dns, store, book, log),
       stop_signal_(io, Clock::time_point::max()),
-      maintenance_(io) {}
+      maintenance_(io),
+      icmp_(io) {}
 
 Server::~Server() {
   if (interface_) interface_->release();
@@ -312,7 +314,7 @@ asio::awaitable<bool> Server::create_interface() {
     co_return false;
   }
   interface_ = std::make_unique<asio::posix::stream_descriptor>(io_, tun_->fd());
-  co_return true;
+  co_return !config_.mode_v4v6 || open_icmp();
 }
 
 asio::awaitable<void> Server::tear_down() {
@@ -385,8 +387,8 @@ bool Server::open_raw_tunnels(OuterSocket::Kind kind) {
   if (addresses.contains(all)) addresses = {all};
   bool is_any = false;
   for (const auto& address : addresses) {
-    const auto socket = platform::open_raw_tunnel(
-        is_v6 ? platform::RawTunnel::kIpv4InIpv6 : platform::RawTunnel::kIpv6InIpv4, address, all);
+    const auto tunnel = is_v6 ? platform::RawTunnel::kIpv4InIpv6 : platform::RawTunnel::kIpv6InIpv4;
+    const auto socket = platform::open_raw_tunnel(tunnel, address, all);
     if (!socket) {
       log_.warn("cannot open a raw socket for {} on {} ({}); such tunnels are not granted there",
                 is_v6 ? "v4v6" : "v6v4", address.to_string(), socket.error().message());
@@ -395,6 +397,11 @@ bool Server::open_raw_tunnels(OuterSocket::Kind kind) {
     outer_.push_back(std::unique_ptr<OuterSocket>(
         new OuterSocket{kind, address, asio::posix::stream_descriptor(io_, *socket)}));
     is_any = true;
+    if (const auto watch = platform::watch_path_mtu(tunnel, address))
+      path_watches_.emplace_back(io_, *watch);
+    else if (watch.error() != boost::system::errc::operation_not_supported)
+      log_.warn("large packets to {} tunnels may be lost on paths with a small MTU: {}",
+                is_v6 ? "v4v6" : "v6v4", watch.error().message());
   }
   return is_any;
 }
@@ -486,6 +493,34 @@ void Server::write_interface(std::span<const std::uint8_t> packet) {
   if (tun_->write(packet) < 0) tunnels_.counters().drop(Drop::kSendFailed);
 }
 
+bool Server::open_icmp() {
+  boost::system::error_code error;
+  const asio::ip::icmp::endpoint own(book_.broker_address_v4(), 0);
+  icmp_.open(own.protocol(), error);
+  if (!error) icmp_.bind(own, error);
+  if (!error) icmp_.non_blocking(true, error);
+  // It only sends. What arrives waits unread, and the kernel answers it.
+  if (!error) icmp_.set_option(asio::socket_base::receive_buffer_size(1), error);
+  if (error)
+    log_.critical("cannot send ICMP from {}: {}", book_.broker_address_v4().to_string(), error.message());
+  return !error;
+}
+
+void Server::send_back(const net::IcmpPacket& error) {
+  const auto bytes = error.bytes();
+  if (bytes[0] >> 4 != 4) {
+    write_interface(bytes);
+    return;
+  }
+  // Kernels refuse IPv4 packets from an interface that have their own address for a source.
+  const auto header = net::Ipv4Header::parse(bytes);
+  const auto message = bytes.subspan(header->header_length);
+  boost::system::error_code failure;
+  icmp_.send_to(asio::buffer(message.data(), message.size()),
+                asio::ip::icmp::endpoint(header->destination, 0), 0, failure);
+  if (failure) tunnels_.counters().drop(Drop::kSendFailed);
+}
+
 void Server::wait_for_interface() {
   interface_->async_wait(asio::posix::stream_descriptor::wait_read,
                          [this](const boost::system::error_code& error) {
@@ -508,7 +543,7 @@ bool Server::read_interface() {
     }
     const auto packet = std::span<std::uint8_t>(buffer).first(static_cast<std::size_t>(size));
     const auto verdict = tunnels_.from_inside(packet);
-    if (verdict.error) write_interface(verdict.error->bytes());
+    if (verdict.error) send_back(*verdict.error);
     if (verdict.drop) continue;
     if (auto* socket = outer_for(*verdict.tunnel)) {
       datapath::clamp_mss(packet, tunnels_.mtu_of(*verdict.tunnel));
@@ -583,22 +618,22 @@ void Server::grant(const tsp::CreateRequest& request, const Requester& requester
     return;
   }
   const bool is_new = !newcomers_.holds_tunnel(requester, wall_now());
-  granter_.request(
-      request, requester, wall_now(),
-      [this, requester, is_new, done = std::move(done)](Granter::Answer answer) {
-        if (const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer)) {
-          if (is_new) newcomers_.granted();
-          const auto inner = tunnel->mode == tsp::Mode::kV4V6 ? tunnel->client_v4.to_string()
-                                                              : tunnel->client_v6.to_string();
-          log_.debug("granted {} ({}) to {} at {}", inner, tsp::to_string(tunnel->mode),
-                     requester.user.empty() ? "anonymous" : requester.user, requester.peer.to_string());
-        } else {
-          on_rejected(requester.peer, tsp::wire_text(std::get<int>(answer)));
-          if (const auto problem = granter_.take_store_problem(); !problem.empty())
-            log_.error("cannot write leases to {}: {}", config_.database_path(), problem);
-        }
-        done(std::move(answer));
-      });
+  granter_.request(request, requester, wall_now(),
+                   [this, requester, is_new, done = std::move(done)](Granter::Answer answer) {
+                     if (const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer)) {
+                       if (is_new) newcomers_.granted();
+                       const auto inner = tunnel->mode == tsp::Mode::kV4V6 ? tunnel->client_v4.to_string()
+                                                                           : tunnel->client_v6.to_string();
+                       log_.debug("granted {} ({}) to {} at {}", inner, tsp::to_string(tunnel->mode),
+                                  requester.user.empty() ? "anonymous" : requester.user,
+                                  requester.peer.to_string());
+                     } else {
+                       on_rejected(requester.peer, tsp::wire_text(std::get<int>(answer)));
+                       if (const auto problem = granter_.take_store_problem(); !problem.empty())
+                         log_.error("cannot write leases to {}: {}", config_.database_path(), problem);
+                     }
+                     done(std::move(answer));
+                   });
 }
 
 void Server::release(const tsp::DeleteRequest& request, const Requester& requester, Granter::Released done) {

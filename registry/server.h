@@ -7,6 +7,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/icmp.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -99,6 +100,9 @@ class Server {
                 const boost::asio::ip::address& local, std::span<const std::uint8_t> bytes);
   void flush(OuterSocket& socket);
   void write_interface(std::span<const std::uint8_t> packet);
+  bool open_icmp();
+  // An error about a packet that came from the interface.
+  void send_back(const net::IcmpPacket& error);
 
   void on_rejected(const boost::asio::ip::address& peer, std::string_view why);
   void grant(const tsp::CreateRequest& request, const Requester& requester, Granter::Done done);
@@ -141,6 +145,8 @@ class Server {
   std::unique_ptr<platform::TunDevice> tun_;
   std::unique_ptr<boost::asio::posix::stream_descriptor> interface_;
   std::vector<std::unique_ptr<OuterSocket>> outer_;
+  std::vector<boost::asio::posix::stream_descriptor> path_watches_;  // of platform::watch_path_mtu()
+  boost::asio::ip::icmp::socket icmp_;                               // bound to our own inner IPv4 address
   std::vector<std::unique_ptr<boost::asio::ip::tcp::acceptor>> acceptors_;
   std::map<std::string, std::uint64_t, std::less<>> rejections_;  // by reason, since the last report
   std::string last_rejected_;

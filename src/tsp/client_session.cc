@@ -337,7 +337,8 @@ ClientSession::Output ClientSession::on_info(std::string_view reply) {
     return fail(FailureKind::kBadParameters,
                 "the broker granted v6udpv4 over TCP, where UDP packets cannot go");
   }
-  if (profile_.request.is_router && profile_.request.prefix_length.value_or(0) > 0 && !info->prefix) {
+  if (profile_.request.is_router && profile_.request.prefix_length.value_or(0) > 0 && !info->prefix &&
+      !info->prefix_v4) {
     return fail(FailureKind::kBadParameters, "the broker granted no prefix, although one was asked for");
   }
   Output output;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""An IPv6-only web server with one file: web_server.py ADDRESS PORT FILE. Streams it with sendfile()."""
+"""A web server of one IP version with one file: web_server.py ADDRESS PORT FILE. Streams it with sendfile()."""
 
 import http.server
 import os
@@ -9,7 +9,6 @@ import sys
 
 
 class Server(http.server.ThreadingHTTPServer):
-    address_family = socket.AF_INET6
     daemon_threads = True
 
 
@@ -32,6 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def main():
     address, port, path = sys.argv[1:]
+    Server.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
     server = Server((address, int(port)), Handler)
     server.path = path
     server.serve_forever()
