@@ -28,8 +28,8 @@ case $0 in
 esac
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$here/lib.sh"
-# shellcheck source-path=SCRIPTDIR source=lib-linux.sh
-. "$here/lib-linux.sh"
+# shellcheck source-path=SCRIPTDIR source=lib_linux.sh
+. "$here/lib_linux.sh"
 
 # ---- the way to the broker --------------------------------------------------------------------------------------
 

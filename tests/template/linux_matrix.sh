@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# template/linux.sh: every mode, interface kind and host type, each created, created twice, torn down, failing and killed
-# in the middle; under every shell. The kernel's own tunnel interfaces, which few test machines have, are stand-ins.
-# Under the first shell each command fails once; under the others some of them, other ones for each shell.
+# For the tests of all that template/linux.sh does in a mode: sources linux_network.sh and has the function `matrix`. A
+# combination of mode, interface kind and host type is created, created twice, torn down, fails and is killed in the
+# middle. The kernel's own tunnel interfaces, which few test machines have, are stand-ins. Under the first shell each
+# command fails once; under the others some of them, other ones for each shell.
 
 # Arguments of the template are the exception.
 # shellcheck disable=SC2119
@@ -91,6 +92,7 @@ matrix() { # MODE KIND HOST-TYPE
 
   # Killed anywhere, the next create completes it and the next teardown leaves nothing.
   for ((n = first; n <= calls; n += 2 + step)); do
+    rm -f "$work/fou-is-loaded"
     # shellcheck disable=SC2086
     stand_in kill-after "$n" $commands
     create_with_stand_in
@@ -107,39 +109,3 @@ matrix() { # MODE KIND HOST-TYPE
     expect_same "$what: not undone after a kill at '$call'" "$before" "$(stable_snapshot)"
   done
 }
-
-case_matrix_v6udpv4_tun_host() {
-  matrix v6udpv4 tun host
-}
-case_matrix_v6udpv4_kernel_host() {
-  matrix v6udpv4 kernel host
-}
-case_matrix_v6udpv4_tun_router() {
-  matrix v6udpv4 tun router
-}
-case_matrix_v6udpv4_kernel_router() {
-  matrix v6udpv4 kernel router
-}
-case_matrix_v6v4_tun_host() {
-  matrix v6v4 tun host
-}
-case_matrix_v6v4_kernel_host() {
-  matrix v6v4 kernel host
-}
-case_matrix_v6v4_kernel_router() {
-  matrix v6v4 kernel router
-}
-case_matrix_v4v6_tun_host() {
-  matrix v4v6 tun host
-}
-case_matrix_v4v6_kernel_host() {
-  matrix v4v6 kernel host
-}
-case_matrix_v4v6_tun_router() {
-  matrix v4v6 tun router
-}
-case_matrix_v4v6_kernel_router() {
-  matrix v4v6 kernel router
-}
-
-run_cases "$@"
