@@ -227,6 +227,7 @@ asio::awaitable<void> BrokerSearch::follow(const Pending& from, const std::vecto
     log_.info("brokers by distance: {}", describe(brokers));
   }
   std::vector<net::ServerAddress> sorted;
+  sorted.reserve(brokers.size());
   for (const auto& broker : brokers) sorted.push_back(broker.server);
   files_.write_broker_list(sorted);
   for (auto broker = brokers.rbegin(); broker != brokers.rend(); ++broker) {
