@@ -20,7 +20,9 @@ void check(const tsp::ClientSession::Output& output, const tsp::ClientProfile& p
            "a redirection has brokers");
     expect(output.failure->brokers.size() <= tsp::kMostBrokers, "brokers are bounded");
   }
+  expect(!output.is_released || profile.purpose == tsp::Purpose::kDelete, "what is released was to be");
   if (output.tunnel) {
+    expect(profile.purpose == tsp::Purpose::kCreate, "who leaves gets no tunnel");
     const auto& tunnel = *output.tunnel;
     expect(tsp::parse_info(tunnel.to_xml()).has_value(), "a tunnel is valid");
     expect(tunnel.mode == profile.request.mode || profile.request.mode == tsp::Mode::kV6AnyV4,
@@ -44,6 +46,7 @@ void client_session(Input input) {
   const auto choice = records.byte();
   tsp::ClientProfile profile;
   profile.transport = (choice & 1) != 0 ? tsp::Transport::kTcp : tsp::Transport::kRudp;
+  // kAny takes PASSDSS-3DES-1, where it is offered.
   constexpr tsp::ClientAuth kAuths[] = {tsp::ClientAuth::kAnonymous, tsp::ClientAuth::kAny,
                                         tsp::ClientAuth::kPlain, tsp::ClientAuth::kDigestMd5};
   profile.auth = kAuths[(choice >> 1) & 3];
@@ -53,6 +56,12 @@ void client_session(Input input) {
   profile.request.is_router = (choice & 0x20) != 0;
   if (profile.request.is_router) profile.request.prefix_length = 56;
   if ((choice & 0x40) != 0) profile.version = "1.0.1";
+  if ((choice & 0x80) != 0) profile.purpose = tsp::Purpose::kDelete;
+  profile.make_exponent = [] { return pki::Secret(kClientExponent); };
+  profile.check_host_key = [](std::string_view key) {
+    expect(tsp::is_host_key(key), "a key that is asked about can be used");
+    return tsp::HostKeyVerdict{true, {}};
+  };
   profile.request.client_address = boost::asio::ip::make_address("10.99.0.2");
   profile.user = "alice";
   profile.password = &password;

@@ -19,6 +19,7 @@ void rudp_sessions(Input input);   // datagrams to a registry
 void client_session(Input input);  // replies to a client
 void tunnel_xml(Input input);      // <tunnel> elements
 void digest_md5(Input input);      // SASL texts
+void passdss(Input input);         // PASSDSS-3DES-1's messages, host keys and the file of known ones
 void config(Input input);          // sixlink.conf, gogoc.conf, sixlink-registry.conf
 void packet(Input input);          // inner packets
 void leftover(Input input);        // NAME.tunnel
@@ -34,6 +35,7 @@ inline constexpr EntryPoint kEntryPoints[] = {
     {"client_session", client_session},
     {"tunnel_xml", tunnel_xml},
     {"digest_md5", digest_md5},
+    {"passdss", passdss},
     {"config", config},
     {"packet", packet},
     {"leftover", leftover},

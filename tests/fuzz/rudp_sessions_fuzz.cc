@@ -32,7 +32,7 @@ void rudp_sessions(Input input) {
     expect(!why.empty(), "a rejection has a reason");
   };
   hooks.make_nonce = [] { return std::string(kRudpNonce); };
-  RudpSessions sessions({.most_sessions = 4, .most_per_address = 3}, policy(), users, std::move(hooks));
+  RudpSessions sessions({.most_sessions = 4, .most_per_address = 3}, rudp_policy(), users, std::move(hooks));
 
   auto now = RudpSessions::TimePoint(std::chrono::hours(1));
   const auto local = make_address("192.0.2.1");

@@ -13,6 +13,8 @@
 
 #include "src/tsp/digest_md5.h"
 #include "src/tsp/message.h"
+#include "src/tsp/passdss.h"
+#include "tests/fuzz/fixture.h"
 #include "tests/unit/net/ipv4_packet.h"
 #include "tests/unit/tsp/recording.h"
 
@@ -33,10 +35,23 @@ inline std::string read_whole(const std::filesystem::path& path) {
 inline char client_choice(std::string_view name, bool is_tcp) {
   const int auth = name.starts_with("plain") || name.starts_with("wrong") ? 2
                    : name.starts_with("digest")                           ? 3
+                   : name.starts_with("passdss")                          ? 1
                                                                           : 0;
   const int mode = name.starts_with("anonymous") ? 0 : is_tcp || name.starts_with("proxy") ? 2 : 1;
   return static_cast<char>((is_tcp ? 1 : 0) | auth << 1 | mode << 3 |
                            (name.starts_with("router") ? 0x20 : 0));
+}
+
+// A whole session with PASSDSS-3DES-1: only with a key whose private half is known can its challenge be
+// right.
+inline std::string passdss_replies(bool is_tcp, const std::string& end) {
+  static const auto key = tsp::DsaHostKey::generate();
+  const tsp::PassDssClient client("alice", pki::Secret(kClientExponent));
+  tsp::PassDssServer server(*key, pki::Secret("a server's exponent"));
+  std::string replies = record("CAPABILITY TUNNEL=V6V4 AUTH=PASSDSS-3DES-1 \r\n");
+  if (!is_tcp) replies += record("");
+  return replies + record(server.on_hello(client.hello()).value()) + record("200 Success\r\n") + record(end) +
+         record("");
 }
 
 inline std::vector<std::string> seeds(std::string_view fuzzer) {
@@ -60,6 +75,15 @@ inline std::vector<std::string> seeds(std::string_view fuzzer) {
         if (entry.is_from_client && entry.kind == Kind::kRudp) datagrams += '\x04' + record(entry.bytes);
         if (fuzzer == "tunnel_xml" && text.find("<tunnel") != std::string::npos)
           found.insert(text.substr(text.find("<tunnel")));
+        if (fuzzer == "passdss" && name.starts_with("passdss")) {
+          found.insert(text);
+          if (const auto plain = tsp::base64_decode(text)) {
+            found.insert(*plain);
+            const auto blob = tsp::WireReader(*plain).string(2048);
+            if (blob && !blob->empty()) found.insert(std::string(*blob));
+            if (blob && !blob->empty()) found.insert("host ssh-dss " + tsp::base64_encode(*blob) + "\n");
+          }
+        }
         if (fuzzer == "digest_md5") {
           found.insert(text);
           if (const auto plain = tsp::base64_decode(text)) found.insert(*plain);
@@ -79,6 +103,15 @@ inline std::vector<std::string> seeds(std::string_view fuzzer) {
     found.insert(bytes(test::ipv6_packet(test::v6("2001:db8:f:f::2"), test::v6("2001:db8::9"), 6, syn)));
     found.insert(
         bytes(test::ipv4_packet("192.0.2.9", "203.0.113.2", 1, {0, 0, 0x41, 0x10, 0xbe, 0xef, 0, 1})));
+  }
+  if (fuzzer == "client_session") {
+    const auto info = tsp::with_content_length("200 Success\r\n" + granted_tunnel(tsp::Mode::kV6V4).to_xml());
+    for (const bool is_tcp : {false, true}) {
+      const int choice = (is_tcp ? 1 : 0) | 1 << 1 | 2 << 3;
+      found.insert(static_cast<char>(choice) + passdss_replies(is_tcp, info));
+      found.insert(static_cast<char>(choice | 0x80) +
+                   passdss_replies(is_tcp, tsp::with_content_length("200 Success\r\n")));
+    }
   }
   if (fuzzer == "config") {
     for (const char* directory : {"conf", "tests/unit/client/conf"}) {

@@ -9,11 +9,12 @@ namespace sixlink::fuzz {
 
 void server_stream(Input input) {
   OneUser users;
-  tsp::ServerSession session(policy(), users, tsp::Transport::kTcp, kTcpNonce);
+  tsp::ServerSession session(tcp_policy(), users, tsp::Transport::kTcp, kTcpNonce);
   tsp::Framer framer(tsp::Framer::Side::kServer);
   Records records(input);
   unsigned grants = 0;
   unsigned failed_logins = 0;
+  unsigned costly_logins = 0;
   while (!records.is_empty()) {
     if (!framer.append(text_of(records.next()))) return;
     for (;;) {
@@ -21,9 +22,15 @@ void server_stream(Input input) {
       const auto message = framer.next();
       if (!message) break;
       expect(!message->empty(), "a message over TCP is never empty");
+      costly_logins += session.expects_costly_login();
+      expect(costly_logins <= 3, "logins that make us compute are limited");
       auto output = session.input(*message);
       if (output.reply == tsp::status_line(tsp::kAuthenticationFailed)) ++failed_logins;
       expect(failed_logins <= 3, "logins are limited");
+      if (output.release) {
+        expect(session.is_authenticated(), "who leaves has logged in");
+        output = session.released(input.size() % 3 == 0 ? tsp::kServerError : tsp::kSuccess);
+      }
       if (output.create) {
         expect(session.is_authenticated(), "who asks has logged in");
         expect(!output.create->to_xml().empty(), "a request can be printed");
