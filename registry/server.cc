@@ -268,6 +268,9 @@ asio::awaitable<int> Server::run() {
     wait_for_interface();
     log_.info("serving {} on {}: {} leases, broker address {}", config_.leases.prefix.to_string(),
               parameters_.interface, tunnels_.size(), book_.broker_address().to_string());
+    if (config_.mode_v4v6)
+      log_.info("serving {} in v4v6 tunnels, broker address {}", config_.leases.prefix_v4->to_string(),
+                book_.broker_address_v4().to_string());
     if (book_.skipped() > 0)
       log_.warn("{} leases in the database are outside prefix={} or overlap; they are not served",
                 book_.skipped(), config_.leases.prefix.to_string());

@@ -231,6 +231,21 @@ class UserCommand {
     return kExitOk;
   }
 
+  // A user's leases.
+  struct Held {
+    WallSeconds last_seen = 0;
+    std::string text;
+  };
+
+  static std::string inner_text(const Lease& lease) {
+    if (!is_v4_inside(lease.mode))
+      return lease.address.to_string() + (lease.prefix ? " " + lease.prefix->to_string() : "");
+    const auto address = net::unmapped(net::Prefix{lease.address, 128});
+    const auto prefix = lease.prefix ? net::unmapped(*lease.prefix) : std::nullopt;
+    return (address ? address->address.to_string() : lease.address.to_string()) +
+           (prefix ? " " + prefix->to_string() : "");
+  }
+
   int list() {
     const auto users = store_.list_users();
     if (!users) return store_failed(users.error());
@@ -240,8 +255,12 @@ class UserCommand {
       err_ << "there are no users yet; to add one: sixlink-registry user add NAME\n";
       return kExitOk;
     }
-    std::map<std::string, const Lease*> held;
-    for (const Lease& lease : leases->leases) held[lease.user] = &lease;
+    std::map<std::string, Held> held;
+    for (const Lease& lease : leases->leases) {
+      auto& of_user = held[lease.user];
+      of_user.last_seen = std::max(of_user.last_seen, lease.last_seen);
+      of_user.text += (of_user.text.empty() ? "" : ", ") + inner_text(lease);
+    }
     int width = 4;
     for (const User& user : *users) width = std::max(width, static_cast<int>(user.name.size()));
     out_ << std::left << std::setw(width) << "NAME"
@@ -250,9 +269,8 @@ class UserCommand {
       const auto lease = held.find(user.name);
       const bool has_lease = lease != held.end();
       out_ << std::setw(width) << user.name << "  " << std::setw(20) << date(user.created) << "  "
-           << std::setw(20) << (has_lease ? date(lease->second->last_seen) : "-") << "  "
-           << (has_lease ? lease->second->address.to_string() : "-");
-      if (has_lease && lease->second->prefix) out_ << " " << lease->second->prefix->to_string();
+           << std::setw(20) << (has_lease ? date(lease->second.last_seen) : "-") << "  "
+           << (has_lease ? lease->second.text : "-");
       if (user.realm != config_.realm)
         out_ << "  (realm was \"" << user.realm << "\": set the password again)";
       out_ << "\n";

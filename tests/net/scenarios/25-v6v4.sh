@@ -111,6 +111,11 @@ check "v6v4: path of 1400: 100 MB down" fetches far
 check "v6v4: path of 1400: 100 MB up" fetches_back
 stop_client far
 
+# For another machine's address: only where the operator allows it.
+check_fails "proxy: refused by default" raw_clients other proxy v6v4 $REGISTRY_V4 198.51.100.30 198.51.100.50
+check_match "proxy: as an address that may not be used" '501' \
+  "$(raw_clients other proxy v6v4 $REGISTRY_V4 198.51.100.30 198.51.100.50 2>&1)"
+
 # v6anyv4: behind NAT always UDP, else what the registry prefers.
 start_far tunnel_mode=v6anyv4
 check_equal "v6anyv4: without NAT, UDP is the default" v6udpv4 "$(status_field far mode)"
@@ -118,10 +123,16 @@ stop_client far
 stop_pid "$REGISTRY_PID"
 check "v6v4: the registry counted the spoofed sources" grep -qE 'foreign-source 30\b' "$TEMP/registry/log"
 check "v6v4: and those who have no tunnel" grep -qE 'unknown-peer 42\b' "$TEMP/registry/log"
-start_registry prefer=v6v4
+start_registry prefer=v6v4 proxy=yes
 start_far tunnel_mode=v6anyv4
 check_equal "v6anyv4: without NAT, prefer=v6v4" v6v4 "$(status_field far mode)"
 check "v6anyv4: ping" can_ping far "$WEB_V6"
 start_client home tunnel_mode=v6anyv4
 check_equal "v6anyv4: behind NAT, UDP all the same" v6udpv4 "$(status_field home mode)"
 check "v6anyv4: ping behind NAT" can_ping client "$WEB_V6"
+
+read -r broker inner <<<"$(raw_clients other proxy v6v4 $REGISTRY_V4 198.51.100.30 198.51.100.50)"
+check_equal "proxy: the other machine's tunnel works" answered \
+  "$(raw_clients crowd echo v6v4 $REGISTRY_V4 198.51.100.50 "$inner" "$broker")"
+check_equal "proxy: not from who asked for it" "no answer" \
+  "$(raw_clients other echo v6v4 $REGISTRY_V4 198.51.100.30 "$inner" "$broker")"

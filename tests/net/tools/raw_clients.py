@@ -4,6 +4,9 @@
 
 many MODE SERVER ADDRESS...      negotiates an anonymous tunnel from each of our outer addresses, then has each send an echo
                                  request to the broker; prints how many were answered and how many inner addresses there are
+proxy MODE SERVER ADDRESS OTHER  asks, from one outer address, for a tunnel that ends at another one; prints the inner addresses
+echo MODE SERVER ADDRESS SOURCE DESTINATION
+                                 sends one echo request through a tunnel that is there; prints whether it is answered
 forge MODE SERVER ADDRESS SOURCE DESTINATION COUNT
                                  sends COUNT echo requests between the inner addresses, from an outer address, without a tunnel
 capabilities SERVER              prints the answer to VERSION
@@ -44,19 +47,19 @@ def is_echo_reply(packet):
     return packet[:1] == b"\x60" and packet[6:7] == b"\x3a" and packet[40:41] == b"\x81"
 
 
-def create_request(mode, local):
-    kind = "ipv6" if ":" in local else "ipv4"
-    return tsp.with_length('<tunnel action="create" type="%s" proxy="no">\r\n <client>\r\n  <address type="%s">%s</address>\r\n'
-                           " </client>\r\n</tunnel>\r\n" % (mode, kind, local))
+def create_request(mode, end, proxy):
+    kind = "ipv6" if ":" in end else "ipv4"
+    return tsp.with_length('<tunnel action="create" type="%s" proxy="%s">\r\n <client>\r\n  <address type="%s">%s</address>\r\n'
+                           " </client>\r\n</tunnel>\r\n" % (mode, proxy, kind, end))
 
 
-def negotiate(mode, server, local):
-    """(broker's, our) inner addresses."""
+def negotiate(mode, server, local, other=None):
+    """(broker's, our) inner addresses. The tunnel ends at `other` when that is given."""
     session = tsp.RudpSession(server, local=local)
     session.request(b"VERSION=2.0.2\r\n")
     if not session.request(b"AUTHENTICATE ANONYMOUS\r\n\0").startswith(b"200"):
         raise tsp.Mismatch("anonymous is refused")
-    info = session.request(create_request(mode, local))
+    info = session.request(create_request(mode, other or local, "yes" if other else "no"))
     if b"\r\n200 " not in info[:40] or b'type="%s"' % mode.encode() not in info:
         raise tsp.Mismatch("create is answered %r" % info[:200])
     session.request(tsp.ACCEPT)
@@ -82,12 +85,24 @@ def forge(mode, server, local, source, destination, count):
         raw.send(echo_request(source, destination, index))
 
 
+def proxy(mode, server, local, other):
+    print(*negotiate(mode, server, local, other))
+
+
+def echo(mode, server, local, source, destination):
+    raw = raw_socket(mode, local, server)
+    raw.send(echo_request(source, destination))
+    skipped = MODES[mode][2]
+    print("no answer" if tsp.receive_packet(raw, lambda packet: is_echo_reply(packet[skipped:]), 3) is None else "answered")
+
+
 def capabilities(server):
     print(tsp.RudpSession(server).request(b"VERSION=2.0.2\r\n").decode().strip())
 
 
 def main():
-    {"many": many, "forge": forge, "capabilities": capabilities}[sys.argv[1]](*sys.argv[2:])
+    kinds = {"many": many, "proxy": proxy, "echo": echo, "forge": forge, "capabilities": capabilities}
+    kinds[sys.argv[1]](*sys.argv[2:])
 
 
 main()

@@ -207,11 +207,17 @@ TEST_CASE("users: list shows what is held and who needs a new password") {
     lease.prefix = sixlink::net::Prefix::parse("2001:db8:42:100::/56");
     lease.last_seen = 1700000000;
     REQUIRE_FALSE(store.put_lease(lease));
+    lease.id = 2;
+    lease.mode = LeaseMode::kV4V6;
+    lease.address = sixlink::net::parse_v6("::ffff:203.0.113.2").value();
+    lease.prefix = sixlink::net::v4_mapped(sixlink::net::PrefixV4::parse("203.0.113.8/29").value());
+    lease.last_seen = 1600000000;
+    REQUIRE_FALSE(store.put_lease(lease));
   }
   std::ofstream(registry.config(), std::ios::app) << "realm=another\n";
   const auto outcome = registry.run(Command::kUserList);
   CHECK(contains(outcome.out, "2023-11-14T22:13:20Z"));
-  CHECK(contains(outcome.out, "2001:db8:42::2 2001:db8:42:100::/56"));
+  CHECK(contains(outcome.out, "2001:db8:42::2 2001:db8:42:100::/56, 203.0.113.2 203.0.113.8/29"));
   CHECK(contains(outcome.out, "(realm was \"sixlink\": set the password again)"));
 }
 
