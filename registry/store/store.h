@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "src/net/prefix.h"
@@ -59,7 +60,10 @@ struct DnsRecord {
   std::string type;  // AAAA, A, PTR, NS
   std::string data;
 
-  friend auto operator<=>(const DnsRecord&, const DnsRecord&) = default;
+  friend bool operator==(const DnsRecord&, const DnsRecord&) = default;
+  friend bool operator<(const DnsRecord& a, const DnsRecord& b) {
+    return std::tie(a.zone, a.name, a.type, a.data) < std::tie(b.zone, b.name, b.type, b.data);
+  }
 };
 
 // What the DNS servers were told of a record.
