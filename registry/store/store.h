@@ -40,9 +40,9 @@ inline bool is_v4_inside(LeaseMode mode) {
 
 struct Lease {
   std::int64_t id = 0;
-  std::string user;                   // empty: anonymous
-  net::AddressV6 address;             // the client's inner address
-  std::optional<net::Prefix> prefix;  // delegated
+  std::string user;                       // empty: anonymous
+  net::AddressV6 address;                 // the client's inner address
+  std::optional<net::Prefix> prefix;      // delegated
   std::vector<std::string> name_servers;  // of the prefix's reverse zone: checked names and addresses
   LeaseMode mode = LeaseMode::kV6UdpV4;
   boost::asio::ip::address outer_address;  // where the client is; unspecified: nowhere yet
