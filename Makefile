@@ -91,7 +91,8 @@ deps: ## Install what is missing to build and test, with the system's package ma
 	@sh tools/deps.sh
 
 # The demo and the tests install what they need first, so that each is the only command a new user types.
-demo: deps ## Build, then show a tunnel from a client behind NAT to an IPv6-only server (KEEP=1 leaves it up)
+demo: ## Build, then show a tunnel from a client behind NAT to an IPv6-only server (KEEP=1 leaves it up)
+	@sh tools/deps.sh --demo
 	@$(MAKE) --no-print-directory $(parallel) all
 	@BUILD=$(BUILD) KEEP=$(KEEP) bash tests/net/demo.sh
 

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Installs what is missing to build, test and demonstrate sixlink: sh tools/deps.sh [--lint]
+# Installs what is missing to build, test and demonstrate sixlink: sh tools/deps.sh [--demo | --lint]
 #
 # Uses the system's package manager, with sudo where we are not root, and says what it does. Quiet and quick when
-# nothing is missing. --lint installs what `make lint` needs besides: clang-format and clang-tidy.
+# nothing is missing. --demo leaves out what only the tests need (QEMU, DNS servers, other shells); --lint installs
+# what `make lint` needs besides: clang-format and clang-tidy.
 
 set -u
 LC_ALL=C
@@ -11,11 +12,13 @@ export LC_ALL
 PATH=$PATH:/usr/sbin:/sbin
 
 lint=
+demo=
 case ${1-} in
   '') ;;
+  --demo) demo=yes ;;
   --lint) lint=yes ;;
   *)
-    echo "usage: sh tools/deps.sh [--lint]" >&2
+    echo "usage: sh tools/deps.sh [--demo | --lint]" >&2
     exit 2
     ;;
 esac
@@ -91,7 +94,7 @@ deb_missing() {
   done
   [ -n "$lint" ] || boost_is_there || missing="$missing $(deb_boost)"
   # The AT&T shell has two names. mksh may be /bin/ksh, but is another shell.
-  [ -n "$lint" ] || deb_has ksh93u+m || deb_has ksh || missing="$missing $(deb_one_of ksh93u+m ksh)"
+  [ -n "$lint$demo" ] || deb_has ksh93u+m || deb_has ksh || missing="$missing $(deb_one_of ksh93u+m ksh)"
 }
 
 apt_update() {
@@ -99,10 +102,23 @@ apt_update() {
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update || echo "deps: apt-get update failed, going on" >&2
 }
 
+# The DNS servers and radvd are for tests in namespaces: this machine is not to serve with them.
+start_no_services() {
+  policy=/usr/sbin/policy-rc.d
+  if [ -e "$policy" ] || [ -n "$demo$lint" ]; then return 0; fi
+  # shellcheck disable=SC2016 # for the inner shell
+  $as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$0" && chmod 755 "$0"' "$policy" || return 0
+  trap '$as_root rm -f "$policy"' EXIT
+  trap 'exit 130' INT TERM
+}
+
 install_deb() {
-  deb_packages="g++ make libtinyxml2-dev libspdlog-dev libsqlite3-dev libssl-dev doctest-dev iproute2 iputils-ping
-    nftables curl tcpdump python3 mandoc shellcheck busybox mksh openssl procps util-linux
-    qemu-system-x86 radvd ndisc6 binutils bind9 bind9-dnsutils knot"
+  deb_packages="g++ make libtinyxml2-dev libspdlog-dev libsqlite3-dev libssl-dev iproute2 iputils-ping
+    nftables curl python3 openssl procps util-linux"
+  if [ -z "$demo" ]; then
+    deb_packages="$deb_packages doctest-dev tcpdump mandoc shellcheck busybox mksh
+      qemu-system-x86 radvd ndisc6 binutils bind9 bind9-dnsutils knot"
+  fi
   if [ -n "$lint" ]; then deb_packages="clang-format clang-tidy mandoc shellcheck"; fi
   deb_missing
   [ -n "$missing" ] || return 0
@@ -112,6 +128,7 @@ install_deb() {
     apt_update
     deb_missing
   fi
+  if [ -z "$as_root" ] || command -v sudo >/dev/null; then start_no_services; fi
   install_with "$missing" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install && return 0
   # Old lists name files that the archive no longer has.
   apt_update
