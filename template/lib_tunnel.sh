@@ -168,3 +168,83 @@ names_address() { # ADDRESS word...
   done
   return 1
 }
+
+# ---- undoing --------------------------------------------------------------------------------------------------
+
+# The command that could not be run is one of undoing, for the report.
+undo_failed() { # "the question"
+  lib_text=$1 command_status=$query_status command_error=$query_output
+  return 1
+}
+
+# What a record may name to be removed.
+is_file_of_ours() {
+  is_directory_name "$1" || return 1
+  case $1 in
+    */*.rtadvd.conf | */*.rad.conf | */*.radvd.conf | */*.ndpd.conf | */*.rtadvd.pid | */*.rad.pid | */*.radvd.pid | */*.rtadvd.sock | */*.rad.sock) ;;
+    *) return 1 ;;
+  esac
+}
+
+# ---- daemons of the home network ------------------------------------------------------------------------------
+
+# How long a router advertisement daemon may take to say goodbye.
+kFinalAdvertisementsSeconds=10
+
+need_program() { # name, how to get it
+  command -v "$1" >/dev/null 2>&1 || is_dry_run || give_up "$1 is needed for router mode and is not installed: $2"
+}
+
+# Sets pid, empty where the daemon of this configuration does not run.
+read_pid() { # PIDFILE CONFIGURATION
+  pid=
+  [ -r "$1" ] || return 0
+  read -r pid <"$1" || :
+  if is_number "$pid"; then
+    # Its number may be another program's by now.
+    case $(ps -o args= -p "$pid" 2>/dev/null) in
+      *"$2"*) return 0 ;;
+    esac
+  fi
+  pid=
+}
+
+# A daemon with its configuration, and its process ID in a file. One that runs already with the same is left alone.
+start_daemon() { # CONFIGURATION "its text" PIDFILE SOCKET|- the text of the command, and it...
+  daemon_configuration=$1 daemon_text=$2 daemon_pidfile=$3 daemon_socket=$4
+  shift 4
+  read_pid "$daemon_pidfile" "$daemon_configuration"
+  if [ -n "$pid" ] && is_recorded daemon "$daemon_pidfile" "$daemon_configuration" "$daemon_socket"; then
+    [ "$(cat "$daemon_configuration" 2>/dev/null)" != "$daemon_text" ] || return 0
+    undo_daemon "$daemon_pidfile" "$daemon_configuration" "$daemon_socket" ||
+      command_failed "$command_status" "$command_error" "$lib_text"
+  fi
+  record file "$daemon_configuration"
+  run_as "write $daemon_configuration" write_text "$daemon_configuration" "$daemon_text"
+  check_daemon_configuration "$daemon_configuration"
+  record daemon "$daemon_pidfile" "$daemon_configuration" "$daemon_socket"
+  run_as "$@"
+}
+
+check_daemon_configuration() {
+  :
+}
+
+# The daemon ends with its goodbye, which takes a while.
+undo_daemon() { # PIDFILE CONFIGURATION SOCKET|-
+  read_pid "$1" "$2"
+  if [ -n "$pid" ]; then
+    attempt_as "kill \$(cat $1)" kill "$pid" || ! kill -0 "$pid" 2>/dev/null || return 1
+    is_dry_run && return 0
+    # Not with kill -0: a child that nobody waits for would seem alive.
+    undo_looks=0
+    while [ "$undo_looks" -lt $((kFinalAdvertisementsSeconds + 3)) ]; do
+      read_pid "$1" "$2"
+      [ -n "$pid" ] || break
+      undo_looks=$((undo_looks + 1))
+      [ "$undo_looks" -le 3 ] || sleep 1
+    done
+  fi
+  if is_dry_run; then return 0; fi
+  if [ "$3" = - ]; then rm -f "$1"; else rm -f "$1" "$3"; fi
+}
