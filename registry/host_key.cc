@@ -2,7 +2,7 @@
 // The file of the registry's host key.
 #include "registry/host_key.h"
 
-#include "src/config/durable_file.h"
+#include "src/config/small_file.h"
 
 namespace sixlink::registry {
 namespace {
@@ -38,7 +38,7 @@ LoadedHostKey load_or_make_host_key(const std::string& path) {
     loaded.problem = "OpenSSL cannot make a DSA key";
     return loaded;
   }
-  if (const auto error = config::write_durable_file(path, pem.reveal(), config::Existing::kKeep)) {
+  if (const auto error = config::write_small_file(path, pem.reveal(), config::Existing::kKeep)) {
     if (error == boost::system::errc::file_exists) {
       // Another process of ours was quicker: its key counts.
       auto again = config::read_small_file(path, kLargestFile);

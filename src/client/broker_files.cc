@@ -2,92 +2,18 @@
 // The brokers that are remembered.
 #include "src/client/broker_files.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <boost/system/result.hpp>
-#include <cerrno>
 #include <filesystem>
 
 #include "src/config/directory.h"
 #include "src/config/key_value.h"
+#include "src/config/small_file.h"
 #include "src/tsp/tunnel_xml.h"
 
 namespace sixlink::client {
 namespace {
 
-using boost::system::error_code;
-
 // The longest list with the longest names has less than a fifth of it.
 constexpr std::size_t kLargestFile = 65536;
-
-error_code last_error() {
-  return {errno, boost::system::system_category()};
-}
-
-class File {
- public:
-  explicit File(int fd) : fd_(fd) {}
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-  bool is_open() const { return fd_ >= 0; }
-  // Some file systems tell of a full disk only here.
-  bool close() { return ::close(std::exchange(fd_, -1)) == 0; }
-
- private:
-  int fd_;
-};
-
-// The first bytes of a regular file. A link may lead to anything that root can read, and a FIFO would hold
-// us.
-boost::system::result<std::string> read_bounded(const std::string& path) {
-  const File file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-  if (!file.is_open()) return last_error();
-  struct stat info {};
-  if (::fstat(file.fd(), &info) != 0) return last_error();
-  if (!S_ISREG(info.st_mode)) return boost::system::errc::make_error_code(boost::system::errc::not_supported);
-  std::string text(kLargestFile + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const auto got = ::read(file.fd(), text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return last_error();
-    if (got == 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  text.resize(size);
-  return text;
-}
-
-error_code write_whole(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const auto written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return last_error();
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return {};
-}
-
-// Readers find the old file or the new one. Not synced to the disk: that may take seconds, and after a power
-// cut an empty file costs nothing but the memory.
-error_code replace(const std::string& path, std::string_view text) {
-  const std::string fresh = path + ".new";
-  // An earlier run's, or someone's link: what O_EXCL then makes is ours.
-  ::unlink(fresh.c_str());
-  File file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file.is_open()) return last_error();
-  auto error = write_whole(file.fd(), text);
-  if (!error && !file.close()) error = last_error();
-  if (!error && ::rename(fresh.c_str(), path.c_str()) != 0) error = last_error();
-  if (error) ::unlink(fresh.c_str());
-  return error;
-}
 
 std::string_view trimmed(std::string_view line) {
   constexpr std::string_view kBlanks = " \t\r";
@@ -128,7 +54,7 @@ std::string broker_line(const net::ServerAddress& server) {
 }
 
 std::vector<net::ServerAddress> BrokerFiles::read(std::string_view key, const std::string& path) const {
-  const auto text = read_bounded(path);
+  const auto text = config::read_small_file(path, kLargestFile);
   if (!text) {
     const auto& error = text.error();
     if (error == boost::system::errc::no_such_file_or_directory ||
@@ -155,7 +81,7 @@ std::vector<net::ServerAddress> BrokerFiles::read(std::string_view key, const st
 }
 
 void BrokerFiles::write(std::string_view key, const std::string& path, const std::string& text) const {
-  if (const auto old = read_bounded(path); old && *old == text) return;
+  if (const auto old = config::read_small_file(path, kLargestFile); old && *old == text) return;
   const auto directory = std::filesystem::path(path).parent_path();
   if (directory.lexically_normal() == std::filesystem::path(state_dir_).lexically_normal()) {
     if (const auto error = config::make_private_directory(state_dir_, 0700)) {
@@ -164,7 +90,9 @@ void BrokerFiles::write(std::string_view key, const std::string& path, const std
       return;
     }
   }
-  if (const auto error = replace(path, text))
+  // Not synced: that may take seconds, and after a power cut an empty file costs nothing but the memory.
+  if (const auto error =
+          config::write_small_file(path, text, config::Existing::kReplace, config::Durability::kNone))
     log_.warn("cannot write {}={}: {}; the tunnel does not need it", key, path, error.message());
 }
 

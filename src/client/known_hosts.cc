@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "src/config/directory.h"
-#include "src/config/durable_file.h"
+#include "src/config/small_file.h"
 #include "src/tsp/digest_md5.h"
 #include "src/tsp/status.h"
 
@@ -128,7 +128,7 @@ KnownHosts::Result KnownHosts::check(std::string_view server, std::string_view k
   // Behind all that is there, malformed lines too: they are someone's.
   if (!text.empty() && text.back() != '\n') text += '\n';
   text += std::string(server) + " " + std::string(tsp::kHostKeyType) + " " + tsp::base64_encode(key) + "\n";
-  if (const auto error = config::write_durable_file(path_, text, config::Existing::kReplace))
+  if (const auto error = config::write_small_file(path_, text, config::Existing::kReplace))
     return refuse("cannot keep the broker's host key in", error);
   result.verdict.is_trusted = true;
   result.notes.push_back("accepted the host key of broker " + std::string(server) + ", " +

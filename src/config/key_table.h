@@ -132,9 +132,9 @@ std::string cannot_read_message(const boost::system::error_code& error, std::str
 
 // Reads the file for `parse`; one that cannot be read is a problem. The text is wiped: it may hold a
 // password.
-template <typename Config>
-Loaded<Config> load_file(const std::string& path, std::string_view remedy,
-                         Loaded<Config> (*parse)(const std::string& path, std::string_view text)) {
+template <typename Parse>
+auto load_file(const std::string& path, std::string_view remedy, const Parse& parse)
+    -> decltype(parse(path, std::string_view())) {
   auto text = read_file(path);
   if (!text) return {std::nullopt, {{0, {}, cannot_read_message(text.error(), remedy)}}, {}};
   auto result = parse(path, *text);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Small files that must not be lost: read with a bound, replaced as a whole and on the disk when the call
-// returns.
+// Small files: read with a bound, replaced as a whole.
 #pragma once
 
 #include <boost/system/error_code.hpp>
@@ -19,8 +18,13 @@ enum class Existing {
   kReplace,  // readers find the old content or the new one; a symbolic link is replaced, not followed
   kKeep,     // file_exists: whatever is there stays
 };
-// Written beside (PATH.new), synced, then given its name; the directory is synced, too. The mode is 0600.
-[[nodiscard]] boost::system::error_code write_durable_file(const std::string& path, std::string_view text,
-                                                           Existing existing);
+enum class Durability {
+  kSynced,  // on the disk, with its name, when the call returns
+  kNone,    // a power cut soon after may leave the file empty
+};
+// Written beside (PATH.new), then given its name. The mode is 0600.
+[[nodiscard]] boost::system::error_code write_small_file(const std::string& path, std::string_view text,
+                                                         Existing existing,
+                                                         Durability durability = Durability::kSynced);
 
 }  // namespace sixlink::config

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Small files that must not be lost.
-#include "src/config/durable_file.h"
+// Small files.
+#include "src/config/small_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -36,14 +36,15 @@ class File {
   int fd_;
 };
 
-error_code write_and_sync(File& file, std::string_view text) {
+error_code write_whole(File& file, std::string_view text, Durability durability) {
   while (!text.empty()) {
     const auto written = ::write(file.fd(), text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return last_error();
     text.remove_prefix(static_cast<std::size_t>(written));
   }
-  return ::fsync(file.fd()) == 0 && file.close() ? error_code() : last_error();
+  if (durability == Durability::kSynced && ::fsync(file.fd()) != 0) return last_error();
+  return file.close() ? error_code() : last_error();
 }
 
 // So that the name survives a power cut, too. Where directories cannot be synced there is nothing to do about
@@ -78,13 +79,14 @@ boost::system::result<std::string> read_small_file(const std::string& path, std:
   return text;
 }
 
-error_code write_durable_file(const std::string& path, std::string_view text, Existing existing) {
+error_code write_small_file(const std::string& path, std::string_view text, Existing existing,
+                            Durability durability) {
   const std::string fresh = path + ".new";
   // An earlier run's, or someone's link: what O_EXCL then makes is ours.
   ::unlink(fresh.c_str());
   File file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.is_open()) return last_error();
-  auto error = write_and_sync(file, text);
+  auto error = write_whole(file, text, durability);
   if (!error) {
     // link() refuses a name that is taken, also when it was taken this moment.
     const int result = existing == Existing::kReplace ? std::rename(fresh.c_str(), path.c_str())
@@ -92,7 +94,7 @@ error_code write_durable_file(const std::string& path, std::string_view text, Ex
     if (result != 0) error = last_error();
   }
   if (error || existing == Existing::kKeep) ::unlink(fresh.c_str());
-  if (!error) sync_directory_of(path);
+  if (!error && durability == Durability::kSynced) sync_directory_of(path);
   return error;
 }
 
