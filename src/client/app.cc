@@ -37,12 +37,11 @@ void complain(const std::string& text) {
 std::optional<Config> load(const Options& options) {
   const std::string path =
       options.config_file.empty() ? std::string(config::config_dir()) + "/sixlink.conf" : options.config_file;
-  auto loaded = load_config(path);
+  auto loaded = load_config(path, &options);
   if (options.command == Command::kRun) {
     for (const auto& warning : loaded.warnings) complain("warning: " + config::to_string(path, warning));
   }
   for (const auto& problem : loaded.problems) complain(config::to_string(path, problem));
-  if (loaded.config) apply_options(options, *loaded.config);
   return std::move(loaded.config);
 }
 

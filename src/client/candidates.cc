@@ -39,6 +39,7 @@ bool is_worth_another_address(tsp::FailureKind kind) {
   switch (kind) {
     case tsp::FailureKind::kNoAnswer:
     case tsp::FailureKind::kSocket:
+    case tsp::FailureKind::kClientAddress:
     case tsp::FailureKind::kBusy:
     case tsp::FailureKind::kBadReply:
       return true;
@@ -53,15 +54,17 @@ int significance(tsp::FailureKind kind) {
       return 0;
     case tsp::FailureKind::kSocket:
       return 1;
-    case tsp::FailureKind::kBadReply:
+    case tsp::FailureKind::kClientAddress:
       return 2;
-    case tsp::FailureKind::kBusy:
+    case tsp::FailureKind::kBadReply:
       return 3;
+    case tsp::FailureKind::kBusy:
+      return 4;
     // The broker that it leads to may have more to tell.
     case tsp::FailureKind::kRedirect:
-      return 4;
-    default:
       return 5;
+    default:
+      return 6;
   }
 }
 

@@ -79,7 +79,7 @@ std::string Config::instance_name() const {
   return name.empty() || name == "." || name == ".." ? "sixlink" : name;
 }
 
-LoadedConfig parse_config(const std::string& path, std::string_view text) {
+LoadedConfig parse_config(const std::string& path, std::string_view text, const Options* options) {
   auto file = config::parse_key_values(text);
   config::TableLoader<Config> loader(config_keys(), "sixlink.conf(5)", std::move(file.problems));
   // gogoc_dir's old names give way to it, wherever they stand: some files have both for two clients.
@@ -93,14 +93,18 @@ LoadedConfig parse_config(const std::string& path, std::string_view text) {
   Config& config = loader.config();
   config.path = path;
   fill_in(config, loader.report());
+  if (options != nullptr) apply_options(*options, config);
   cross_check(config, loader.report());
   place_files(config);
   return loader.finish();
 }
 
-LoadedConfig load_config(const std::string& path) {
-  auto result = config::load_file(
-      path, "copy " + std::string(config::data_dir()) + "/conf/sixlink.conf to here", &parse_config);
+LoadedConfig load_config(const std::string& path, const Options* options) {
+  auto result =
+      config::load_file(path, "copy " + std::string(config::data_dir()) + "/conf/sixlink.conf to here",
+                        [options](const std::string& file, std::string_view text) {
+                          return parse_config(file, text, options);
+                        });
   if (result.config) {
     if (!result.config->password.empty()) warn_of_exposed_password(path, result.warnings);
     for (std::string* file :

@@ -86,12 +86,12 @@ using LoadedConfig = config::Loaded<Config>;
 // Every key, in the order of the man page and of conf/sixlink.conf.
 const std::vector<config::Key<Config>>& config_keys();
 
-// `text` is the file's content; `path` is for messages and Config::path. Cross-checks of shared keys
-// included.
-LoadedConfig parse_config(const std::string& path, std::string_view text);
+// `text` is the file's content; `path` is for messages and Config::path. Cross-checks between keys are of
+// what the command line's `options`, if there are any, leave of the file.
+LoadedConfig parse_config(const std::string& path, std::string_view text, const Options* options = nullptr);
 // Reads the file; a file that cannot be read is a problem; one that holds a password and is readable by group
 // or others is a warning.
-LoadedConfig load_config(const std::string& path);
+LoadedConfig load_config(const std::string& path, const Options* options = nullptr);
 
 // Lets -i, -u, -s and -r, which parse_options() checked, override the file. A delay above retry_delay_max
 // raises that.

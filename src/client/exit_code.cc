@@ -9,6 +9,8 @@ ExitCode exit_code(tsp::FailureKind kind) {
     case tsp::FailureKind::kNoAnswer:
     case tsp::FailureKind::kSocket:
       return kExitCannotConnect;
+    case tsp::FailureKind::kClientAddress:
+      return kExitBadClientAddress;
     case tsp::FailureKind::kVersion:
       return kExitTspVersion;
     case tsp::FailureKind::kBusy:

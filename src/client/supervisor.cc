@@ -261,7 +261,11 @@ asio::awaitable<std::optional<Failed>> Supervisor::negotiate() {
     parameters_.local_outer =
         platform::source_towards(parameters_.server_outer).value_or(parameters_.client_outer);
   }
-  if (!config_.proxy_client) parameters_.client_outer = parameters_.local_outer;
+  if (config_.proxy_client) {
+    parameters_.local_outer = parameters_.client_outer;  // the other machine's, not the negotiation's
+  } else {
+    parameters_.client_outer = parameters_.local_outer;
+  }
   parameters_.host_type =
       config_.host_type == HostType::kRouter ? tunnel::HostType::kRouter : tunnel::HostType::kHost;
   parameters_.home_interfaces = config_.home_interfaces;

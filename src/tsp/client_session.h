@@ -23,6 +23,7 @@ enum class ClientAuth { kAnonymous, kAny, kPlain, kDigestMd5, kPassDss3Des1 };
 enum class FailureKind {
   kNoAnswer,        // nothing came back in time
   kSocket,          // the transport failed: refused, unreachable, closed
+  kClientAddress,   // this machine has not the address to send from
   kVersion,         // 302 to this version
   kBusy,            // 530, 521, 301: later it may work
   kStatus,          // any other status

@@ -34,6 +34,17 @@ tsp::Failure socket_failure(const std::string& what, const error_code& error) {
   return {tsp::FailureKind::kSocket, 0, what + ": " + error.message(), {}};
 }
 
+tsp::Failure bind_failure(const asio::ip::address& source, const error_code& error) {
+  if (error != boost::system::errc::address_not_available)
+    return socket_failure("cannot send from " + source.to_string(), error);
+  const std::string key = source.is_v4() ? "client_v4" : "client_v6";
+  return {tsp::FailureKind::kClientAddress,
+          0,
+          "this machine has no address " + source.to_string() + ", which " + key +
+              " names: mend that, or set " + key + "=auto",
+          {}};
+}
+
 tsp::Failure no_answer(std::string_view transport, bool was_answered) {
   return {tsp::FailureKind::kNoAnswer,
           0,
@@ -79,7 +90,10 @@ class RudpCarrier final : public Carrier {
     const asio::ip::udp::endpoint peer(target_.address, target_.port);
     error_code error;
     socket_.open(peer.protocol(), error);
-    if (!error && target_.source) socket_.bind({*target_.source, 0}, error);
+    if (!error && target_.source) {
+      socket_.bind({*target_.source, 0}, error);
+      if (error) co_return bind_failure(*target_.source, error);
+    }
     if (!error) socket_.connect(peer, error);
     if (error) co_return socket_failure("cannot use UDP", error);
     co_return std::nullopt;
@@ -159,7 +173,10 @@ class TcpCarrier final : public Carrier {
     const asio::ip::tcp::endpoint peer(target_.address, target_.port);
     error_code error;
     socket_.open(peer.protocol(), error);
-    if (!error && target_.source) socket_.bind({*target_.source, 0}, error);
+    if (!error && target_.source) {
+      socket_.bind({*target_.source, 0}, error);
+      if (error) co_return bind_failure(*target_.source, error);
+    }
     if (error) co_return socket_failure("cannot use TCP", error);
     timer_.expires_after(kConnectLimit);
     const auto outcome = co_await (socket_.async_connect(peer, kAwait) || timer_.async_wait(kAwait));

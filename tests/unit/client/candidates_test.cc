@@ -70,8 +70,8 @@ TEST_CASE("candidates: a configured source is bound for its family") {
 TEST_CASE(
     "candidates: another address is tried where it may help, and the most telling failure is reported") {
   using tsp::FailureKind;
-  for (const auto kind :
-       {FailureKind::kNoAnswer, FailureKind::kSocket, FailureKind::kBusy, FailureKind::kBadReply})
+  for (const auto kind : {FailureKind::kNoAnswer, FailureKind::kSocket, FailureKind::kClientAddress,
+                          FailureKind::kBusy, FailureKind::kBadReply})
     CHECK(is_worth_another_address(kind));
   for (const auto kind :
        {FailureKind::kVersion, FailureKind::kStatus, FailureKind::kRedirect, FailureKind::kModeNotOffered,
@@ -81,6 +81,7 @@ TEST_CASE(
   }
   CHECK(significance(FailureKind::kAuthentication) > significance(FailureKind::kRedirect));
   CHECK(significance(FailureKind::kBusy) > significance(FailureKind::kBadReply));
-  CHECK(significance(FailureKind::kBadReply) > significance(FailureKind::kSocket));
+  CHECK(significance(FailureKind::kBadReply) > significance(FailureKind::kClientAddress));
+  CHECK(significance(FailureKind::kClientAddress) > significance(FailureKind::kSocket));
   CHECK(significance(FailureKind::kSocket) > significance(FailureKind::kNoAnswer));
 }

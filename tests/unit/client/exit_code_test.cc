@@ -9,6 +9,7 @@ using sixlink::tsp::FailureKind;
 TEST_CASE("exit code: gogoc's number for each failure of a negotiation") {
   CHECK(exit_code(FailureKind::kNoAnswer) == 9);
   CHECK(exit_code(FailureKind::kSocket) == 9);
+  CHECK(exit_code(FailureKind::kClientAddress) == 5);
   CHECK(exit_code(FailureKind::kVersion) == 11);
   CHECK(exit_code(FailureKind::kBusy) == 12);
   CHECK(exit_code(FailureKind::kStatus) == 13);

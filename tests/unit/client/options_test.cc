@@ -153,6 +153,24 @@ TEST_CASE("options: override the configuration") {
   CHECK(config.retry_delay.count() == 1);
 }
 
+TEST_CASE("options: what they give, the file need not") {
+  const std::string router = "server=a.example\nhost_type=router\n";
+  CHECK_FALSE(parse_config("x.conf", router).config);
+  auto options = parsed({"-i", "eth1"});
+  const auto as_router = parse_config("x.conf", router, &options);
+  CHECK(as_router.problems.empty());
+  REQUIRE(as_router.config);
+  CHECK(as_router.config->home_interfaces == std::vector<std::string>{"eth1"});
+
+  const std::string proxy = "server=a.example\nproxy_client=yes\nkeepalive=no\ntunnel_mode=v6v4\n";
+  CHECK_FALSE(parse_config("x.conf", proxy).config);
+  options = parsed({"-s", "203.0.113.9"});
+  const auto as_proxy = parse_config("x.conf", proxy, &options);
+  CHECK(as_proxy.problems.empty());
+  REQUIRE(as_proxy.config);
+  CHECK(as_proxy.config->client_v4 == "203.0.113.9");
+}
+
 TEST_CASE("options: the help has every option and command, each once") {
   const auto text = usage_text();
   for (const auto& spec : option_specs()) {
