@@ -34,12 +34,16 @@ check "replay: PLAIN, TCP, two messages in one segment" replay deployed plain-tc
 check "replay: wrong password, RUDP" replay deployed wrong-password-rudp
 check "replay: DIGEST-MD5, RUDP" replay deployed digest-md5-rudp --expect-type v6udpv4
 check "replay: DIGEST-MD5, TCP, the success in a segment of its own" replay deployed digest-md5-tcp --expect-type v6v4
+check "replay: PASSDSS-3DES-1, RUDP" replay deployed passdss-rudp --expect-type v6udpv4
+check "replay: PASSDSS-3DES-1, TCP" replay deployed passdss-tcp --expect-type v6v4
+check "replay: PASSDSS-3DES-1, TCP, two messages in one segment" replay deployed passdss-tcp --coalesce --expect-type v6v4
 check "replay: router with a prefix of 56 bits, RUDP" replay deployed router-56-rudp --expect-type v6udpv4
 check "replay: a tunnel for another machine, RUDP" replay deployed proxy-v6v4-rudp --expect-type v6v4
 check "replay: ECHO REQUEST and the session of a redirected client, RUDP" replay deployed redirect-rudp --expect-type v6udpv4
 
 check "replay behind NAT: anonymous, RUDP" replay client anonymous-rudp --expect-type v6udpv4
 check "replay behind NAT: DIGEST-MD5, RUDP" replay client digest-md5-rudp --expect-type v6udpv4
+check "replay behind NAT: PASSDSS-3DES-1, RUDP" replay client passdss-rudp --expect-type v6udpv4
 check "replay behind NAT: router with a prefix of 56 bits, RUDP" replay client router-56-rudp --expect-type v6udpv4
 check "replay behind NAT: v6v4 to an address that is not the client's is refused" replay client plain-tcp --expect-status 501
 

@@ -9,6 +9,7 @@
 begin "$@"
 topology
 SERVER_PID=
+FLAGS=()  # of the client
 # fake_server RECORDING [REFUSED-VERSION...]
 fake_server() {
   spawn_in registry "$TEMP/server.out" "$PYTHON" "$TOOLS/fake_server.py" "$ROOT/tests/recordings/$1.txt" $REGISTRY_V4 "${@:2}"
@@ -22,7 +23,7 @@ understood() {
   shift
   fake_server "$recording"
   write_client_config home client keepalive_interval=30 "$@"
-  spawn_client home
+  spawn_client home "${FLAGS[@]}"
   check "recorded server, $recording: the tunnel comes up" wait_up home 10
   check "recorded server, $recording: the recorded address" grep -q '2001:db8:f:f::2/128' <(ns client ip -6 addr show dev six0)
   check "recorded server, $recording: ping through the tunnel" can_ping client 2001:db8:f:f::1
@@ -49,6 +50,15 @@ for entry in tsp.read_recording(sys.argv[1]):
 
 understood anonymous-rudp tunnel_mode=v6anyv4
 understood plain-rudp tunnel_mode=v6udpv4 auth_method=plain userid=alice passwd=s3cret
+fake_server passdss-rudp
+write_client_config home client tunnel_mode=v6udpv4 auth_method=any userid=alice passwd=s3cret
+run_client home -n -b
+check_equal "recorded server, passdss-rudp: its host key is not known" 16 $?
+stop_pid "$SERVER_PID"
+FLAGS=(-y)
+understood passdss-rudp tunnel_mode=v6udpv4 auth_method=any userid=alice passwd=s3cret
+FLAGS=()
+understood passdss-rudp tunnel_mode=v6udpv4 auth_method=passdss-3des-1 userid=alice passwd=s3cret
 
 # The recorded server of the first session asks for a keepalive every second: it is answered, and counted as proof.
 fake_server anonymous-rudp

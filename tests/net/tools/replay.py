@@ -4,8 +4,9 @@
 
     replay.py RECORDING SERVER [--coalesce] [--expect-status CODE] [--expect-type TYPE]
 
-What the recorded client sent goes out byte for byte, RUDP headers, trailing NUL bytes and pipelining included. Two things cannot be
-the recording's: the DIGEST-MD5 response (the nonce is the server's) and the inner addresses of the tunnel's packets.
+What the recorded client sent goes out byte for byte, RUDP headers, trailing NUL bytes and pipelining included. What cannot be the
+recording's: the DIGEST-MD5 response (the nonce is the server's), the numbers of PASSDSS-3DES-1 (the recorded client's secret is not
+known) and the inner addresses of the tunnel's packets.
 
 --coalesce sends what the client sent without waiting for an answer in one segment (TCP). --expect-status says how `create` is to be
 answered when not with 200, --expect-type which tunnel type when not the recorded one. A recorded redirection is expected to be an
@@ -14,6 +15,7 @@ ordinary answer: the registry under test redirects nobody.
 
 import argparse
 import base64
+import binascii
 import itertools
 import re
 import socket
@@ -21,6 +23,7 @@ import sys
 import time
 import xml.etree.ElementTree
 
+import passdss
 import tsp
 from tsp import Mismatch
 
@@ -50,6 +53,8 @@ class Replay:
         self.response = {}
         self.info = b""
         self.is_refused = False
+        self.passdss = None
+        self.has_challenge = False
 
     # --- What the client says ---
 
@@ -57,6 +62,10 @@ class Replay:
         """The recorded text, but for the digest response."""
         if text.startswith(b"Content-length:") and b'action="create"' in text:
             self.create = text
+        if text.startswith(b"AUTHENTICATE PASSDSS-3DES-1"):
+            self.passdss = passdss.Client(USER)
+        elif self.passdss and not text.startswith(b"Content-length:"):
+            return self.passdss.message_4(PASSWORD) if self.has_challenge else self.passdss.message_2()
         if self.challenge and not self.response and text:
             return self.digest_response(text)
         return text
@@ -85,6 +94,10 @@ class Replay:
             self.check_info(actual)
         elif recorded[:3].isdigit():
             require(re.fullmatch(rb"%s [^\r\n\0]+\r\n" % recorded[:3], actual), "expected %r, got %r" % (recorded, actual))
+        elif self.passdss:
+            require(actual.endswith(b"\r\n"), "the challenge has no line end: %r" % actual[-8:])
+            self.passdss.read_challenge(actual[:-2])
+            self.has_challenge = True
         elif self.response:
             self.check_rspauth(actual)
         else:
@@ -93,7 +106,8 @@ class Replay:
     def check_capability(self, actual):
         require(re.fullmatch(rb"CAPABILITY( TUNNEL=[A-Z0-9]+)+( AUTH=[A-Z0-9-]+)+ \r\n", actual),
                 "not a capability line with a blank behind every token: %r" % actual)
-        for token in (b"TUNNEL=V6UDPV4 ", b"AUTH=ANONYMOUS ", b"AUTH=PLAIN ", b"AUTH=DIGEST-MD5 "):
+        for token in (b"TUNNEL=V6UDPV4 ", b"AUTH=ANONYMOUS ", b"AUTH=PLAIN ", b"AUTH=DIGEST-MD5 ",
+                      b"AUTH=PASSDSS-3DES-1 "):
             require(token in actual, "%r is not offered: %r" % (token, actual))
 
     def check_challenge(self, actual):
@@ -237,7 +251,7 @@ def main():
     options = parser.parse_args()
     try:
         Replay(options).run(tsp.read_recording(options.recording))
-    except (Mismatch, OSError, xml.etree.ElementTree.ParseError) as error:
+    except (Mismatch, OSError, passdss.Malformed, binascii.Error, xml.etree.ElementTree.ParseError) as error:
         print("%s: %s" % (options.recording, error or type(error).__name__))
         return 1
     return 0
