@@ -94,7 +94,8 @@ LoadedConfig parse_config(const std::string& path, std::string_view text, const 
   config.path = path;
   fill_in(config, loader.report());
   if (options != nullptr) apply_options(*options, config);
-  cross_check(config, loader.report());
+  // Who asks a running program knows not with which flags it was started.
+  if (options == nullptr || options->command == Command::kRun) cross_check(config, loader.report());
   place_files(config);
   return loader.finish();
 }

@@ -87,7 +87,7 @@ using LoadedConfig = config::Loaded<Config>;
 const std::vector<config::Key<Config>>& config_keys();
 
 // `text` is the file's content; `path` is for messages and Config::path. Cross-checks between keys are of
-// what the command line's `options`, if there are any, leave of the file.
+// what the command line's `options`, if there are any, leave of the file; there are none for a command.
 LoadedConfig parse_config(const std::string& path, std::string_view text, const Options* options = nullptr);
 // Reads the file; a file that cannot be read is a problem; one that holds a password and is readable by group
 // or others is a warning.

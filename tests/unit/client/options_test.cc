@@ -161,6 +161,12 @@ TEST_CASE("options: what they give, the file need not") {
   CHECK(as_router.problems.empty());
   REQUIRE(as_router.config);
   CHECK(as_router.config->home_interfaces == std::vector<std::string>{"eth1"});
+  // With such a file the running program can be asked and stopped.
+  for (const auto command : {"status", "stop"}) {
+    options = parsed({command});
+    CHECK(parse_config("x.conf", router, &options).config);
+    CHECK_FALSE(parse_config("x.conf", router + "prefixlen=65\n", &options).config);
+  }
 
   const std::string proxy = "server=a.example\nproxy_client=yes\nkeepalive=no\ntunnel_mode=v6v4\n";
   CHECK_FALSE(parse_config("x.conf", proxy).config);
