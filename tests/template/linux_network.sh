@@ -395,7 +395,7 @@ run_case() { # name shell
 end_case() {
   local pid
   for pid in $(radvd_pids) $(cat "$work/lan" 2>/dev/null); do kill -KILL "$pid" 2>/dev/null; done
-  rm -rf "$work"
+  rm -rf --one-file-system "$work"
 }
 
 # Debian's busybox-static prefers its own ip to the one in PATH.

@@ -129,11 +129,16 @@ case_radvd_is_missing() {
   make_home
   environment_of v6udpv4 tun router
   before=$(clean_snapshot)
-  # A PATH without it: the template adds the system's directories to what it gets, so they are covered.
-  for directory in /usr/sbin /sbin; do
-    [ -e "$directory/radvd" ] || continue
-    [ -L "$directory" ] || mount --bind /dev/null "$directory/radvd" || fail "cannot hide radvd"
-  done
+  # The template adds the system's directories to PATH. A copy without radvd takes the place of the one that has it, in this
+  # case's own mount namespace. The system's directory itself is never mounted below $work, which is removed at the end.
+  if radvd=$(command -v radvd); then
+    directory=$(realpath "${radvd%/*}")
+    mkdir "$work/others"
+    for program in nft ip modprobe kill rm; do
+      [ ! -x "$directory/$program" ] || cp -L "$directory/$program" "$work/others/$program"
+    done
+    mount --bind "$work/others" "$directory" || fail "cannot hide radvd"
+  fi
   create
   expect_status 1 create
   expect_error "sixlink: router mode needs the program radvd, which is not installed: install the package radvd"
