@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # A user with a password, PLAIN: the same address every time, and no password at rest. Topology: ../lib.sh.
+#
+# covers: key userid, key passwd, key auth_method
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

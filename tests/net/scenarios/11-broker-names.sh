@@ -6,6 +6,8 @@
 #   broker-b  198.51.100.98 nobody   198.51.100.20 registry2  2001:db8:43::/48
 #
 # The rest of the topology: ../lib.sh.
+#
+# covers: key server
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # The template fails: the client says which command and why, undoes what was done, and tries on unless -b. Topology: ../lib.sh.
+#
+# covers: key gogoc_dir, key template
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

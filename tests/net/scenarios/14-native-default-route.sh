@@ -5,6 +5,8 @@
 #   client eth1 2001:db8:7::2 --- 2001:db8:7::1 isp      the native default route
 #
 # The rest of the topology: ../lib.sh.
+#
+# covers: key default_route
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Flags, signals, exit statuses, the PID file and the single instance. Topology: ../lib.sh.
+#
+# covers: flag -n, flag -b, flag -h, flag -?, flag --help, flag --version, key keepalive
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # PASSDSS-3DES-1: the broker's host key is kept, an unknown one and a changed one are refused, and the password is on no wire.
 # Topology: ../lib.sh.
+#
+# covers: flag -y, key auth_method
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

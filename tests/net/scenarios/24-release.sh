@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # `sixlink stop --release` gives address and prefix back to the broker; a mere stop keeps them for the client's return.
 # Topology: ../lib.sh.
+#
+# covers: command stop, flag --release
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

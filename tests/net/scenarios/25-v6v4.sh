@@ -6,6 +6,8 @@
 #   203.0.113.2   203.0.113.1  .130    1400    .129   198.51.100.1 |
 #                                                                  +------ crowd: 198.51.100.51 to .100
 # The rest of the topology, with a client behind NAT: ../lib.sh.
+#
+# covers: key tunnel_mode, key datapath
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

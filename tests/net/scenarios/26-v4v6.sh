@@ -8,6 +8,8 @@
 #   lan: 203.0.113.x                                                     +------ crowd: 2001:db8:a::51 to ::100
 #
 # The rest of the topology: ../lib.sh. There is no IPv4 between far and registry.
+#
+# covers: key if_tunnel_v4v6, key client_v6, key host_type, key prefixlen, key if_prefix
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"
@@ -102,6 +104,7 @@ serve_far() {
 
 start_far
 check_equal "v4v6: the mode" v4v6 "$(status_field far mode)"
+check "v4v6: the interface of if_tunnel_v4v6" ns far ip link show dev six46
 check_match "v4v6: an address of prefix_v4" '^203\.0\.113\.[0-9]+$' "$inner"
 check "v4v6: ping out" can_ping4 far $WEB_V4
 check "v4v6: ping in" can_ping4 web "$inner"
@@ -154,6 +157,7 @@ link far home0 lan eth0
 # The far client's earlier lease is alive for a minute, without a prefix; another address of its own is another client.
 ip -n "$PREFIX-far" addr add 2001:db8:b::3/64 dev eth0 nodad
 start_far host_type=router prefixlen=29 if_prefix=home0 client_v6=2001:db8:b::3
+check_equal "v4v6: from the address of client_v6" 2001:db8:b::3 "$(status_field far local_outer)"
 prefix=$(status_field far prefix)
 check_match "v4v6: a prefix of the length asked for" '^203\.0\.113\.[0-9]+/29$' "$prefix"
 network=${prefix%/*}

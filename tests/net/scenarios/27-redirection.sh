@@ -8,6 +8,8 @@
 #   far       198.51.100.23  120 ms   2001:db8:53::/48
 #
 # The rest of the topology: ../lib.sh.
+#
+# covers: key broker_list, key always_use_same_server, key server_order
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"
@@ -100,6 +102,14 @@ start_broker middle
 start_home
 check "redirection: the nearest is used when it lives" wait_for 30 uses 198.51.100.21
 check "redirection: broker_list has the new order" list_is 198.51.100.21 198.51.100.22 198.51.100.23
+stop_client home
+
+# Without a front door in between: the order of `server`, or that of their distance.
+start_home "server=198.51.100.23 198.51.100.21"
+check "server_order: the closest is used, wherever it stands" wait_for 30 uses 198.51.100.21
+stop_client home
+start_home "server=198.51.100.23 198.51.100.21" server_order=listed
+check "server_order=listed: the first is used, far as it is" wait_for 30 uses 198.51.100.23
 stop_client home
 
 # --- The front door is dead: what was remembered is used ---

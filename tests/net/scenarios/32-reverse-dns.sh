@@ -7,6 +7,8 @@
 #   for the prefix, reached through the tunnel   ----  (sixlink)  -------  2.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa, and resolver
 #
 # Topology: ../lib.sh. The last part does the same with Knot DNS as the server, when that is installed.
+#
+# covers: key dns_server
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"
