@@ -80,14 +80,18 @@ summary() {
 start_template "$@"
 find_system
 report_kind=${SIXLINK_INTERFACE_KIND:-tun}
-if [ "$report_kind" = none ]; then report_kind="none (reported as kernel)"; fi
+if [ "$report_kind" = none ]; then
+  report_kind="none (reported as kernel)"
+  # It is this machine's; the other machine's end is in TSP_CLIENT_ADDRESS_*.
+  SIXLINK_INTERFACE_KIND=kernel SIXLINK_OUTER_CLIENT=''
+fi
 echo "Nothing is changed. The tunnel:"
 summary | sed 's/^/  /'
 echo "What $system.sh would run:"
 
-if [ "${SIXLINK_INTERFACE_KIND-}" = none ]; then SIXLINK_INTERFACE_KIND=kernel; fi
 # In a shell of its own, whose answer is shown behind the summary; what it would refuse is part of the report too.
-answer=$(SIXLINK_INTERFACE_KIND=${SIXLINK_INTERFACE_KIND:-tun} sh "$here/$system.sh" --dry-run 2>&1)
+answer=$(SIXLINK_INTERFACE_KIND=${SIXLINK_INTERFACE_KIND:-tun} SIXLINK_OUTER_CLIENT=${SIXLINK_OUTER_CLIENT-} \
+  sh "$here/$system.sh" --dry-run 2>&1)
 code=$?
 if [ -n "$answer" ]; then printf '%s\n' "$answer" | sed 's/^/  /'; else echo "  (nothing)"; fi
 [ "$code" -eq 0 ] || printf '%s\n' "$answer" >&2

@@ -72,11 +72,12 @@ check_environment() {
   check_one_of SIXLINK_DEFAULT_ROUTE "$default_route" "backup, yes, no"
   check_one_of SIXLINK_MSS_CLAMP "$mss_clamp" "yes, no"
   check_state_dir
+  # The router's end is in TSP_CLIENT_ADDRESS_*; SIXLINK_OUTER_CLIENT is this machine's.
   case $mode in
     v6v4)
-      local_address=${SIXLINK_OUTER_CLIENT:-${TSP_CLIENT_ADDRESS_IPV4-}}
+      local_address=${TSP_CLIENT_ADDRESS_IPV4-}
       remote_address=${SIXLINK_OUTER_SERVER:-${TSP_SERVER_ADDRESS_IPV4-}}
-      check_ipv4 SIXLINK_OUTER_CLIENT "$local_address"
+      check_ipv4 TSP_CLIENT_ADDRESS_IPV4 "$local_address"
       check_ipv4 SIXLINK_OUTER_SERVER "$remote_address"
       client=${TSP_CLIENT_ADDRESS_IPV6-} server=${TSP_SERVER_ADDRESS_IPV6-}
       check_ipv6 TSP_CLIENT_ADDRESS_IPV6 "$client"
@@ -90,9 +91,9 @@ check_environment() {
       fi
       ;;
     v4v6)
-      local_address=${SIXLINK_OUTER_CLIENT:-${TSP_CLIENT_ADDRESS_IPV6-}}
+      local_address=${TSP_CLIENT_ADDRESS_IPV6-}
       remote_address=${SIXLINK_OUTER_SERVER:-${TSP_SERVER_ADDRESS_IPV6-}}
-      check_ipv6 SIXLINK_OUTER_CLIENT "$local_address"
+      check_ipv6 TSP_CLIENT_ADDRESS_IPV6 "$local_address"
       check_ipv6 SIXLINK_OUTER_SERVER "$remote_address"
       client=${TSP_CLIENT_ADDRESS_IPV4-} server=${TSP_SERVER_ADDRESS_IPV4-}
       check_ipv4 TSP_CLIENT_ADDRESS_IPV4 "$client"

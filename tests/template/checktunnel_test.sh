@@ -104,7 +104,7 @@ case_this_machines_tunnel() {
   Host type:        host
   Interface:        tun7
   Interface kind:   tun
-  Outer addresses:  2001:db8:1::10 - 2001:db8:99::1
+  Outer addresses:  2001:db8:1::99 - 2001:db8:99::1
   Inner addresses:  203.0.113.2/32 - 203.0.113.1
   MTU:              1280
   Default route:    no
