@@ -52,3 +52,19 @@ TEST_CASE("address budget: memory is bounded whatever the number of addresses") 
   budget.expire(kStart + 2000s);
   CHECK(budget.size() == 0);
 }
+
+TEST_CASE("address budget: what is given back can be taken again, and is never more than the burst") {
+  AddressBudget budget(2, 0.001);
+  const auto address = make_address("2001:db8::1");
+  budget.give_back(address, kStart);
+  CHECK(budget.size() == 0);
+  CHECK(budget.take(address, kStart));
+  CHECK(budget.take(address, kStart));
+  CHECK_FALSE(budget.take(address, kStart));
+  budget.give_back(make_address("2001:db8::2"), kStart);  // the same /64
+  CHECK(budget.take(address, kStart));
+  for (int i = 0; i < 5; ++i) budget.give_back(address, kStart);
+  CHECK(budget.take(address, kStart));
+  CHECK(budget.take(address, kStart));
+  CHECK_FALSE(budget.take(address, kStart));
+}

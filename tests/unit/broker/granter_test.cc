@@ -101,6 +101,14 @@ struct Fixture {
     const int* status = std::get_if<int>(&answers[0]);
     return status ? *status : tsp::kSuccess;
   }
+  int released(const tsp::DeleteRequest& request, const Requester& who) {
+    std::optional<int> status;
+    granter.release(request, who, [&](int given) { status = given; });
+    CHECK_FALSE(status);  // never from within
+    settle();
+    REQUIRE(status);
+    return *status;
+  }
   std::size_t durable() {
     auto other = open(path);
     return other.load_leases().value().leases.size();
@@ -550,4 +558,83 @@ TEST_CASE_FIXTURE(Fixture, "granter: every failure of the lease book has its sta
   for (std::uint16_t port = 1; port <= 3; ++port) from("192.0.2.1", port);
   from("192.0.2.2", 1);
   CHECK(statuses == std::vector<int>{200, 200, 530, 301});
+}
+
+TEST_CASE_FIXTURE(Fixture, "granter: a user's lease ends, and address and prefix are free again") {
+  auto request = create(tsp::Mode::kV6UdpV4);
+  request.is_router = true;
+  request.prefix_length = 56;
+  const auto first = granted(request, requester("alice"));
+  CHECK(durable() == 1);
+  // From anywhere: the login says who it is.
+  CHECK(released({}, requester("alice", "203.0.113.9", 1)) == tsp::kSuccess);
+  CHECK(durable() == 0);
+  CHECK(tunnels.size() == 0);
+  CHECK_FALSE(tunnels.find(first.client_v6));
+  CHECK(released({}, requester("alice")) == tsp::kSuccess);  // there is none
+  CHECK(released({}, requester("nobody")) == tsp::kSuccess);
+  const auto other = granted(request, requester("bob"));
+  CHECK(other.prefix == first.prefix);
+}
+
+TEST_CASE_FIXTURE(Fixture, "granter: a user's release touches nobody else's lease") {
+  const auto bob = granted(create(tsp::Mode::kV6UdpV4), requester("bob", "192.0.2.1", 4000));
+  granted(create(tsp::Mode::kV6UdpV4), requester("alice", "192.0.2.1", 4001));
+  CHECK(released({tsp::Mode::kV6UdpV4, bob.client_v6}, requester("alice", "192.0.2.1", 4000)) ==
+        tsp::kSuccess);
+  CHECK(durable() == 1);
+  CHECK(tunnels.find(bob.client_v6));
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "granter: an anonymous lease ends for who comes from where its tunnel ends, alone") {
+  const auto held = granted(create(tsp::Mode::kV6UdpV4), requester());
+  const tsp::DeleteRequest named{tsp::Mode::kV6UdpV4, held.client_v6};
+  auto over_tcp = requester();
+  over_tcp.transport = tsp::Transport::kTcp;
+  for (const auto& [request, who] :
+       {std::pair{named, requester({}, "192.0.2.1", 4001)},
+        {named, requester({}, "192.0.2.2", 4000)},
+        {named, over_tcp},
+        {tsp::DeleteRequest{}, requester()},
+        {tsp::DeleteRequest{tsp::Mode::kV6UdpV4, v6("2001:db8:42::77")}, requester()},
+        {tsp::DeleteRequest{tsp::Mode::kV4V6, make_address("203.0.113.2")}, requester()}}) {
+    CHECK(released(request, who) == tsp::kSuccess);
+    CHECK(durable() == 1);
+  }
+  CHECK(released(named, requester()) == tsp::kSuccess);
+  CHECK(durable() == 0);
+  CHECK(tunnels.size() == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "granter: who is not logged in does not end a user's lease") {
+  const auto held = granted(create(tsp::Mode::kV6UdpV4), requester("alice"));
+  CHECK(released({tsp::Mode::kV6UdpV4, held.client_v6}, requester()) == tsp::kSuccess);
+  CHECK(durable() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "granter: a tunnel without ports is released over TCP, which cannot be forged") {
+  granter.set_raw_tunnels({true, false});
+  const auto held = granted(create(tsp::Mode::kV6V4, "192.0.2.1"), requester());
+  const tsp::DeleteRequest named{tsp::Mode::kV6V4, held.client_v6};
+  CHECK(released(named, requester()) == tsp::kSuccess);
+  CHECK(durable() == 1);
+  auto who = requester({}, "192.0.2.1", 55555);
+  who.transport = tsp::Transport::kTcp;
+  CHECK(released(named, who) == tsp::kSuccess);
+  CHECK(durable() == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "granter: a release that cannot be written is answered 310, and the tunnel stays") {
+  const auto held = granted(create(tsp::Mode::kV6UdpV4), requester("alice"));
+  {
+    const Lock lock(path);
+    CHECK(released({}, requester("alice")) == tsp::kServerError);
+    CHECK_FALSE(granter.take_store_problem().empty());
+  }
+  CHECK(tunnels.find(held.client_v6));
+  CHECK(durable() == 1);
+  CHECK(released({}, requester("alice")) == tsp::kSuccess);
+  CHECK(durable() == 0);
 }

@@ -60,8 +60,13 @@ struct Fixture {
   tsp::ServerPolicy policy = test::broker_policy();
   test::OneUser credentials;
   test::FakeGranter granter;
+  bool may_compute = true;
+  int costly_logins = 0;
+  int redeemed_logins = 0;
+  Granter::Released release_done;
   tcp::acceptor acceptor{io, tcp::endpoint(asio::ip::address_v4::loopback(), 0)};
   std::unique_ptr<TcpSessions> sessions;
+  bool may_log_in = true;
 
   void listen(const RudpSessions::Settings& settings = {4096, 256},
               std::chrono::milliseconds longest = TcpSessions::kLongestSession) {
@@ -73,6 +78,15 @@ struct Fixture {
       ++granter.rejected[std::string(why)];
     };
     hooks.make_nonce = [] { return std::string("nonce"); };
+    hooks.begin_costly_login = [this](const asio::ip::address&) {
+      ++costly_logins;
+      return may_compute;
+    };
+    hooks.costly_login_done = [this](const asio::ip::address&) { ++redeemed_logins; };
+    hooks.release = [this](const tsp::DeleteRequest&, const Requester&, Granter::Released done) {
+      release_done = std::move(done);
+    };
+    hooks.may_log_in = [this](const asio::ip::address&) { return may_log_in; };
     sessions = std::make_unique<TcpSessions>(settings, policy, credentials, std::move(hooks), longest);
     sessions->listen(acceptor);
   }
@@ -235,6 +249,23 @@ TEST_CASE_FIXTURE(Fixture, "tcp sessions: guessing passwords ends the connection
   CHECK(granter.rejected["wrong user or password"] == 3);
 }
 
+TEST_CASE_FIXTURE(Fixture, "tcp sessions: a login that began before its address's budget was used up is put off") {
+  listen();
+  auto client = connect();
+  client->say("VERSION=2.0.2\r\n" + authenticate("DIGEST-MD5"));
+  REQUIRE(run_until(io, [&] {
+    client->read();
+    return client->received.find("\r\n") != client->received.rfind("\r\n");
+  }));
+  const auto first = client->received.find("\r\n") + 2;
+  const auto challenge = client->received.substr(first);
+  may_log_in = false;
+  client->say(test::digest_answer(challenge));
+  CHECK(closes(*client));
+  CHECK(client->received.find("\r\n530 ") != std::string::npos);
+  CHECK(granter.rejected["too many failed logins"] == 1);
+}
+
 TEST_CASE_FIXTURE(Fixture, "tcp sessions: slow and silent clients are closed at the limit") {
   listen({4096, 256}, 300ms);
   auto silent = connect();
@@ -290,4 +321,57 @@ TEST_CASE_FIXTURE(Fixture, "tcp sessions: nobody is accepted after the acceptor 
   io.restart();
   CHECK(io.run_for(50ms) <= 1);
   CHECK(sessions->size() == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "tcp sessions: PASSDSS-3DES-1, whose messages have no end, in any pieces") {
+  const auto key = tsp::DsaHostKey::generate();
+  policy.host_key = key.get();
+  policy.capabilities.auths = {"PASSDSS-3DES-1"};
+  listen();
+  for (const std::size_t size : {1U, 100U, 10000U}) {
+    CAPTURE(size);
+    auto client = connect();
+    const auto say = [&](const std::string& text) {
+      for (std::size_t at = 0; at < text.size(); at += size) {
+        client->say(text.substr(at, size));
+        if (size == 1) io.poll();
+      }
+    };
+    tsp::PassDssClient login("alice", tsp::random_exponent());
+    say("VERSION=2.0.2\r\n" + authenticate("PASSDSS-3DES-1") + login.hello());
+    REQUIRE(run_until(io, [&] {
+      client->read();
+      return std::count(client->received.begin(), client->received.end(), '\n') == 2;
+    }));
+    const auto challenge = client->received.substr(client->received.find('\n') + 1);
+    REQUIRE(login.on_challenge(challenge) == "");
+    say(login.answer("s3cret"));
+    REQUIRE(receives(*client, "200 Success\r\n"));
+    say(create_message());
+    CHECK(receives(*client, kInfoEnd));
+  }
+  CHECK(costly_logins == 3);
+  CHECK(redeemed_logins == 3);
+  may_compute = false;
+  auto client = connect();
+  const tsp::PassDssClient login("alice", tsp::random_exponent());
+  client->say("VERSION=2.0.2\r\n" + authenticate("PASSDSS-3DES-1") + login.hello());
+  CHECK(run_until(io, [&] {
+    client->read();
+    return client->received.find("\r\n530 ") != std::string::npos;
+  }));
+}
+
+TEST_CASE_FIXTURE(Fixture, "tcp sessions: a delete is answered when it is durable, and ends the connection") {
+  listen();
+  auto client = connect();
+  client->say("VERSION=2.0.2\r\n" + authenticate("ANONYMOUS") +
+              tsp::with_content_length(tsp::DeleteRequest{}.to_xml()));
+  REQUIRE(run_until(io, [&] { return release_done != nullptr; }));
+  client->read();
+  CHECK(client->received.ends_with("200 Success\r\n"));  // the login's
+  CHECK(client->received.find("Content-length") == std::string::npos);
+  release_done(200);
+  CHECK(receives(*client, tsp::with_content_length("200 Success\r\n")));
+  CHECK(closes(*client));
 }

@@ -239,3 +239,14 @@ TEST_CASE_FIXTURE(Fixture, "control: a daemon that answers nonsense does not end
   CHECK(answer_with("x\ny\n").value() == "x");
   CHECK(answer_with(std::string(3 << 20, 'x')).error() == boost::system::errc::message_size);
 }
+
+TEST_CASE_FIXTURE(Fixture, "control: who waits for the end hears what came of it") {
+  listen();
+  const Asking asking(path, "stop");
+  REQUIRE(run_until(io, [&] { return stops == 1; }));
+  server->set_end_answer("{\"stopped\":true,\"released\":true}");
+  server.reset();
+  REQUIRE(run_until(io, [&] { return asking.is_done(); }));
+  REQUIRE(asking.answer().has_value());
+  CHECK(*asking.answer() == "{\"stopped\":true,\"released\":true}");
+}

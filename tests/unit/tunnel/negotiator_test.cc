@@ -351,8 +351,8 @@ TEST_CASE_FIXTURE(Fixture,
   for (const auto transport : {tsp::Transport::kRudp, tsp::Transport::kTcp}) {
     const auto foreign =
         negotiate("127.0.0.1", server.port(), transport, asio::ip::make_address("192.0.2.77"));
-    CHECK(kind_of(foreign) == FailureKind::kSocket);
-    CHECK(foreign.failure->message.starts_with("cannot use "));
+    CHECK(kind_of(foreign) == FailureKind::kClientAddress);
+    CHECK(foreign.failure->message.find("192.0.2.77, which client_v4 names") != std::string::npos);
   }
 }
 
@@ -414,4 +414,50 @@ TEST_CASE_FIXTURE(Fixture, "negotiator: ends early when its caller is cancelled"
   for (auto& signal : cancel) signal.emit(asio::cancellation_type::terminal);
   CHECK(test::run_until(
       io, [&] { return ended == 2; }, 1s));
+}
+
+TEST_CASE_FIXTURE(Fixture, "negotiator: a lease is released through the tunnel's own socket") {
+  FakeRudpServer server(io, asio::ip::address_v4::loopback(),
+                        [](std::string_view message) { return broker(message); });
+  auto granted = negotiate("127.0.0.1", server.port(), tsp::Transport::kRudp);
+  REQUIRE(granted.socket);
+  const auto endpoint = granted.socket->local_endpoint();
+  // Packets of the tunnel that still come are not taken for answers.
+  server.noise = {std::string(60, '\x60'), std::string(60, '\x45'), "x"};
+  server.messages.clear();
+  profile.release = {granted.tunnel->mode, granted.tunnel->client_v6};
+  const tunnel::NegotiationTarget target{asio::ip::make_address("127.0.0.1"), server.port(),
+                                         tsp::Transport::kTcp, std::nullopt};
+  const auto result = test::run(io, tunnel::release_lease(profile, target, std::move(granted.socket)));
+  CHECK(result.is_released);
+  CHECK(result.problem.empty());
+  CHECK(server.peer == endpoint);
+  REQUIRE(server.messages.size() == 3);
+  CHECK(server.messages[2].find("action=\"delete\" type=\"v6udpv4\"") != std::string::npos);
+  CHECK(server.messages[2].find("2001:db8:f:f::2") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Fixture, "negotiator: an anonymous client without that socket releases over TCP") {
+  FakeTcpServer server(io, asio::ip::address_v4::loopback(),
+                       [](std::string_view message) { return broker(message); });
+  const tunnel::NegotiationTarget target{asio::ip::make_address("127.0.0.1"), server.port(),
+                                         tsp::Transport::kRudp, std::nullopt};
+  const auto result = test::run(io, tunnel::release_lease(profile, target, std::nullopt));
+  CHECK(result.is_released);
+  CHECK(server.messages.size() == 3);
+}
+
+TEST_CASE_FIXTURE(Fixture, "negotiator: a release that fails says why") {
+  FakeRudpServer server(io, asio::ip::address_v4::loopback(),
+                        [](std::string_view message) -> std::optional<std::string> {
+                          if (message.find("delete") == std::string_view::npos) return broker(message);
+                          return tsp::with_content_length("310 Server error\r\n");
+                        });
+  auto granted = negotiate("127.0.0.1", server.port(), tsp::Transport::kRudp);
+  REQUIRE(granted.socket);
+  const tunnel::NegotiationTarget target{asio::ip::make_address("127.0.0.1"), server.port(),
+                                         tsp::Transport::kRudp, std::nullopt};
+  const auto result = test::run(io, tunnel::release_lease(profile, target, std::move(granted.socket)));
+  CHECK_FALSE(result.is_released);
+  CHECK(result.problem.find("310") != std::string::npos);
 }
