@@ -25,9 +25,11 @@ running=
 
 stop() {
   trap - INT TERM
+  # The words of a list of process ids.
+  # shellcheck disable=SC2086
   if [ -n "$running" ]; then
-    kill -TERM "$running" 2>/dev/null
-    wait "$running"
+    kill -TERM $running 2>/dev/null
+    wait $running
   fi
   echo "stopped" >&2
   exit 130
@@ -101,17 +103,28 @@ run_unit() {
 
 # ---- test scripts -------------------------------------------------------------------------------------------------
 
-run_script() { # suite script [command...], with which it is run: bash
-  local suite=$1 script=$2 name log status=0 start=$SECONDS line lines
-  shift 2
-  name=$(basename "$script" .sh)
-  log=$logs/$name.log
-  [ "$suite" = net ] || log=$logs/$suite-$name.log
-  echo "$suite/$name ..."
-  timeout -k 30 "$time_limit" "${@:-bash}" "$script" >"$log" 2>&1 </dev/null &
+log_of() { # suite script
+  local name
+  name=$(basename "$2" .sh)
+  if [ "$1" = net ]; then echo "$logs/$name.log"; else echo "$logs/$1-$name.log"; fi
+}
+
+run_script() { # suite script
+  local start=$SECONDS status=0
+  echo "$1/$(basename "$2" .sh) ..."
+  timeout -k 30 "$time_limit" bash "$2" >"$(log_of "$1" "$2")" 2>&1 </dev/null &
   running=$!
   wait "$running" || status=$?
   running=
+  report_script "$1" "$2" "$status"
+  echo "$1/$(basename "$2" .sh): $((SECONDS - start)) s"
+}
+
+# From what a script printed to results.
+report_script() { # suite script status
+  local suite=$1 script=$2 status=$3 name log line lines
+  name=$(basename "$script" .sh)
+  log=$(log_of "$suite" "$script")
   lines=$(grep -E '^(PASS|FAIL|SKIP) ' "$log")
   if [ "$status" -ne 0 ] || [ -z "$lines" ] || grep -q '^FAIL ' <<<"$lines"; then
     echo "---- output of $script:"
@@ -128,13 +141,6 @@ run_script() { # suite script [command...], with which it is run: bash
   elif [ -z "$lines" ]; then
     result FAIL "$suite/$name" "$name: ended without a result"
   fi
-  echo "$suite/$name: $((SECONDS - start)) s"
-}
-
-# The compiler is busy for a minute and more on a slow machine.
-run_platform() {
-  local time_limit=${TIME_LIMIT:-1200}
-  run_script platform tests/platform/compile.sh
 }
 
 run_template() {
@@ -145,26 +151,51 @@ run_template() {
   done
 }
 
-run_net() { run_scenarios net tests/net/scenarios; }
-
-# One machine each: what a scenario leaves behind goes with it.
-run_vm() { run_scenarios vm tests/vm/scenarios bash tests/vm/boot.sh; }
-
-run_scenarios() { # suite directory [command...]
-  local suite=$1 directory=$2 script found=
-  shift 2
-  for script in "$directory"/*.sh; do
+# Sets scripts to the scenarios of a directory that ONLY picks, all without it.
+find_scenarios() { # suite directory
+  local script
+  scripts=()
+  for script in "$2"/*.sh; do
     [ -e "$script" ] || continue
     case $(basename "$script" .sh) in
       "${ONLY:-}" | *-"${ONLY:-}") ;;
       *) [ -z "${ONLY:-}" ] || continue ;;
     esac
-    found=yes
-    run_script "$suite" "$script" "$@"
+    scripts+=("$script")
   done
-  if [ -n "${ONLY:-}" ] && [ -z "$found" ]; then
-    result FAIL "$suite" "$ONLY: there is no $directory/$ONLY.sh; there are: $(basename -a -s .sh "$directory"/*.sh | tr '\n' ' ')"
+  if [ -n "${ONLY:-}" ] && [ "${#scripts[@]}" -eq 0 ]; then
+    result FAIL "$1" "$ONLY: there is no $2/$ONLY.sh; there are: $(basename -a -s .sh "$2"/*.sh | tr '\n' ' ')"
   fi
+}
+
+run_net() {
+  local script
+  find_scenarios net tests/net/scenarios
+  for script in "${scripts[@]}"; do run_script net "$script"; done
+}
+
+# Each in a machine of its own with one emulated processor: as many at a time as there are real ones.
+run_vm() {
+  local time_limit=$((time_limit * 2)) jobs script pids=() next=0 i status start=$SECONDS
+  find_scenarios vm tests/vm/scenarios
+  jobs=${VM_JOBS:-$(nproc)}
+  for i in "${!scripts[@]}"; do
+    while [ "$next" -lt "${#scripts[@]}" ] && [ "$next" -lt $((i + jobs)) ]; do
+      script=${scripts[next]}
+      echo "vm/$(basename "$script" .sh) ..."
+      timeout -k 30 "$time_limit" bash tests/vm/boot.sh "$script" >"$(log_of vm "$script")" 2>&1 </dev/null &
+      pids[next]=$!
+      next=$((next + 1))
+    done
+    running="${pids[*]:i}"
+    status=0
+    wait "${pids[i]}" || status=$?
+    report_script vm "${scripts[i]}" "$status"
+    # What says that it is the kernel's interface, for people.
+    grep -E '^# ' "$(log_of vm "${scripts[i]}")"
+    echo "vm/$(basename "${scripts[i]}" .sh): done $((SECONDS - start)) s after the start"
+  done
+  running=
 }
 
 # ---- root ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@
 # exit status are the scenario's. Without QEMU or kernel it says "SKIP NAME: reason".
 #
 # BUILD is the build directory; VM_DIR keeps the kernel and the images, $BUILD/vm. VM_KERNEL: another kernel, see kernel.sh. VM_ACCEL=kvm where
-# the machine can: it is not tried by itself, since nested ones offer what then hangs. VM_TIME_LIMIT: seconds until the machine is switched off.
+# the machine can: it is not tried by itself, since nested ones offer what then hangs. VM_CPU: the processor, a newer one where this
+# machine's programs need it; VM_CPUS: how many. VM_TIME_LIMIT: seconds until the machine is switched off.
+# VM_TIMES=1 has each line begin with the seconds since the start.
 
 set -u
 export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
@@ -74,14 +76,17 @@ main() {
 
   # The second serial port is the scenario's output; the first is the kernel's, to be shown when something went wrong.
   mkfifo "$work/output"
-  timeout --foreground "${VM_TIME_LIMIT:-240}" qemu-system-x86_64 -accel "${VM_ACCEL:-tcg,thread=multi}" -cpu max -smp 2 -m 1024 -display none -monitor none -no-reboot \
-    -nodefaults -nic none -kernel "$(kernel_image)" -initrd "$work/initrd" -append "console=ttyS0 quiet panic=-1 scenario=$name" \
+  # An older processor's instructions are cheaper to emulate than the newest; one processor, than two that wait for each other; and what
+  # kernels do against speculation is of no use here.
+  timeout --foreground "${VM_TIME_LIMIT:-400}" qemu-system-x86_64 -accel "${VM_ACCEL:-tcg}" -cpu "${VM_CPU:-Nehalem,+rdrand}" -smp "${VM_CPUS:-1}" -m 1024 \
+    -nodefaults -no-reboot -display none -monitor none -nic none -kernel "$(kernel_image)" -initrd "$work/initrd" \
+    -append "console=ttyS0 quiet panic=-1 mitigations=off scenario=$name" \
     -serial "file:$work/console" -chardev stdio,id=result,signal=off -serial chardev:result </dev/null >"$work/output" &
   qemu=$!
   while IFS= read -r line; do
     case $line in
       "vm: exit status "*) status=${line##* } ;;
-      *) printf '%s\n' "$line" ;;
+      *) printf '%s%s\n' "${VM_TIMES:+$SECONDS s: }" "$line" ;;
     esac
   done <"$work/output"
   wait "$qemu"
@@ -90,7 +95,7 @@ main() {
   if [ -n "${status:-}" ]; then exit "$status"; fi
   echo "---- end of the kernel's console"
   tail -n 30 "$work/console"
-  if [ "$ended" = 124 ]; then fail "not done after ${VM_TIME_LIMIT:-240} s"; fi
+  if [ "$ended" = 124 ]; then fail "not done after ${VM_TIME_LIMIT:-400} s"; fi
   fail "the machine stopped without a result (QEMU's exit status $ended)"
 }
 

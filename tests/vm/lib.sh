@@ -84,7 +84,7 @@ is_under() { [ "$1" -lt "$2" ] || { echo "$1 is not under $2"; return 1; }; }
 
 # path_mtu_is HOST ADDRESS MTU: what HOST knows of the path after a packet that is too big for it.
 path_mtu_is() {
-  ns "$1" ping -6 -n -c 2 -W 1 -M do -s 1400 "$2" >/dev/null 2>&1
+  ns "$1" ping -6 -n -c 2 -W 1 -M "do" -s 1400 "$2" >/dev/null 2>&1
   ns "$1" ip -6 route get "$2" | grep -q "mtu $3 " || { ns "$1" ip -6 route get "$2"; return 1; }
 }
 

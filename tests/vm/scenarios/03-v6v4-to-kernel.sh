@@ -39,7 +39,7 @@ check "to the kernel: ping from the other side" can_ping web $client
 before=$(moved registry six0 tx)
 check "to the kernel: a file of 10 MB" fetches direct
 check "to the kernel: sit carried it" is_over "$(($(moved registry six0 tx) - before))" 10485760
-check "to the kernel: a packet of the MTU" ns direct ping -6 -n -c 1 -W 3 -M do -s 1232 "$WEB_V6"
+check "to the kernel: a packet of the MTU" ns direct ping -6 -n -c 1 -W 3 -M "do" -s 1232 "$WEB_V6"
 
 # The other direction: what the kernel's end sends as one piece of up to 64 KiB reaches the raw socket so.
 head -c 5M /dev/urandom >"$TEMP/upload"
@@ -51,6 +51,7 @@ connection, digest = server.accept()[0], hashlib.sha256()
 while data := connection.recv(65536): digest.update(data)
 print(digest.hexdigest(), flush=True)' $client
 wait_for 10 grep -q ready "$TEMP/receiver.out"
+# shellcheck disable=SC2016 # expanded by the inner shell
 ns web timeout 60 bash -c 'cat "$0" >/dev/tcp/$1/9000' "$TEMP/upload" $client
 check "to the kernel: 5 MB from the other side" wait_for 10 grep -q "^${sum%% *}$" "$TEMP/receiver.out"
 

@@ -64,8 +64,8 @@ uses() {
   check "$what: ping from the other side" can_ping4 web4 "${inner%%/*}"
   check "$what: a file of 20 MB" fetches4
   check "$what: status counts the bytes" field_is_over "$client" counters.bytes_in 20971520
-  check "$what: a packet of the MTU, $mtu, passes" ns six ping -4 -n -c 1 -W 3 -M do -s $((mtu - 28)) $WEB_V4
-  check_fails "$what: a larger one is refused here" ns six ping -4 -n -c 1 -W 1 -M do -s $((mtu - 27)) $WEB_V4
+  check "$what: a packet of the MTU, $mtu, passes" ns six ping -4 -n -c 1 -W 3 -M "do" -s $((mtu - 28)) $WEB_V4
+  check_fails "$what: a larger one is refused here" ns six ping -4 -n -c 1 -W 1 -M "do" -s $((mtu - 27)) $WEB_V4
 }
 
 ends() { # NAME CLIENT
