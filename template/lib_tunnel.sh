@@ -173,7 +173,7 @@ names_address() { # ADDRESS word...
 
 # The command that could not be run is one of undoing, for the report.
 undo_failed() { # "the question"
-  lib_text=$1 command_status=$query_status command_error=$query_output
+  command_text=$1 command_status=$query_status command_error=$query_output
   return 1
 }
 
@@ -217,7 +217,7 @@ start_daemon() { # CONFIGURATION "its text" PIDFILE SOCKET|- the text of the com
   if [ -n "$pid" ] && is_recorded daemon "$daemon_pidfile" "$daemon_configuration" "$daemon_socket"; then
     [ "$(cat "$daemon_configuration" 2>/dev/null)" != "$daemon_text" ] || return 0
     undo_daemon "$daemon_pidfile" "$daemon_configuration" "$daemon_socket" ||
-      command_failed "$command_status" "$command_error" "$lib_text"
+      command_failed "$command_status" "$command_error" "$command_text"
   fi
   record file "$daemon_configuration"
   run_as "write $daemon_configuration" write_text "$daemon_configuration" "$daemon_text"

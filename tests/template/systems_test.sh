@@ -22,7 +22,7 @@ root=$(realpath "$(dirname "$0")/../..")
 stand_ins=$root/tests/template/stand-ins
 expected=$root/tests/template/expected
 export SIXLINK_STAND_INS=$stand_ins
-systems=(freebsd netbsd openbsd darwin)
+systems=(freebsd netbsd openbsd darwin sunos openwrt)
 
 # The first is the system's /bin/sh or its nearest relative; the others must do as well.
 shells_of() {
@@ -159,6 +159,30 @@ machine_of_sunos() { # system cell
       ;;
   esac
   printf '%s\n' "prop forwarding ipv4 off" "prop forwarding ipv6 off" 'config_file ""' 'ndpd ""'
+}
+
+machine_of_openwrt() { # system cell
+  echo "link $native 1500 up - -"
+  echo "link ${homes%% *} 1500 down - -"
+  echo "link ${homes##* } 1500 up - -"
+  echo "route 4 default 0 192.0.2.1 $native"
+  case $2 in
+    *-tun)
+      echo "link $tunnel 1500 down - -"
+      printf '%s\n' "sysctl net.ipv6.conf.$tunnel.disable_ipv6 1" "sysctl net.ipv6.conf.$tunnel.accept_ra 1"
+      ;;
+  esac
+  case $2 in
+    v6v4*) ;;
+    *)
+      echo "route 6 2001:db8:1:0:0:0:0:0/64 256 - $native"
+      echo "route 6 default 512 fe80::1 $native"
+      ;;
+  esac
+  printf '%s\n' "sysctl net.ipv4.ip_forward 0" "sysctl net.ipv6.conf.all.forwarding 0"
+  # odhcpd announces what is on the first home interface; nobody does on the second.
+  printf 'uci %s\n' "network.lan.device ${homes%% *}" "network.guest.device ${homes##* }" "dhcp.lan.ra server" \
+    "dhcp.guest.ra disabled" "firewall.@zone[1].device $tunnel"
 }
 
 set_environment() { # system cell
@@ -309,6 +333,11 @@ case_teardown_twice() {
   same "the second teardown changed something" "$before" "$(machine_state)"
 }
 
+# Nothing but our own words on stderr: no shell's.
+only_our_words() {
+  ! grep -q -v '^sixlink: ' "$work/err" || problem "$failed_at: not our words: $(grep -v '^sixlink: ' "$work/err" | head -n 2)"
+}
+
 # Sets failed_at for a report.
 case_fail() {
   local n pids
@@ -319,6 +348,7 @@ case_fail() {
     failed_at="call $n ($(sed -n "${n}p" "$work/machine/calls"))"
     rm -f "$work/machine/fail_at"
     [ ! -s "$work/machine/rejected" ] || problem "$failed_at: not documented: $(cat "$work/machine/rejected")" || return 1
+    only_our_words || return 1
     pids=$(daemon_pids)
     case $status in
       0) template TSP_TUNNEL_TEARDOWN && ends_with 0 "$failed_at: the teardown" || return 1 ;;
@@ -354,6 +384,7 @@ case_fail_teardown() {
     template TSP_TUNNEL_TEARDOWN
     failed_at="call $n ($(sed -n "${n}p" "$work/machine/calls"))"
     rm -f "$work/machine/fail_at"
+    only_our_words || return 1
     if [ "$status" -eq 0 ] && [ -e "$SIXLINK_RECORD" ]; then problem "$failed_at: ended with 0, but a record is left" || return 1; fi
     template TSP_TUNNEL_TEARDOWN
     ends_with 0 "$failed_at: the next teardown" || return 1
@@ -424,7 +455,7 @@ case_interface_of_another() {
   start_cell
   case $system in
     sunos) echo "link $tunnel phys" ;;
-    openwrt) echo "link $tunnel 1480 down - -" ;;
+    openwrt) echo "link $tunnel 1480 down 192.0.2.1 192.0.2.2" ;;
     *) echo "if $tunnel 1280 up -" ;;
   esac >>"$work/machine/state"
   before=$(machine_state)
