@@ -109,6 +109,10 @@ TEST_CASE("options: a mistake is named") {
   CHECK(contains(refused({"status", "stop"}), "unexpected argument \"stop\""));
   CHECK(contains(refused({"--json"}), "--json goes with the command status"));
   CHECK(contains(refused({"stop", "--json"}), "--json goes with the command status"));
+  CHECK(contains(refused({"--release"}), "--release goes with the command stop"));
+  CHECK(contains(refused({"status", "--release"}), "--release goes with the command stop"));
+  CHECK(parsed({"stop", "--release"}).release);
+  CHECK_FALSE(parsed({"stop"}).release);
   CHECK(contains(refused({"status", "-n"}), "-n does not go with a command"));
   CHECK(contains(refused({"-r", "7", "stop"}), "-r does not go with a command"));
   for (const auto value : {"", "x", "-1", "3601", "5s", "1.5"}) {

@@ -74,6 +74,7 @@ TEST_CASE("init: writes a configuration that works, the state directory and the 
   CHECK(mode_of(options.config_file) == 0600);
   CHECK(mode_of(directory.file("var/lib/state")) == 0700);
   CHECK(mode_of(loaded.config->database_path()) == 0600);
+  CHECK(mode_of(loaded.config->host_key_path()) == 0600);
   CHECK(Store::open(loaded.config->database_path()).has_value());
   CHECK_FALSE(std::filesystem::exists(options.config_file + ".new"));
 }
