@@ -79,12 +79,19 @@ bool Newcomers::holds_tunnel(const Requester& requester, WallSeconds now) const 
     return lease && now - std::max(lease->last_seen, tunnel ? tunnel->last_seen : 0) < kInUse;
   };
   if (!requester.user.empty()) {
-    const auto* lease = book_.find_user(requester.user);
-    return lease && is_in_use(lease, tunnels_.find(lease->address));
+    for (const auto mode : {LeaseMode::kV6UdpV4, LeaseMode::kV4V6}) {
+      const auto* lease = book_.find_user(requester.user, mode);
+      if (lease && is_in_use(lease, tunnels_.find(lease->address))) return true;
+    }
+    return false;
   }
-  const auto* tunnel =
-      tunnels_.find_outer({LeaseMode::kV6UdpV4, net::unmapped(requester.peer), requester.port});
-  return tunnel && is_in_use(book_.find(tunnel->lease), tunnel);
+  const auto peer = net::unmapped(requester.peer);
+  const Outer without_udp{peer.is_v4() ? LeaseMode::kV6V4 : LeaseMode::kV4V6, peer, 0};
+  for (const auto& outer : {Outer{LeaseMode::kV6UdpV4, peer, requester.port}, without_udp}) {
+    const auto* tunnel = tunnels_.find_outer(outer);
+    if (tunnel && is_in_use(book_.find(tunnel->lease), tunnel)) return true;
+  }
+  return false;
 }
 
 std::optional<int> Newcomers::refusal(const Requester& requester, WallSeconds now) const {

@@ -37,7 +37,7 @@ struct Fixture {
   Newcomers::TimePoint now{1000h};
 
   explicit Fixture(const std::string& keys = "") {
-    auto loaded = parse_config("test.conf", "prefix=2001:db8:42::/48\n" + keys);
+    auto loaded = parse_config("test.conf", "prefix=2001:db8:42::/48\nprefix_v4=203.0.113.0/24\n" + keys);
     REQUIRE(loaded.config);
     config = *std::move(loaded.config);
     auto opened = Store::open(directory.file("registry.db"), std::chrono::milliseconds(0));
@@ -62,6 +62,17 @@ struct Fixture {
     wanted.outer_address = make_address("192.0.2.1");
     wanted.outer_port = port;
     auto lease = book->acquire(wanted, when);
+    REQUIRE(lease.has_value());
+    REQUIRE_FALSE(book->commit());
+    tunnels->put(*lease);
+  }
+  // The same, without UDP.
+  void grant(LeaseMode mode, const std::string& user, const char* outer) {
+    LeaseRequest wanted;
+    wanted.user = user;
+    wanted.mode = mode;
+    wanted.outer_address = make_address(outer);
+    auto lease = book->acquire(wanted, kNow);
     REQUIRE(lease.has_value());
     REQUIRE_FALSE(book->commit());
     tunnels->put(*lease);
@@ -126,6 +137,21 @@ TEST_CASE("newcomers: above the number of tunnels those are served who hold one"
   CHECK_FALSE(f.newcomers->tick(f.now + 10s, later));
   CHECK(f.has_logged("no longer loaded"));
   CHECK_FALSE(f.newcomers->refusal(requester({}, 4002), later));
+}
+
+TEST_CASE("newcomers: tunnels without UDP are held as well") {
+  Fixture f("redirect=a.example.net\nredirect_above_tunnels=1\n");
+  f.grant(LeaseMode::kV6V4, {}, "192.0.2.7");
+  f.grant(LeaseMode::kV4V6, {}, "2001:db8:99::7");
+  f.grant(LeaseMode::kV4V6, "alice", "2001:db8:99::8");
+  CHECK_FALSE(f.newcomers->tick(f.now, kNow));
+  Requester anyone = requester({}, 5000);
+  CHECK(f.newcomers->refusal(anyone, kNow) == tsp::kRedirection);
+  anyone.peer = make_address("192.0.2.7");
+  CHECK_FALSE(f.newcomers->refusal(anyone, kNow));
+  anyone.peer = make_address("2001:db8:99::7");
+  CHECK_FALSE(f.newcomers->refusal(anyone, kNow));
+  CHECK_FALSE(f.newcomers->refusal(requester("alice", 5000), kNow));
 }
 
 TEST_CASE("newcomers: grants between two measurements count") {
