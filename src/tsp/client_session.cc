@@ -328,7 +328,8 @@ ClientSession::Output ClientSession::on_info(std::string_view reply) {
                 "the broker's tunnel parameters cannot be used: " + info.error().message,
                 info.error().status);
   const Mode asked = profile_.request.mode;
-  if (info->mode != asked && asked != Mode::kV6AnyV4) {
+  // v6anyv4 leaves to the broker how IPv6 goes through IPv4, and nothing else.
+  if (info->mode != asked && (asked != Mode::kV6AnyV4 || info->mode == Mode::kV4V6)) {
     return fail(FailureKind::kBadParameters, "the broker granted a " + std::string(to_string(info->mode)) +
                                                  " tunnel where " + std::string(to_string(asked)) +
                                                  " was asked for");

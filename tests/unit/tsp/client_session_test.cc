@@ -607,6 +607,16 @@ TEST_CASE("client: parameters that were not asked for are refused") {
   CHECK(outcome(profile, tunnel));
   auto over_tcp = at_create(profile_of("anonymous-tcp"));
   CHECK(over_tcp.input(info_reply()).failure);
+  // v6anyv4 is the broker's choice between two modes, not between all.
+  profile = profile_of("anonymous-rudp");
+  profile.request.mode = Mode::kV6AnyV4;
+  tunnel = recorded_tunnels().front().tunnel;
+  tunnel.mode = Mode::kV6V4;
+  CHECK(outcome(profile, tunnel));
+  tunnel.mode = Mode::kV4V6;
+  tunnel.keepalive_interval.reset();
+  tunnel.prefix.reset();
+  CHECK_FALSE(outcome(profile, tunnel));
 }
 
 TEST_CASE("client: version 1.0.1 has its tunnel without an accept") {
