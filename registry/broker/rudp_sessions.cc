@@ -160,6 +160,10 @@ void RudpSessions::handle(Session& session, const tsp::RudpMessage& message) {
 
 tsp::ServerSession::Output RudpSessions::advance(Session& session, std::string_view text) {
   const auto peer = session.key.peer.address();
+  if (session.tsp->expects_password() && !hooks_.may_log_in(peer)) {
+    hooks_.rejected(peer, "too many failed logins");
+    return session.tsp->login_postponed();
+  }
   if (session.tsp->expects_costly_login() && !hooks_.begin_costly_login(peer)) {
     hooks_.rejected(peer, "too many logins");
     return session.tsp->login_postponed();

@@ -138,7 +138,7 @@ asio::awaitable<void> TcpSessions::converse(tcp::socket& socket) {
       framer.expect(session.expected());
       const auto message = framer.next();
       if (!message) break;
-      if (tsp::is_login(*message) && !hooks_.may_log_in(peer)) {
+      if ((tsp::is_login(*message) || session.expects_password()) && !hooks_.may_log_in(peer)) {
         hooks_.rejected(peer, "too many failed logins");
         const auto busy = tsp::status_line(tsp::kServerBusy);
         co_await asio::async_write(socket, asio::buffer(busy), kAwait);

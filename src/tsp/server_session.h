@@ -78,7 +78,8 @@ class ServerSession {
   Output refused(int status);
   // The lease's end is durable (kSuccess), or why not.
   Output released(int status);
-  // In place of input() when expects_costly_login() and the client's address may not cause more work.
+  // In place of input() when expects_password() or expects_costly_login() and the client's address may not
+  // try any more.
   Output login_postponed();
 
   // Empty: anonymous.
@@ -87,6 +88,8 @@ class ServerSession {
   bool is_accepted() const { return state_ == State::kAccepted; }
   // For Framer::expect(); valid until the next input().
   Framer::Expectation expected() const;
+  // The next message can be a guess: many sessions that began together are not to have one each.
+  bool expects_password() const { return state_ == State::kPlain || state_ == State::kDigestResponse; }
   // The next message makes us compute for about a millisecond (PASSDSS-3DES-1): to be counted as a failed
   // login before input() is called.
   bool expects_costly_login() const { return state_ == State::kPassDssHello; }

@@ -43,6 +43,15 @@ struct Fixture {
   std::size_t nonces = 0;
   bool may_log_in = true;
   int failed_logins = 0;
+  bool may_compute = true;
+  int costly_logins = 0;
+  int redeemed_logins = 0;
+  struct Release {
+    tsp::DeleteRequest request;
+    Requester requester;
+    Granter::Released done;
+  };
+  std::vector<Release> releases;
   std::unique_ptr<RudpSessions> sessions = make({4096, 256});
   RudpSessions::TimePoint now{1000h};
 
@@ -61,6 +70,15 @@ struct Fixture {
     hooks.may_log_in = [this](const address&) { return may_log_in; };
     hooks.login_failed = [this](const address&) { ++failed_logins; };
     hooks.make_nonce = [this] { return "nonce" + std::to_string(++nonces); };
+    hooks.begin_costly_login = [this](const address&) {
+      ++costly_logins;
+      return may_compute;
+    };
+    hooks.costly_login_done = [this](const address&) { ++redeemed_logins; };
+    hooks.release = [this](const tsp::DeleteRequest& request, const Requester& requester,
+                           Granter::Released done) {
+      releases.push_back({request, requester, std::move(done)});
+    };
     return std::make_unique<RudpSessions>(settings, policy, credentials, std::move(hooks));
   }
 
@@ -213,6 +231,20 @@ TEST_CASE_FIXTURE(
   CHECK(granter.rejected["too many failed logins"] == 1);
   CHECK(sessions->size() == 0);
   CHECK(begin(client()));  // without a password there is nothing to guess
+}
+
+TEST_CASE_FIXTURE(Fixture, "rudp sessions: logins that began together share one budget") {
+  const std::string right = std::string(1, '\0') + "alice" + std::string(1, '\0') + "s3cret\r\n";
+  CHECK(text_of(kFirst, authenticate("PLAIN")).empty());
+  const auto challenge = text_of(kFirst, authenticate("DIGEST-MD5"), client(2));
+  // Meanwhile others of that address have used it up.
+  may_log_in = false;
+  CHECK(text_of(kFirst + 1, right).starts_with("530 "));
+  CHECK(text_of(kFirst + 1, test::digest_answer(challenge), client(2)).starts_with("530 "));
+  CHECK(granter.rejected["too many failed logins"] == 2);
+  may_log_in = true;
+  CHECK(text_of(kFirst + 2, authenticate("PLAIN")).empty());
+  CHECK(text_of(kFirst + 3, right).starts_with("200 "));
 }
 
 TEST_CASE_FIXTURE(Fixture, "rudp sessions: a lease for a session that began anew meanwhile answers nobody") {
@@ -420,4 +452,58 @@ TEST_CASE_FIXTURE(Fixture, "rudp: a create is answered by a redirection") {
   CHECK(sent.back().text.find("1200 Redirection\r\n") != std::string::npos);
   CHECK(sent.back().text.find("b.example.net") != std::string::npos);
   CHECK(sent.back().text.back() == '\0');
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "rudp sessions: what makes us compute is counted before, and forgiven afterwards") {
+  const auto key = tsp::DsaHostKey::generate();
+  policy.host_key = key.get();
+  policy.capabilities.auths.emplace_back(tsp::kPassDss);
+  const tsp::PassDssClient client_side("alice", tsp::random_exponent());
+  const auto log_in = [&](std::uint32_t from) {
+    (void)say(from, "VERSION=2.0.2\r\n");
+    CHECK(text_of(from + 1, authenticate("PASSDSS-3DES-1")).empty());
+    return text_of(from + 2, client_side.hello());
+  };
+  may_compute = false;
+  CHECK(log_in(kFirst).starts_with("530 "));
+  CHECK(granter.rejected["too many logins"] == 1);
+  may_compute = true;
+  const auto challenge = log_in(kFirst + 10);
+  CHECK(costly_logins == 2);
+  // A copy of the message costs nothing.
+  CHECK(text_of(kFirst + 12, client_side.hello()) == challenge);
+  CHECK(costly_logins == 2);
+  auto answering = tsp::PassDssClient("alice", tsp::random_exponent());
+  (void)say(kFirst + 20, "VERSION=2.0.2\r\n");
+  (void)say(kFirst + 21, authenticate("PASSDSS-3DES-1"));
+  REQUIRE(answering.on_challenge(text_of(kFirst + 22, answering.hello())) == "");
+  CHECK(text_of(kFirst + 23, answering.answer("s3cret")) == "200 Success\r\n");
+  CHECK(redeemed_logins == 1);
+  CHECK(failed_logins == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "rudp sessions: a delete is handed on with who asks, answered once, and repeated alike") {
+  REQUIRE(begin(client()));
+  const auto text =
+      tsp::with_content_length(tsp::DeleteRequest{tsp::Mode::kV6UdpV4, make_address("2001:db8::2")}.to_xml());
+  CHECK_FALSE(say(kFirst + 2, text));
+  CHECK_FALSE(say(kFirst + 2, text));  // under way
+  REQUIRE(releases.size() == 1);
+  CHECK(releases[0].request.client_inner == make_address("2001:db8::2"));
+  CHECK(releases[0].requester.port == 4000);
+  CHECK(releases[0].requester.transport == tsp::Transport::kRudp);
+  releases[0].done(200);
+  REQUIRE(sent.back().header.sequence == kFirst + 2);
+  CHECK(sent.back().text == tsp::with_content_length("200 Success\r\n"));
+  CHECK(text_of(kFirst + 2, text) == sent.back().text);
+  CHECK(releases.size() == 1);
+  // Its session was forgotten meanwhile: nobody to answer.
+  (void)say(kFirst + 3, text);
+  REQUIRE(releases.size() == 2);
+  sessions->expire(now + 1h);
+  const auto before = sent.size();
+  releases[1].done(200);
+  CHECK(sent.size() == before);
 }

@@ -249,7 +249,8 @@ TEST_CASE_FIXTURE(Fixture, "tcp sessions: guessing passwords ends the connection
   CHECK(granter.rejected["wrong user or password"] == 3);
 }
 
-TEST_CASE_FIXTURE(Fixture, "tcp sessions: a login that began before its address's budget was used up is put off") {
+TEST_CASE_FIXTURE(Fixture,
+                  "tcp sessions: a login that began before its address's budget was used up is put off") {
   listen();
   auto client = connect();
   client->say("VERSION=2.0.2\r\n" + authenticate("DIGEST-MD5"));
