@@ -39,6 +39,16 @@ std::string join(const std::vector<std::string>& words, std::string_view between
 
 }  // namespace
 
+bool may_be_redirected(const asio::ip::address& from, const asio::ip::address& to) {
+  const auto address = net::unmapped(to);
+  if (address.is_unspecified() || address.is_multicast()) return false;
+  if (address.is_loopback()) return net::unmapped(from).is_loopback();
+  if (address.is_v6()) return !address.to_v6().is_link_local();
+  const auto v4 = address.to_v4().to_uint();
+  // 0.0.0.0/8, 169.254.0.0/16, 240.0.0.0/4 (RFC 6890).
+  return v4 >> 24 != 0 && v4 >> 16 != 0xa9fe && v4 >> 28 != 15;
+}
+
 std::string_view name_of(tsp::Transport transport) {
   return transport == tsp::Transport::kRudp ? "UDP" : "TCP";
 }
@@ -156,6 +166,16 @@ asio::awaitable<std::optional<Grant>> BrokerSearch::try_broker(Pending broker) {
     }
     broker.addresses = *std::move(addresses);
   }
+  if (!broker.path.empty()) {
+    std::erase_if(broker.addresses,
+                  [&](const auto& to) { return !may_be_redirected(broker.redirector, to); });
+    if (broker.addresses.empty()) {
+      note(significance(tsp::FailureKind::kRedirect) + 1, kExitRedirection,
+           "broker " + broker.path.back() + " redirects to " + server.text +
+               ", which is no address that another machine can have: not followed");
+      co_return std::nullopt;
+    }
+  }
   const auto targets = candidates(config_, broker.addresses, server.port);
   if (targets.empty()) {
     note(-1, kExitCannotConnect,
@@ -187,13 +207,14 @@ asio::awaitable<std::optional<Grant>> BrokerSearch::try_broker(Pending broker) {
     }
     const auto& failure = *negotiation.failure;
     note(significance(failure.kind), exit_code(failure.kind), "broker " + where + ": " + failure.message);
-    if (!failure.brokers.empty()) co_await follow(broker, failure.brokers);
+    if (!failure.brokers.empty()) co_await follow(broker, target.address, failure.brokers);
     if (!is_worth_another_address(failure.kind)) break;
   }
   co_return std::nullopt;
 }
 
-asio::awaitable<void> BrokerSearch::follow(const Pending& from, const std::vector<net::ServerAddress>& to) {
+asio::awaitable<void> BrokerSearch::follow(const Pending& from, const asio::ip::address& redirector,
+                                           const std::vector<net::ServerAddress>& to) {
   auto path = from.path;
   path.push_back(from.server.text);
   if (path.size() > kMostHops) {
@@ -231,8 +252,8 @@ asio::awaitable<void> BrokerSearch::follow(const Pending& from, const std::vecto
   for (const auto& broker : brokers) sorted.push_back(broker.server);
   files_.write_broker_list(sorted);
   for (auto broker = brokers.rbegin(); broker != brokers.rend(); ++broker) {
-    progress_.pending.push_front(
-        {std::move(broker->server), std::move(broker->addresses), "redirected by " + from.server.text, path});
+    progress_.pending.push_front({std::move(broker->server), std::move(broker->addresses),
+                                  "redirected by " + from.server.text, path, redirector});
   }
 }
 

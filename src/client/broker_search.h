@@ -43,6 +43,10 @@ struct Failed {
   bool is_immediate = false;  // another attempt is worth it at once
 };
 
+// What a broker at `from` may send its clients to: not this machine, which runs what the broker has no
+// business with, nor what means somebody else on every network. Pure.
+bool may_be_redirected(const boost::asio::ip::address& from, const boost::asio::ip::address& to);
+
 // Told while a search runs; each may be called many times.
 struct SearchHooks {
   // Names are resolved, or brokers measured.
@@ -77,6 +81,7 @@ class BrokerSearch {
     std::vector<boost::asio::ip::address> addresses;  // empty: to be resolved
     std::string found;                                // as in Grant
     std::vector<std::string> path;                    // who redirected to whom to get here
+    boost::asio::ip::address redirector = {};         // the last of them
   };
 
   // One search's memory.
@@ -92,7 +97,8 @@ class BrokerSearch {
   boost::asio::awaitable<void> collect();
   boost::asio::awaitable<std::optional<Grant>> try_pending();
   boost::asio::awaitable<std::optional<Grant>> try_broker(Pending broker);
-  boost::asio::awaitable<void> follow(const Pending& from, const std::vector<net::ServerAddress>& to);
+  boost::asio::awaitable<void> follow(const Pending& from, const boost::asio::ip::address& redirector,
+                                      const std::vector<net::ServerAddress>& to);
   boost::asio::awaitable<std::vector<MeasuredBroker>> measured(std::vector<net::ServerAddress> servers,
                                                                MeasureLimits limits);
   boost::asio::awaitable<tunnel::Negotiation> negotiate_versions(const tunnel::NegotiationTarget& target,

@@ -247,6 +247,36 @@ TEST_CASE("search: another name for a broker that was tried is seen through") {
   CHECK(one.sessions == 1);
 }
 
+TEST_CASE("search: redirections to what is another machine's on every network are not followed") {
+  Fixture f;
+  auto& one = f.add();
+  auto& local = f.add();
+  const auto port = local.text().substr(local.text().find(':'));
+  // 0.0.0.0 is this machine to connect(2).
+  one.redirects_to = {"0.0.0.0" + port};
+  f.configure(one.text());
+  auto failed = f.failed();
+  CHECK(failed.code == client::kExitRedirection);
+  CHECK(failed.message.find("0.0.0.0") != std::string::npos);
+  CHECK(local.sessions == 0);
+  one.redirects_to = {"224.0.0.1", "255.255.255.255", "169.254.169.254", "fe80::1", "ff02::1",
+                      "::",        "::ffff:0.0.0.0"};
+  CHECK(f.failed().code == client::kExitRedirection);
+  // The one that can be a broker is tried.
+  one.redirects_to.push_back(local.text());
+  CHECK(f.granted().server.text == local.text());
+}
+
+TEST_CASE("search: whom another machine may redirect to") {
+  const auto here = asio::ip::make_address("127.0.0.1");
+  const auto there = asio::ip::make_address("192.0.2.1");
+  CHECK(client::may_be_redirected(there, asio::ip::make_address("10.0.0.1")));
+  CHECK(client::may_be_redirected(there, asio::ip::make_address("2001:db8::1")));
+  CHECK(client::may_be_redirected(here, asio::ip::make_address("::1")));
+  for (const char* to : {"127.0.0.1", "::1", "::ffff:127.0.0.1", "169.254.169.254", "0.0.0.1"})
+    CHECK_FALSE(client::may_be_redirected(there, asio::ip::make_address(to)));
+}
+
 TEST_CASE("search: a chain of redirections is followed eight times") {
   Fixture f;
   for (int i = 0; i < 10; ++i) f.add();
