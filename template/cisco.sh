@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The configuration of a Cisco router, running IOS or IOS XE, whose tunnel it is (proxy_client=yes). lib.sh has the
 # contract. Nothing on this machine is changed: create prints what is to be entered in the router's configuration mode
-# and keeps it in $SIXLINK_STATE_DIR/cisco-$TSP_TUNNEL_INTERFACE.txt; teardown prints what takes it back, and removes
-# the file. --dry-run prints only.
+# and keeps it in $SIXLINK_STATE_DIR/cisco-$TSP_TUNNEL_INTERFACE.txt, with what takes it back as comments at the end;
+# teardown prints the latter, and removes the file. --dry-run prints only.
 #
 # Modes: v6v4 (tunnel mode ipv6ip) and v4v6 (tunnel mode ipv6). The number of the router's interface is that at the end
 # of TSP_TUNNEL_INTERFACE: Tunnel1 for sit1. Home interfaces are called as IOS calls them: GigabitEthernet0/1.
@@ -237,6 +237,8 @@ print_configuration() {
     if [ "$mode" = v6v4 ]; then print_home_v6; else print_home_v4; fi
   fi
   echo "end"
+  echo "! To take it back later, without the exclamation marks:"
+  print_removal | sed -e '/^!/d' -e 's/^/! /'
 }
 
 print_removal_v6() {

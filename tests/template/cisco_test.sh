@@ -26,7 +26,12 @@ interface Tunnel1
  exit
 ipv6 route 2001:db8:f:f::1/128 Tunnel1
 ipv6 route ::/0 Tunnel1 250
-end'
+end
+! To take it back later, without the exclamation marks:
+! no ipv6 route ::/0 Tunnel1
+! no ipv6 route 2001:db8:f:f::1/128 Tunnel1
+! no interface Tunnel1
+! end'
   diff "$work/out" "$work/state/cisco-sit1.txt" >&2 || fail "the file is not what was printed"
   [ "$(stat -c %a "$work/state/cisco-sit1.txt")" = 644 ] || fail "the file's mode is $(stat -c %a "$work/state/cisco-sit1.txt")"
   cp "$work/state/cisco-sit1.txt" "$work/first"
@@ -78,7 +83,23 @@ interface Vlan2
  ipv6 nd router-preference low
  ipv6 nd ra dns server 2001:db8:53::53 600
  exit
-end'
+end
+! To take it back later, without the exclamation marks:
+! interface GigabitEthernet0/1
+!  no ipv6 nd ra dns server 2001:db8:53::53
+!  no ipv6 nd router-preference
+!  no ipv6 address 2001:db8:aa:bb00::1/64
+!  exit
+! interface Vlan2
+!  no ipv6 nd ra dns server 2001:db8:53::53
+!  no ipv6 nd router-preference
+!  no ipv6 address 2001:db8:aa:bb01::1/64
+!  exit
+! no ipv6 route ::/0 Tunnel0
+! no ipv6 route 2001:0db8:00aa:bb00::/60 Null0
+! no ipv6 route 2001:db8:f:f::1/128 Tunnel0
+! no interface Tunnel0
+! end'
   TSP_OPERATION=TSP_TUNNEL_TEARDOWN run
   expect_output "the removal" '! sixlink: this takes the tunnel back; enter it in the router'\''s configuration mode (configure terminal)
 interface GigabitEthernet0/1
@@ -133,7 +154,13 @@ interface Tunnel1
  exit
 ip route 203.0.113.1 255.255.255.255 Tunnel1
 ip route 0.0.0.0 0.0.0.0 Tunnel1
-end'
+end
+! To take it back later, without the exclamation marks:
+! no ip route 0.0.0.0 0.0.0.0 Tunnel1
+! no ip route 203.0.113.1 255.255.255.255 Tunnel1
+! no interface Tunnel1
+! no interface Loopback365301
+! end'
   TSP_OPERATION=TSP_TUNNEL_TEARDOWN run
   expect_output "the removal" '! sixlink: this takes the tunnel back; enter it in the router'\''s configuration mode (configure terminal)
 no ip route 0.0.0.0 0.0.0.0 Tunnel1
@@ -167,7 +194,16 @@ ip route 0.0.0.0 0.0.0.0 Tunnel1 250
 interface GigabitEthernet0/1
  ip address 203.0.113.9 255.255.255.248
  exit
-end'
+end
+! To take it back later, without the exclamation marks:
+! interface GigabitEthernet0/1
+!  no ip address 203.0.113.9 255.255.255.248
+!  exit
+! no ip route 0.0.0.0 0.0.0.0 Tunnel1
+! no ip route 203.0.113.8 255.255.255.248 Null0
+! no ip route 203.0.113.1 255.255.255.255 Tunnel1
+! no interface Tunnel1
+! end'
   TSP_OPERATION=TSP_TUNNEL_TEARDOWN run
   expect_output "the removal" '! sixlink: this takes the tunnel back; enter it in the router'\''s configuration mode (configure terminal)
 interface GigabitEthernet0/1
