@@ -23,6 +23,8 @@
 # and may define again what is here.
 # shellcheck disable=SC2154,SC2034  # variables that lib_tunnel.sh or the template sets or reads
 
+# What removes an address in ifconfig(8).
+delete_word=delete
 fresh=
 words=
 
@@ -50,7 +52,7 @@ undo_on_interface() { # IF command...
 
 undo_address() { # IF FAMILY ADDRESS
   family_word "$2"
-  attempt ifconfig "$1" "$word" "$3" delete && return 0
+  attempt ifconfig "$1" "$word" "$3" "$delete_word" && return 0
   case $command_error in
     *"assign requested address"*) return 0 ;;
   esac

@@ -25,6 +25,9 @@ esac
 # shellcheck source-path=SCRIPTDIR source=lib_bsd.sh
 . "$here/lib_bsd.sh"
 
+# "delete does not work for IPv6 addresses"
+delete_word=-alias
+
 set_sysctl_words() {
   words="-w $1=$2"
 }

@@ -94,7 +94,7 @@ function ifconfig(  name, at, part, i, address, peer, len, family, flags, previo
   } else {
     family = word[2] == "inet6" ? 6 : 4
     address = canonical(word[3])
-    if (word[count] == "delete") {
+    if (word[count] == "delete" || word[count] == "-alias") {
       i = find("addr " name " " family " " address)
       if (!i) {
         error("ifconfig: ioctl (SIOCDIFADDR): Can't assign requested address")
