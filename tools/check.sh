@@ -21,15 +21,13 @@ export PATH=$PATH:/usr/sbin:/sbin
 logs=$BUILD/test-logs
 results=$logs/results
 time_limit=${TIME_LIMIT:-300}
-running=
+running=()
 
 stop() {
   trap - INT TERM
-  # The words of a list of process ids.
-  # shellcheck disable=SC2086
-  if [ -n "$running" ]; then
-    kill -TERM $running 2>/dev/null
-    wait $running
+  if [ "${#running[@]}" -gt 0 ]; then
+    kill -TERM "${running[@]}" 2>/dev/null
+    wait "${running[@]}"
   fi
   echo "stopped" >&2
   exit 130
@@ -78,9 +76,9 @@ run_unit() {
   fi
   rm -f "$xml" "$logs/unit.details"
   timeout -k 10 "$time_limit" "$program" --reporters=xml --no-skipped-summary=false --out="$xml" >"$log" 2>&1 </dev/null &
-  running=$!
-  wait "$running" || status=$?
-  running=
+  running=($!)
+  wait "${running[0]}" || status=$?
+  running=()
   touch "$xml" "$logs/unit.details"
   parse_doctest "$logs/unit.details" <"$xml" >"$logs/unit.results"
   passed=$(grep -c '^PASS ' "$logs/unit.results")
@@ -109,15 +107,27 @@ log_of() { # suite script
   if [ "$1" = net ]; then echo "$logs/$name.log"; else echo "$logs/$1-$name.log"; fi
 }
 
-run_script() { # suite script
-  local start=$SECONDS status=0
-  echo "$1/$(basename "$2" .sh) ..."
-  timeout -k 30 "$time_limit" bash "$2" >"$(log_of "$1" "$2")" 2>&1 </dev/null &
-  running=$!
-  wait "$running" || status=$?
-  running=
-  report_script "$1" "$2" "$status"
-  echo "$1/$(basename "$2" .sh): $((SECONDS - start)) s"
+# Runs all of the array scripts, some at a time: each waits more than it works.
+run_scripts() { # suite jobs command...
+  local suite=$1 jobs=$2 script pids=() next=0 i status start=$SECONDS
+  shift 2
+  for i in "${!scripts[@]}"; do
+    while [ "$next" -lt "${#scripts[@]}" ] && [ "$next" -lt $((i + jobs)) ]; do
+      script=${scripts[next]}
+      echo "$suite/$(basename "$script" .sh) ..."
+      timeout -k 30 "$time_limit" "$@" "$script" >"$(log_of "$suite" "$script")" 2>&1 </dev/null &
+      pids[next]=$!
+      next=$((next + 1))
+    done
+    running=("${pids[@]:i}")
+    status=0
+    wait "${pids[i]}" || status=$?
+    report_script "$suite" "${scripts[i]}" "$status"
+    # Measurements and tables, for people.
+    grep -E '^# ' "$(log_of "$suite" "${scripts[i]}")"
+    echo "$suite/$(basename "${scripts[i]}" .sh): done $((SECONDS - start)) s after the start"
+  done
+  running=()
 }
 
 # From what a script printed to results.
@@ -144,11 +154,8 @@ report_script() { # suite script status
 }
 
 run_template() {
-  local script
-  for script in tests/template/*_test.sh; do
-    [ -e "$script" ] || continue
-    run_script template "$script"
-  done
+  scripts=(tests/template/*_test.sh)
+  run_scripts template "$(nproc)" bash
 }
 
 # Sets scripts to the scenarios of a directory that ONLY picks, all without it.
@@ -169,33 +176,15 @@ find_scenarios() { # suite directory
 }
 
 run_net() {
-  local script
   find_scenarios net tests/net/scenarios
-  for script in "${scripts[@]}"; do run_script net "$script"; done
+  run_scripts net "${NET_JOBS:-$(nproc)}" bash
 }
 
 # Each in a machine of its own with one emulated processor: as many at a time as there are real ones.
 run_vm() {
-  local time_limit=$((time_limit * 2)) jobs script pids=() next=0 i status start=$SECONDS
+  local time_limit=$((time_limit * 2))
   find_scenarios vm tests/vm/scenarios
-  jobs=${VM_JOBS:-$(nproc)}
-  for i in "${!scripts[@]}"; do
-    while [ "$next" -lt "${#scripts[@]}" ] && [ "$next" -lt $((i + jobs)) ]; do
-      script=${scripts[next]}
-      echo "vm/$(basename "$script" .sh) ..."
-      timeout -k 30 "$time_limit" bash tests/vm/boot.sh "$script" >"$(log_of vm "$script")" 2>&1 </dev/null &
-      pids[next]=$!
-      next=$((next + 1))
-    done
-    running="${pids[*]:i}"
-    status=0
-    wait "${pids[i]}" || status=$?
-    report_script vm "${scripts[i]}" "$status"
-    # What says that it is the kernel's interface, for people.
-    grep -E '^# ' "$(log_of vm "${scripts[i]}")"
-    echo "vm/$(basename "${scripts[i]}" .sh): done $((SECONDS - start)) s after the start"
-  done
-  running=
+  run_scripts vm "${VM_JOBS:-$(nproc)}" bash tests/vm/boot.sh
 }
 
 # ---- root ---------------------------------------------------------------------------------------------------------
@@ -223,9 +212,9 @@ run_in_user_namespace() {
   SIXLINK_CHECK_INSIDE=1 unshare -Urnm --propagation private bash -c '
     mount -t tmpfs tmpfs /run && mkdir -p /run/netns && ip link set lo up && exec bash tools/check.sh "$@"' \
     check "$@" &
-  running=$!
-  wait "$running"
-  running=
+  running=($!)
+  wait "${running[0]}"
+  running=()
 }
 
 # ---- main ---------------------------------------------------------------------------------------------------------
