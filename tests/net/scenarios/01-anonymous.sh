@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # A client without an account gets IPv6 through a NAT, uses it, and leaves nothing behind. Topology: ../lib.sh.
 #
-# covers: command status, command stop, flag --json
+# covers: command status, command stop
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"
