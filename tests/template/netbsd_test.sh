@@ -1,0 +1,5 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# template/netbsd.sh against stand-ins of its system's commands: systems.sh tells how.
+
+exec bash "$(dirname "$0")/systems.sh" --system netbsd
