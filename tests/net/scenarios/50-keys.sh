@@ -223,7 +223,9 @@ check_fails "proxy_client: the router's configuration is gone" ls "$TEMP/home/ru
   done
   printf '}\n}\n'
 } | ns router nft -f -
-count() { ns router nft list counter ip pace "$1" | awk '$1 == "packets" { print $2 }'; }
+# All at one time: what is counted while others are read would be too much.
+read_counters() { ns router nft list counters table ip pace >"$TEMP/counters"; }
+count() { awk -v name="$1" '$1 == "counter" { is_it = $2 == name } is_it && $1 == "packets" { print $2 }' "$TEMP/counters"; }
 # between NAME HOST LEAST MOST: what the router counted of it.
 between() {
   local seen
@@ -252,6 +254,7 @@ write_client_config six six server=$REGISTRY_V4:3654 tunnel_mode=v6udpv4 retry_d
 write_client_config seven seven server=$REGISTRY_V4:3654 tunnel_mode=v6udpv4 auto_retry_connect=no
 for home in four five six seven; do spawn_client $home; done
 sleep 9
+read_counters
 between "keepalive=no: no echo goes out" three 0 0
 between "keepalive_interval: 30 s, the default: one at most" two 0 1
 between "keepalive_interval=2: one each 2 s" one 3 6
