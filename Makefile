@@ -167,6 +167,7 @@ install: all ## Install to DESTDIR/PREFIX; an existing configuration is kept
 	  $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8
 	install -m 755 $(BUILD)/sixlink $(BUILD)/sixlink-registry $(DESTDIR)$(SBINDIR)
 	install -m 755 template/*.sh $(DESTDIR)$(DATADIR)/template
+	install -m 644 template/*.ps1 $(DESTDIR)$(DATADIR)/template
 	install -m 644 conf/sixlink.conf conf/sixlink-registry.conf $(DESTDIR)$(DATADIR)/conf
 	install -m 644 CLIENT-LICENSE.txt $(DESTDIR)$(DATADIR)
 	test -e $(DESTDIR)$(CONFDIR)/sixlink.conf || install -m 600 conf/sixlink.conf $(DESTDIR)$(CONFDIR)/sixlink.conf
@@ -174,7 +175,7 @@ install: all ## Install to DESTDIR/PREFIX; an existing configuration is kept
 
 uninstall: ## Remove what install put there; a configuration that was edited is kept
 	rm -f $(DESTDIR)$(SBINDIR)/sixlink $(DESTDIR)$(SBINDIR)/sixlink-registry
-	for file in template/*.sh conf/*.conf CLIENT-LICENSE.txt; do rm -f $(DESTDIR)$(DATADIR)/$$file; done
+	for file in template/*.sh template/*.ps1 conf/*.conf CLIENT-LICENSE.txt; do rm -f $(DESTDIR)$(DATADIR)/$$file; done
 	for page in man/*.[578]; do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	if cmp -s conf/sixlink.conf $(DESTDIR)$(CONFDIR)/sixlink.conf; then rm -f $(DESTDIR)$(CONFDIR)/sixlink.conf; fi
 	for dir in $(DATADIR)/template $(DATADIR)/conf $(DATADIR) $(CONFDIR); do \
