@@ -645,6 +645,44 @@ clamp_with_iptables() { # family
   done
 }
 
+# ---- the kernel's answers -----------------------------------------------------------------------------------------
+
+# A kernel that has tunnels itself (tunnel4 and tunnel6, with sit, ipip and ip6_tunnel) answers every packet that belongs
+# to none of them with port unreachable, also when the daemon's raw socket takes it; a kernel at the other end then tells
+# its programs that the host is unreachable. Such answers do not leave this machine.
+keep_kernel_quiet() { # OTHER-END|'' mode...
+  other_end=$1
+  shift
+  rules=
+  table=$(nft_table "$interface")
+  for quiet_mode in "$@"; do
+    # What the answer quotes tells which protocol it is about: after 8 bytes of ICMP, byte 9 of IPv4 or 6 of IPv6.
+    case $quiet_mode in
+      v6v4)
+        has_own_tunnels tunnel4 sit0 || continue
+        rules="$rules add rule inet $table output ${other_end:+ip daddr $other_end }icmp type destination-unreachable icmp code port-unreachable @th,136,8 41 drop;"
+        ;;
+      v4v6)
+        has_own_tunnels tunnel6 ip6tnl0 || continue
+        rules="$rules add rule inet $table output ${other_end:+ip6 daddr $other_end }icmpv6 type destination-unreachable icmpv6 code port-unreachable @th,112,8 4 drop;"
+        ;;
+    esac
+  done
+  [ -n "$rules" ] || return 0
+  rules="add table inet $table; delete table inet $table; add table inet $table; add chain inet $table output { type filter hook output priority 0; };$rules"
+  if query nft list tables; then
+    record nft "$interface"
+    attempt nft "$rules" && return 0
+    is_recorded nft "$interface" && ! { query nft list tables && has_nft_table "$interface"; } && forget nft "$interface"
+  fi
+  note "warning: nft, which could keep this kernel from answering the tunnel's packets with port unreachable, is not there: kernels at the other end may take the tunnel for broken"
+}
+
+# A module that is built in shows by its device.
+has_own_tunnels() { # module device
+  [ -d "/sys/module/$1" ] || [ -d "/sys/class/net/$2" ]
+}
+
 # ---- radvd ----------------------------------------------------------------------------------------------------
 
 need_radvd() {

@@ -304,6 +304,7 @@ create() {
   if [ "$host_type" = router ]; then switch_on_forwarding "$family"; fi
   keep_way_to_broker
   if [ "$mss_clamp" = yes ]; then clamp_mss "$family"; fi
+  if [ "$kind_of_interface" = tun ]; then keep_kernel_quiet "$outer_server" "$mode"; fi
   if [ "$host_type:$family" = router:6 ]; then start_radvd "$radvd_text"; fi
 }
 
@@ -319,6 +320,7 @@ create_broker() {
     add_route 4 "$prefix_v4"
     switch_on_forwarding 4
   fi
+  keep_kernel_quiet '' v6v4 v4v6
 }
 
 start_template "$@"

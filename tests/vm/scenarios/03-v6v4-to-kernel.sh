@@ -13,7 +13,7 @@
 begin "$@"
 needs_kernel sit
 vm_topology
-start_web 10M
+start_web 5M
 snapshot direct >"$TEMP/direct.before"
 server=2001:db8:42:1::1
 client=2001:db8:42:1::2
@@ -37,12 +37,12 @@ check "to the kernel: a TUN and a raw socket are open" is_over "$(data_sockets h
 check "to the kernel: ping" can_ping direct "$WEB_V6"
 check "to the kernel: ping from the other side" can_ping web $client
 before=$(moved registry six0 tx)
-check "to the kernel: a file of 10 MB" fetches direct
-check "to the kernel: sit carried it" is_over "$(($(moved registry six0 tx) - before))" 10485760
+check "to the kernel: a file of 5 MB" fetches direct
+check "to the kernel: sit carried it" is_over "$(($(moved registry six0 tx) - before))" 5242880
 check "to the kernel: a packet of the MTU" ns direct ping -6 -n -c 1 -W 3 -M "do" -s 1232 "$WEB_V6"
 
 # The other direction: what the kernel's end sends as one piece of up to 64 KiB reaches the raw socket so.
-head -c 5M /dev/urandom >"$TEMP/upload"
+head -c 3M /dev/urandom >"$TEMP/upload"
 sum=$(sha256sum <"$TEMP/upload")
 spawn_in direct "$TEMP/receiver.out" "$PYTHON" -c 'import hashlib, socket, sys
 server = socket.create_server((sys.argv[1], 9000), family=socket.AF_INET6)
@@ -53,7 +53,7 @@ print(digest.hexdigest(), flush=True)' $client
 wait_for 10 grep -q ready "$TEMP/receiver.out"
 # shellcheck disable=SC2016 # expanded by the inner shell
 ns web timeout 60 bash -c 'cat "$0" >/dev/tcp/$1/9000' "$TEMP/upload" $client
-check "to the kernel: 5 MB from the other side" wait_for 10 grep -q "^${sum%% *}$" "$TEMP/receiver.out"
+check "to the kernel: 3 MB from the other side" wait_for 10 grep -q "^${sum%% *}$" "$TEMP/receiver.out"
 
 stop_client home
 check_equal "to the kernel: exit status 0" 0 "$STOPPED_STATUS"

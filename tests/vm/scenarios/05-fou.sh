@@ -24,6 +24,7 @@ kept_alive() { [ "$(status_field home keepalive.last_reply_s)" -lt 6 ] 2>/dev/nu
 begin "$@"
 needs_kernel sit fou
 vm_topology
+finishes_checksums client eth0
 start_web 5M
 start_registry
 # A NAT that gives every connection a port of its own would show a second one.
