@@ -223,17 +223,77 @@ asio::awaitable<std::optional<Failed>> Supervisor::attempt() {
     }
     if (failed) co_return failed;
     enter(State::kConfiguring);
-    failed = co_await holder_.create(parameters_, std::exchange(socket_, std::nullopt),
-                                     [this] { return is_stopping_; });
+    // On lines of their own: gcc 12 destroys temporaries of a co_await expression twice.
+    auto socket = std::exchange(socket_, std::nullopt);
+    std::function<bool()> is_hurried = [this] { return is_stopping_; };
+    auto creating = holder_.create(parameters_, std::move(socket), std::move(is_hurried));
+    failed = co_await std::move(creating);
     status_.timings.template_run = template_.create_duration();
     if (failed) co_return failed;
     parameters_ = holder_.parameters();
     on_up();
-    if (holder_.needs_nobody()) co_return std::nullopt;
-    co_return co_await holder_.hold();
+    if (holder_.needs_nobody()) {
+      if (leased_ && leased_->tunnel.lifetime > seconds(0))
+        log_.info("the broker grants it for {} s, and nobody renews it", leased_->tunnel.lifetime.count());
+      co_return std::nullopt;
+    }
+    const auto outcome = co_await (holder_.hold() || keep_lease());
+    co_return outcome.index() == 0 ? std::get<0>(outcome) : std::get<1>(outcome);
   } catch (const std::exception& exception) {
     co_return Failed{kExitFailed, exception.what()};
   }
+}
+
+asio::awaitable<Failed> Supervisor::keep_lease() {
+  asio::steady_timer timer(io_);
+  for (;;) {
+    // dslite is negotiated with nobody.
+    timer.expires_at(leased_ ? leased_->clock.due() : Clock::time_point::max());
+    const auto [error] = co_await timer.async_wait(kAwait);
+    if (error) co_return Failed{kExitFailed, error.message()};
+    auto failed = co_await renew();
+    if (failed) co_return *std::move(failed);
+  }
+}
+
+asio::awaitable<std::optional<Failed>> Supervisor::renew() {
+  auto& lease = *leased_;
+  const bool is_over_udp = lease.tunnel.mode == tsp::Mode::kV6UdpV4;
+  // An anonymous client is known by its endpoint.
+  auto socket = holder_.lend_socket();
+  if (is_over_udp && !socket)
+    co_return Failed{kExitFailed,
+                     "the lease ends soon, and the kernel has the port that it would be renewed over", true};
+  auto profile = make_profile(config_, lease.server, log_);
+  profile.version = lease.version;
+  tunnel::NegotiationEvents events;
+  events.on_packet = [this](std::span<std::uint8_t> packet) { holder_.input(packet); };
+  auto negotiating =
+      tunnel::negotiate(std::move(profile), lease.target, std::move(events), std::move(socket));
+  auto negotiation = co_await std::move(negotiating);
+  holder_.take_socket_back();
+  if (is_stopping_) co_return std::nullopt;
+  const auto now = Clock::now();
+  if (!negotiation.tunnel) {
+    lease.clock.failed(now);
+    log_.warn("broker {} did not renew the lease: {}; asking again in {} s", lease.server.text,
+              negotiation.failure->message, duration_cast<seconds>(lease.clock.due() - now).count());
+    // Otherwise keepalives tell when the broker ends it.
+    if (lease.clock.is_over(now) && !holder_.keepalive())
+      co_return Failed{kExitFailed, "the lease ended and was not renewed", true};
+    co_return std::nullopt;
+  }
+  // How the broker sees our end may change with every NAT mapping.
+  auto granted = *negotiation.tunnel;
+  granted.lifetime = lease.tunnel.lifetime;
+  (lease.tunnel.mode == tsp::Mode::kV4V6 ? void(granted.client_v6 = lease.tunnel.client_v6)
+                                         : void(granted.client_v4 = lease.tunnel.client_v4));
+  if (granted != lease.tunnel)
+    co_return Failed{kExitFailed, "the broker grants another tunnel in place of this one", true};
+  lease.tunnel.lifetime = negotiation.tunnel->lifetime;
+  lease.clock = tunnel::LeaseClock(lease.tunnel.lifetime, now);
+  log_.info("broker {} renewed the lease for {} s", lease.server.text, lease.tunnel.lifetime.count());
+  co_return std::nullopt;
 }
 
 asio::awaitable<std::optional<Failed>> Supervisor::negotiate() {
@@ -250,7 +310,12 @@ asio::awaitable<std::optional<Failed>> Supervisor::negotiate() {
             std::to_string(grant.target.port) + " to the broker through the firewall"};
   }
   parameters_ = tunnel::from_info(info);
-  leased_ = Leased{grant.server, grant.target, {info.mode, parameters_.client_inner}};
+  leased_ = Leased{grant.server,
+                   grant.target,
+                   {info.mode, parameters_.client_inner},
+                   info,
+                   grant.negotiation.version,
+                   tunnel::LeaseClock(info.lifetime, Clock::now())};
   parameters_.local_outer = grant.negotiation.local_address;
   if (info.mode == tsp::Mode::kV6UdpV4) {
     // The negotiation's own way, also over IPv6.

@@ -18,6 +18,7 @@
 #include "src/client/exit_code.h"
 #include "src/client/status.h"
 #include "src/client/tunnel_holder.h"
+#include "src/tunnel/lease_clock.h"
 #include "src/tunnel/parameters.h"
 #include "src/tunnel/retry.h"
 #include "src/tunnel/template_runner.h"
@@ -59,6 +60,10 @@ class Supervisor {
   boost::asio::awaitable<std::optional<Failed>> attempt();
   boost::asio::awaitable<std::optional<Failed>> negotiate();
   boost::asio::awaitable<std::optional<Failed>> find_aftr();
+  // Ends when the tunnel must be negotiated anew; as long as it can, it keeps the lease of the one that is
+  // up.
+  boost::asio::awaitable<Failed> keep_lease();
+  boost::asio::awaitable<std::optional<Failed>> renew();
   boost::asio::awaitable<void> tear_down();
   boost::asio::awaitable<void> give_back(std::optional<boost::asio::ip::udp::socket> socket);
   // Waits for the time, for stop(), or for a network that is not what it was.
@@ -88,6 +93,9 @@ class Supervisor {
     net::ServerAddress server;
     tunnel::NegotiationTarget target;
     tsp::DeleteRequest request;
+    tsp::TunnelInfo tunnel;
+    std::string version;  // of TSP
+    tunnel::LeaseClock clock;
   };
 
   bool is_stopping_ = false;

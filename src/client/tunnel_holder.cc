@@ -348,17 +348,42 @@ std::optional<Failed> TunnelHolder::check_address() {
                 true};
 }
 
+tunnel::DatapathLink* TunnelHolder::link_over_udp() const {
+  return is_over_udp(parameters_) ? dynamic_cast<tunnel::DatapathLink*>(link_.get()) : nullptr;
+}
+
+std::optional<asio::ip::udp::socket> TunnelHolder::adopt(int descriptor) {
+  if (descriptor < 0) return std::nullopt;
+  asio::ip::udp::socket socket(io_);
+  boost::system::error_code error;
+  socket.assign(local_endpoint_.protocol(), descriptor, error);
+  if (!error) return socket;
+  ::close(descriptor);
+  return std::nullopt;
+}
+
 std::optional<asio::ip::udp::socket> TunnelHolder::take_socket() {
-  if (!is_over_udp(parameters_) || !link_) return std::nullopt;
-  auto* ours = dynamic_cast<tunnel::DatapathLink*>(link_.get());
+  auto* ours = link_over_udp();
   if (!ours) return std::nullopt;
   keepalive_.reset();
   probe_.reset();
-  asio::ip::udp::socket socket(io_);
-  boost::system::error_code error;
-  socket.assign(local_endpoint_.protocol(), ours->release_socket(), error);
-  if (error) return std::nullopt;
+  return adopt(ours->release_socket());
+}
+
+std::optional<asio::ip::udp::socket> TunnelHolder::lend_socket() {
+  auto* ours = link_over_udp();
+  if (!ours) return std::nullopt;
+  auto socket = adopt(ours->lend_socket());
+  if (!socket) ours->take_socket_back();
   return socket;
+}
+
+void TunnelHolder::take_socket_back() {
+  if (auto* ours = link_over_udp()) ours->take_socket_back();
+}
+
+void TunnelHolder::input(std::span<std::uint8_t> packet) {
+  if (auto* ours = link_over_udp()) ours->input(packet);
 }
 
 asio::awaitable<bool> TunnelHolder::tear_down() {

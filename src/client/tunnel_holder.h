@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "platform/platform.h"
@@ -23,6 +24,10 @@
 #include "src/tunnel/parameters.h"
 #include "src/tunnel/path_probe.h"
 #include "src/tunnel/template_runner.h"
+
+namespace sixlink::tunnel {
+class DatapathLink;
+}
 
 namespace sixlink::client {
 
@@ -51,6 +56,12 @@ class TunnelHolder {
   // For a last message to the broker: the tunnel carries nothing any more. nullopt: there is none.
   std::optional<boost::asio::ip::udp::socket> take_socket();
 
+  // To negotiate anew over a tunnel in UDP, which goes on; a tunnel has one such conversation at a time, and
+  // what it reads of the tunnel's packets goes to input(). nullopt: the kernel has the port, or it failed.
+  std::optional<boost::asio::ip::udp::socket> lend_socket();
+  void take_socket_back();
+  void input(std::span<std::uint8_t> packet);
+
   bool exists() const { return is_created_; }
   // The template has set up what needs nobody any more: another machine's tunnel, or the kernel's without
   // keepalive.
@@ -74,6 +85,9 @@ class TunnelHolder {
   void start_keepalive();
   void start_probe();
   void finish_probe();
+  // null: the tunnel is not ours, or not over UDP.
+  tunnel::DatapathLink* link_over_udp() const;
+  std::optional<boost::asio::ip::udp::socket> adopt(int descriptor);
   // nullopt: this machine still reaches the broker from the address that the tunnel has.
   std::optional<Failed> check_address();
 

@@ -2,12 +2,14 @@
 // Moves packets between a TUN interface and a connected socket.
 #include "src/datapath/plain_tunnel.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <boost/asio/error.hpp>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "src/datapath/joined_packets.h"
 #include "src/datapath/mss.h"
@@ -58,6 +60,24 @@ PlainTunnel::~PlainTunnel() {
   interface_.release();
 }
 
+int PlainTunnel::lend_socket() {
+  if (!*is_alive_ || is_lent_) return -1;
+  const int copy = ::fcntl(socket_.native_handle(), F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) return -1;
+  is_lent_ = true;
+  boost::system::error_code ignored;
+  socket_.cancel(ignored);
+  return copy;
+}
+
+void PlainTunnel::take_socket_back() {
+  if (std::exchange(is_lent_, false) && *is_alive_) wait_for_socket();
+}
+
+void PlainTunnel::input(std::span<std::uint8_t> packet) {
+  if (*is_alive_) deliver(packet);
+}
+
 int PlainTunnel::release_socket() {
   *is_alive_ = false;
   return socket_.release();
@@ -67,6 +87,8 @@ void PlainTunnel::wait_for_socket() {
   socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                      [this, alive = is_alive_](const boost::system::error_code& error) {
                        if (!*alive || error == boost::asio::error::operation_aborted) return;
+                       // Woken, and lent before its turn came.
+                       if (is_lent_) return;
                        read_socket();
                        if (*alive) wait_for_socket();
                      });

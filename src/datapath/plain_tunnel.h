@@ -46,6 +46,12 @@ class PlainTunnel {
   // not fit.
   void send(std::span<const std::uint8_t> packet, bool may_fragment = true);
   void set_mtu(int mtu) { mtu_ = static_cast<std::size_t>(mtu); }
+  // A copy of the socket, for a conversation with the broker beside the tunnel: the caller reads it, and
+  // gives what is not his to input(), until take_socket_back(). -1: there is none.
+  int lend_socket();
+  void take_socket_back();
+  // A datagram that the borrower read.
+  void input(std::span<std::uint8_t> packet);
   // Ends the tunnel, whose interface stays until this object goes; the caller owns the socket from now on.
   int release_socket();
 
@@ -71,6 +77,7 @@ class PlainTunnel {
   Counters counters_;
   platform::DatagramBatch incoming_;
   platform::DatagramBatch outgoing_;
+  bool is_lent_ = false;
   std::shared_ptr<bool> is_alive_ =
       std::make_shared<bool>(true);  // for completions that are under way when this ends
 };

@@ -38,7 +38,8 @@ struct CreateRequest {
 
 // A client leaves for good: action="delete" (RFC 5572 names it and leaves its content open).
 struct DeleteRequest {
-  // The tunnel's, as it was granted: who has not logged in shows by it that the tunnel is his. Unspecified: not told.
+  // The tunnel's, as it was granted: who has not logged in shows by it that the tunnel is his. Unspecified:
+  // not told.
   Mode mode = Mode::kV6UdpV4;
   boost::asio::ip::address client_inner;
 
@@ -62,6 +63,7 @@ struct TunnelInfo {
   std::optional<std::chrono::seconds> keepalive_interval;
   boost::asio::ip::address keepalive_address;  // of the inner family
 
+  friend bool operator==(const TunnelInfo&, const TunnelInfo&) = default;
   std::string to_xml() const;
 };
 

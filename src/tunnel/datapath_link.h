@@ -23,6 +23,10 @@ class DatapathLink : public Link {
   std::string_view datapath() const override { return "userspace"; }
   void set_mtu(int mtu) override { tunnel_.set_mtu(mtu); }
 
+  // See PlainTunnel.
+  int lend_socket() { return tunnel_.lend_socket(); }
+  void take_socket_back() { tunnel_.take_socket_back(); }
+  void input(std::span<std::uint8_t> packet) { tunnel_.input(packet); }
   // The tunnel carries nothing any more; its socket is the caller's.
   int release_socket() { return tunnel_.release_socket(); }
 

@@ -79,8 +79,10 @@ class RudpCarrier final : public Carrier {
  public:
   // `socket`: connected, or none.
   RudpCarrier(const asio::any_io_executor& executor, NegotiationTarget target,
-              std::optional<asio::ip::udp::socket> socket)
+              std::optional<asio::ip::udp::socket> socket,
+              std::function<void(std::span<std::uint8_t>)> on_packet)
       : target_(std::move(target)),
+        on_packet_(std::move(on_packet)),
         socket_(socket ? *std::move(socket) : asio::ip::udp::socket(executor)),
         timer_(executor),
         rudp_(Clock::now()) {}
@@ -124,9 +126,12 @@ class RudpCarrier final : public Carrier {
           ++round_trips_;
           co_return std::nullopt;
         }
-        continue;
+        if (!tsp::is_rudp(tsp::Bytes(buffer_).first(size))) on_packet_(std::span(buffer_).first(size));
+        // Whatever keeps arriving, the question is repeated and given up in its time.
+        if (now < rudp_.deadline()) continue;
+      } else if (const auto& [error] = std::get<1>(outcome); error) {
+        co_return socket_failure("UDP failed", error);
       }
-      if (const auto& [error] = std::get<1>(outcome); error) co_return socket_failure("UDP failed", error);
       const auto event = rudp_.tick(now);
       if (event.kind == tsp::RudpClient::Event::Kind::kTimeout) co_return no_answer("UDP", round_trips_ > 0);
       if (event.kind == tsp::RudpClient::Event::Kind::kRetransmit) {
@@ -154,6 +159,7 @@ class RudpCarrier final : public Carrier {
   }
 
   NegotiationTarget target_;
+  std::function<void(std::span<std::uint8_t>)> on_packet_;
   asio::ip::udp::socket socket_;
   asio::steady_timer timer_;
   tsp::RudpClient rudp_;
@@ -249,11 +255,12 @@ asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTa
   const auto executor = co_await asio::this_coro::executor;
   Negotiation result;
   profile.transport = target.transport;
+  result.version = profile.version;
   std::unique_ptr<RudpCarrier> rudp;
   std::unique_ptr<TcpCarrier> tcp;
   Carrier* carrier = nullptr;
   if (target.transport == tsp::Transport::kRudp) {
-    rudp = std::make_unique<RudpCarrier>(executor, target, std::move(socket));
+    rudp = std::make_unique<RudpCarrier>(executor, target, std::move(socket), events.on_packet);
     carrier = rudp.get();
   } else {
     tcp = std::make_unique<TcpCarrier>(executor, target);

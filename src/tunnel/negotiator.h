@@ -7,6 +7,7 @@
 #include <boost/asio/ip/udp.hpp>
 #include <functional>
 #include <optional>
+#include <span>
 
 #include "src/tsp/client_session.h"
 
@@ -27,6 +28,7 @@ struct Negotiation {
       socket;  // RUDP and granted: connected; carries the tunnel's packets from now on
   boost::asio::ip::address local_address;  // of the socket
   std::string method;                      // authentication, as chosen
+  std::string version;                     // of TSP
   unsigned round_trips = 0;
 };
 
@@ -36,11 +38,13 @@ struct NegotiationEvents {
   std::function<void(char direction, std::string_view text)> on_message = [](char, std::string_view) {
   };                                                        // '>' sent, '<' received
   std::function<void()> on_plain_despite_stronger = [] {};  // before the password is sent
+  // RUDP over a tunnel's own socket: what arrived and is the tunnel's.
+  std::function<void(std::span<std::uint8_t>)> on_packet = [](std::span<std::uint8_t>) {};
 };
 
 // `profile.transport` and, unless proxy, `profile.request.client_address` are filled in here. Ends early with
 // kSocket when the caller's coroutine is cancelled. `socket`: RUDP over one that is connected to the target
-// already; packets of the tunnel that still arrive there are lost.
+// already; what arrives there for the tunnel goes to `events`.
 boost::asio::awaitable<Negotiation> negotiate(
     tsp::ClientProfile profile, NegotiationTarget target, NegotiationEvents events,
     std::optional<boost::asio::ip::udp::socket> socket = std::nullopt);

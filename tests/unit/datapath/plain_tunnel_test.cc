@@ -268,3 +268,41 @@ TEST_CASE_FIXTURE(Fixture, "plain tunnel: no event comes after its end, whatever
   io.restart();
   CHECK(io.run_for(10ms) == 0);
 }
+
+TEST_CASE_FIXTURE(Fixture,
+                  "plain tunnel: while its socket is lent the borrower reads, and the tunnel goes on") {
+  udp::socket borrowed(io);
+  borrowed.assign(udp::v4(), tunnel->lend_socket());
+  borrowed.non_blocking(true);
+  CHECK(borrowed.local_endpoint() == client);
+  CHECK(tunnel->lend_socket() == -1);  // to one at a time
+  // What comes is the borrower's ...
+  from_broker(ipv6_packet(kOther, kOurs));
+  Packet packet(2048);
+  boost::system::error_code error;
+  REQUIRE(test::run_until(io, [&] {
+    const auto size = borrowed.receive(boost::asio::buffer(packet), 0, error);
+    if (!error) packet.resize(size);
+    return !error;
+  }));
+  CHECK_FALSE(kernel.receive());
+  // ... who hands over what is the tunnel's.
+  tunnel->input(packet);
+  CHECK(kernel.receive() == ipv6_packet(kOther, kOurs));
+  CHECK(tunnel->counters().packets_in == 1);
+  // Outgoing packets go as before.
+  REQUIRE(kernel.send(ipv6_packet(kOurs, kOther)));
+  CHECK(test::run_until(io, [&] { return at_broker().has_value(); }));
+  // What came before it was given back is not lost.
+  from_broker(ipv6_packet(kOther, kOurs));
+  tunnel->take_socket_back();
+  borrowed.close();
+  CHECK(test::run_until(io, [&] { return kernel.receive().has_value(); }));
+  from_broker(ipv6_packet(kOther, kOurs));
+  CHECK(test::run_until(io, [&] { return kernel.receive().has_value(); }));
+  // It ends while the socket is lent.
+  udp::socket last(io);
+  last.assign(udp::v4(), tunnel->lend_socket());
+  tunnel.reset();
+  CHECK(last.send(boost::asio::buffer("x", 1)) == 1);
+}

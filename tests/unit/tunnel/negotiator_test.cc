@@ -437,6 +437,28 @@ TEST_CASE_FIXTURE(Fixture, "negotiator: a lease is released through the tunnel's
   CHECK(server.messages[2].find("2001:db8:f:f::2") != std::string::npos);
 }
 
+TEST_CASE_FIXTURE(
+    Fixture, "negotiator: a lease is renewed through the tunnel's own socket, whose packets are handed on") {
+  FakeRudpServer server(io, asio::ip::address_v4::loopback(),
+                        [](std::string_view message) { return broker(message); });
+  auto granted = negotiate("127.0.0.1", server.port(), tsp::Transport::kRudp);
+  REQUIRE(granted.socket);
+  CHECK(granted.version == "2.0.2");
+  const auto endpoint = granted.socket->local_endpoint();
+  server.noise = {std::string(60, '\x60'), std::string(60, '\x45')};
+  std::vector<std::size_t> packets;
+  tunnel::NegotiationEvents events;
+  events.on_packet = [&](std::span<std::uint8_t> packet) { packets.push_back(packet.size()); };
+  const tunnel::NegotiationTarget target{asio::ip::make_address("127.0.0.1"), server.port(),
+                                         tsp::Transport::kRudp, std::nullopt};
+  const auto again =
+      test::run(io, tunnel::negotiate(profile, target, std::move(events), std::move(granted.socket)));
+  REQUIRE(again.tunnel);
+  CHECK(*again.tunnel == *granted.tunnel);
+  CHECK(server.peer == endpoint);
+  CHECK(packets == std::vector<std::size_t>(8, 60));  // before each of four answers two
+}
+
 TEST_CASE_FIXTURE(Fixture, "negotiator: an anonymous client without that socket releases over TCP") {
   FakeTcpServer server(io, asio::ip::address_v4::loopback(),
                        [](std::string_view message) { return broker(message); });
