@@ -132,6 +132,7 @@ std::size_t send_batch(int fd, DatagramBatch& batch, bool connected, boost::syst
   }
   std::size_t sent = 0;
   std::size_t done = 0;
+  std::size_t retried = batch.count;  // none yet
   while (done < batch.count) {
     const int count =
         ::sendmmsg(fd, messages.data() + done, static_cast<unsigned>(batch.count - done), MSG_DONTWAIT);
@@ -142,6 +143,12 @@ std::size_t send_batch(int fd, DatagramBatch& batch, bool connected, boost::syst
     }
     if (count < 0 && errno == EINTR) continue;
     if (!error) error = to_error(errno);
+    // What an ICMP message told about an earlier datagram fails the next one on a connected socket, which the
+    // kernel has not even looked at.
+    if (connected && errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS && retried != done) {
+      retried = done;
+      continue;
+    }
     // With a full queue the rest would fail as well; other reasons concern this datagram only.
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) break;
     ++done;

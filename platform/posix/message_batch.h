@@ -165,6 +165,7 @@ std::size_t send_one_by_one(int fd, DatagramBatch& batch, bool is_connected,
   error = {};
   const bool takes_source = !is_connected && PacketInfo::takes_source(fd);
   std::size_t sent = 0;
+  std::size_t retried = batch.count;  // none yet
   for (std::size_t i = 0; i < batch.count;) {
     msghdr message;
     iovec vector;
@@ -178,6 +179,12 @@ std::size_t send_one_by_one(int fd, DatagramBatch& batch, bool is_connected,
       const int reason = errno;
       if (!error) error = system_error(reason);
       if (is_queue_full(reason)) break;
+      // What an ICMP message told about an earlier datagram fails the next one on a connected socket, which
+      // the kernel has not even looked at.
+      if (is_connected && retried != i) {
+        retried = i;
+        continue;
+      }
     }
     ++i;
   }

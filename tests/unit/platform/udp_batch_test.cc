@@ -170,6 +170,23 @@ TEST_CASE_FIXTURE(Fixture, "udp batch: a connected socket reports that nobody li
   CHECK_FALSE(receive_batch(sender.native_handle(), batch));
 }
 
+TEST_CASE_FIXTURE(Fixture, "udp batch: what ICMP told of an earlier datagram costs no later one") {
+  udp::endpoint place;
+  { place = socket("127.0.0.1").local_endpoint(); }
+  auto sender = socket("127.0.0.1");
+  sender.connect(place);
+  boost::system::error_code error;
+  fill(0, 10);
+  CHECK(send_batch(sender.native_handle(), batch, true, error) == 1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  // Now somebody listens; the refusal is still to be told.
+  udp::socket receiver(io, place);
+  CHECK(send_batch(sender.native_handle(), batch, true, error) == 1);
+  CHECK(error == boost::asio::error::connection_refused);
+  CHECK_FALSE(receive(receiver));
+  CHECK(batch.count == 1);
+}
+
 TEST_CASE_FIXTURE(Fixture, "udp batch: one datagram that cannot be sent does not stop the others") {
   auto receiver = socket("127.0.0.1");
   auto sender = socket("127.0.0.1");
