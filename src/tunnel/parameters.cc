@@ -96,6 +96,20 @@ TunnelParameters from_info(const tsp::TunnelInfo& info) {
   return parameters;
 }
 
+std::string loop_in(const TunnelParameters& p) {
+  // Over UDP a broker may run on the client's own machine.
+  if (p.mode != tsp::Mode::kV6UdpV4 && p.server_outer == p.local_outer)
+    return "the broker's address " + p.server_outer.to_string() + " is this machine's own";
+  for (const auto& outer : {p.server_outer, p.local_outer}) {
+    if (outer == p.client_inner || outer == p.server_inner)
+      return "the address " + outer.to_string() + " is outside and inside the tunnel";
+    const bool is_captured = outer.is_v6() ? p.prefix && p.prefix->contains(outer.to_v6())
+                                           : p.prefix_v4 && p.prefix_v4->contains(outer.to_v4());
+    if (is_captured) return "the delegated prefix holds the tunnel's outer address " + outer.to_string();
+  }
+  return {};
+}
+
 Environment template_environment(const TunnelParameters& p, const TemplateContext& context,
                                  Operation operation) {
   Environment environment;

@@ -60,6 +60,9 @@ int least_mtu(tsp::Mode mode);
 // The record of a granted tunnel; interface and outer ends are still to be filled in.
 TunnelParameters from_info(const tsp::TunnelInfo& info);
 
+// Why packets to the broker would go into the tunnel itself, or to this machine; empty: they would not.
+std::string loop_in(const TunnelParameters& parameters);
+
 // Where a template runs: not part of the tunnel.
 struct TemplateContext {
   std::string home_dir;     // TSP_HOME_DIR

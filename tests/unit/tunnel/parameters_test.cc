@@ -253,3 +253,33 @@ TEST_CASE("parameters: nothing a hostile broker writes becomes more than a plain
   }
   check(good);
 }
+
+TEST_CASE("parameters: a tunnel whose outer packets would go into it is seen") {
+  using boost::asio::ip::make_address;
+  TunnelParameters sound;
+  sound.mode = tsp::Mode::kV6V4;
+  sound.local_outer = make_address("192.0.2.2");
+  sound.server_outer = make_address("198.51.100.1");
+  sound.client_inner = make_address("2001:db8:f:f::2");
+  sound.server_inner = make_address("2001:db8:f:f::1");
+  sound.prefix = net::Prefix::parse("2001:db8:aa::/48");
+  CHECK(loop_in(sound).empty());
+  auto own = sound;
+  own.server_outer = own.local_outer;
+  CHECK(loop_in(own).find("this machine's own") != std::string::npos);
+  own.mode = tsp::Mode::kV6UdpV4;
+  CHECK(loop_in(own).empty());
+  // v6udpv4 over IPv6.
+  auto over_v6 = sound;
+  over_v6.mode = tsp::Mode::kV6UdpV4;
+  over_v6.local_outer = make_address("2001:db8:1::2");
+  over_v6.server_outer = make_address("2001:db8:99::1");
+  CHECK(loop_in(over_v6).empty());
+  over_v6.prefix = net::Prefix::parse("2001:db8:99::/48");
+  CHECK(loop_in(over_v6).find("delegated prefix") != std::string::npos);
+  over_v6.prefix = net::Prefix::parse("2001:db8:1::/48");
+  CHECK_FALSE(loop_in(over_v6).empty());
+  over_v6.prefix.reset();
+  over_v6.server_inner = over_v6.server_outer;
+  CHECK(loop_in(over_v6).find("outside and inside") != std::string::npos);
+}
