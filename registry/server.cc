@@ -311,7 +311,10 @@ asio::awaitable<bool> Server::create_interface() {
   }
   parameters_.mtu = config_.mtu;
   parameters_.default_route = tunnel::DefaultRoute::kNo;
-  const auto created = co_await template_.create(parameters_, [this] { return is_stopping_; });
+  // On lines of their own: gcc 12 destroys temporaries of a co_await expression twice.
+  std::function<bool()> is_hurried = [this] { return is_stopping_; };
+  auto creating = template_.create(parameters_, std::move(is_hurried));
+  const auto created = co_await std::move(creating);
   if (!created.problem.empty()) {
     log_.critical("{}", created.problem);
     co_return false;

@@ -126,9 +126,11 @@ void Updater::refresh(Clock::time_point now) {
 
 asio::awaitable<void> Updater::send(const UpdateQueue::Batch& batch) {
   if (!announce(batch)) co_return;
-  const auto result =
-      co_await send_(settings_.update_key, update_script(settings_, batch.zone, batch.changes),
-                     [this] { return is_stopping_; });
+  // On lines of their own: gcc 12 destroys temporaries of a co_await expression twice.
+  auto script = update_script(settings_, batch.zone, batch.changes);
+  std::function<bool()> is_stopping = [this] { return is_stopping_; };
+  auto sending = send_(settings_.update_key, std::move(script), std::move(is_stopping));
+  const auto result = co_await std::move(sending);
   if (is_stopping_ && !result.has_succeeded) co_return;
   if (result.has_succeeded) {
     confirm(batch);

@@ -162,7 +162,8 @@ asio::awaitable<void> Supervisor::give_back(std::optional<asio::ip::udp::socket>
 
 asio::awaitable<void> Supervisor::pause(milliseconds time) {
   // What changed during the attempt is as good a reason as what changes from now on.
-  if (platform::network_state({}) != network_) time = std::min(time, kSettle);
+  if (time > kSettle && platform::network_state({}) != network_ && hurry_limit_.allow(Clock::now()))
+    time = kSettle;
   retry_at_ = Clock::now() + time;
   enter(State::kWaiting);
   log_.info("next attempt in {:.1f} s", in_milliseconds(time) / 1000.0);
@@ -181,7 +182,8 @@ void Supervisor::on_change(const platform::ChangeMonitor::Changes& changes) {
   if (is_up) {
     if (is_other) holder_.on_network_change();
     if (changes.clock) holder_.on_clock_change();
-  } else if ((is_other || changes.clock) && retry_at_ > Clock::now() + kSettle) {
+  } else if ((is_other || changes.clock) && retry_at_ > Clock::now() + kSettle &&
+             hurry_limit_.allow(Clock::now())) {
     log_.info("the network changed: trying now");
     retry_at_ = Clock::now() + kSettle;
     pause_.cancel();
@@ -331,6 +333,9 @@ asio::awaitable<std::optional<Failed>> Supervisor::negotiate() {
   } else {
     parameters_.client_outer = parameters_.local_outer;
   }
+  if (const auto loop = tunnel::loop_in(parameters_); !loop.empty())
+    co_return Failed{kExitBadParameters,
+                     "broker " + grant.server.text + " granted a tunnel that cannot work: " + loop};
   parameters_.host_type =
       config_.host_type == HostType::kRouter ? tunnel::HostType::kRouter : tunnel::HostType::kHost;
   parameters_.home_interfaces = config_.home_interfaces;
@@ -346,7 +351,12 @@ asio::awaitable<std::optional<Failed>> Supervisor::negotiate() {
 asio::awaitable<std::optional<Failed>> Supervisor::find_aftr() {
   enter(State::kResolving);
   Failed failed{kExitCannotResolve, "no AFTR is configured"};
-  for (const auto& server : config_.servers) {
+  const auto count = config_.servers.size();
+  const auto first = aftr_;
+  for (std::size_t i = 0; i < count; ++i) {
+    // The next attempt is made when this one's tunnel has failed: with another, if there is one.
+    aftr_ = (first + i + 1) % count;
+    const auto& server = config_.servers[(first + i) % count];
     const auto started = Clock::now();
     const auto addresses = co_await net::resolve(server.host, kResolveLimit);
     status_.timings.resolve += duration_cast<microseconds>(Clock::now() - started);

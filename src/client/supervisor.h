@@ -103,10 +103,13 @@ class Supervisor {
   std::optional<Leased> leased_;
   tunnel::DeleteResult release_result_{false, "no tunnel was granted since the start"};
   bool was_up_ = false;
+  std::size_t aftr_ = 0;  // of the configured ones: the first to be tried
   // What create() is to make of the attempt's negotiation.
   tunnel::TunnelParameters parameters_;
   std::optional<boost::asio::ip::udp::socket> socket_;
   std::string network_;  // as it was when the pause began
+  // Of attempts for the network's sake: other tunnels and containers of this machine change it all the time.
+  log::RateLimit hurry_limit_{6, std::chrono::seconds(120)};
   std::chrono::steady_clock::time_point attempt_started_{};
   std::chrono::steady_clock::time_point up_since_{};
   std::chrono::steady_clock::time_point retry_at_{};

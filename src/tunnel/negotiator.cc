@@ -308,8 +308,8 @@ asio::awaitable<DeleteResult> release_lease(tsp::ClientProfile profile, Negotiat
     target.transport = tsp::Transport::kTcp;
   }
   asio::steady_timer limit(co_await asio::this_coro::executor, kReleaseLimit);
-  const auto outcome =
-      co_await (negotiate(std::move(profile), target, {}, std::move(socket)) || limit.async_wait(kAwait));
+  auto negotiating = negotiate(std::move(profile), std::move(target), NegotiationEvents(), std::move(socket));
+  const auto outcome = co_await (std::move(negotiating) || limit.async_wait(kAwait));
   if (outcome.index() == 1) co_return DeleteResult{false, "the broker did not answer in time"};
   const auto& negotiation = std::get<0>(outcome);
   co_return DeleteResult{negotiation.is_released,
