@@ -648,13 +648,21 @@ void Server::release(const tsp::DeleteRequest& request, const Requester& request
     asio::post(io_, [done = std::move(done)] { done(tsp::kServerBusy); });
     return;
   }
-  granter_.release(request, requester, [this, requester, done = std::move(done)](int status) {
-    log_.debug("{} at {} left: {}", requester.user.empty() ? "anonymous" : requester.user,
-               requester.peer.to_string(), status);
-    if (const auto problem = granter_.take_store_problem(); !problem.empty())
-      log_.error("cannot write leases to {}: {}", config_.database_path(), problem);
-    done(status);
-  });
+  const bool may_be_forged = requester.user.empty() && requester.transport == tsp::Transport::kRudp;
+  if (may_be_forged && !missed_releases_.has(requester.peer, Clock::now())) {
+    on_rejected(requester.peer, "too many deletes of nothing from one address");
+    asio::post(io_, [done = std::move(done)] { done(tsp::kServerBusy); });
+    return;
+  }
+  const bool is_found =
+      granter_.release(request, requester, [this, requester, done = std::move(done)](int status) {
+        log_.debug("{} at {} left: {}", requester.user.empty() ? "anonymous" : requester.user,
+                   requester.peer.to_string(), status);
+        if (const auto problem = granter_.take_store_problem(); !problem.empty())
+          log_.error("cannot write leases to {}: {}", config_.database_path(), problem);
+        done(status);
+      });
+  if (may_be_forged && !is_found) missed_releases_.take(requester.peer, Clock::now());
 }
 
 asio::awaitable<void> Server::maintain() {
@@ -672,6 +680,7 @@ asio::awaitable<void> Server::maintain() {
     rudp_.expire(Clock::now());
     failed_logins_.expire(Clock::now());
     requests_.expire(Clock::now());
+    missed_releases_.expire(Clock::now());
     if (error || Clock::now() >= next_full) break;  // cancelled: now
     maintenance_.expires_after(std::chrono::seconds(1));
   }

@@ -125,6 +125,9 @@ class Server {
   // All clients together: whoever forges addresses may use a tenth of a core for PASSDSS-3DES-1, not all of
   // it.
   AddressBudget costly_logins_{200, 100};
+  // Deletes of nothing over UDP: who forges a client's address has to guess its port, and has not enough
+  // tries for all.
+  AddressBudget missed_releases_{20, 1 / 60.0};
   tsp::ServerPolicy policy_;
   std::unique_ptr<tsp::DsaHostKey> host_key_;
   std::unique_ptr<StoreCredentials> credentials_;

@@ -114,12 +114,13 @@ std::optional<std::int64_t> Granter::lease_to_release(const tsp::DeleteRequest& 
   return is_there ? std::optional(lease->id) : std::nullopt;
 }
 
-void Granter::release(const tsp::DeleteRequest& request, const Requester& requester, Released done) {
+bool Granter::release(const tsp::DeleteRequest& request, const Requester& requester, Released done) {
   Pending pending;
   pending.is_release = true;
   pending.answer = static_cast<int>(tsp::kSuccess);
   pending.done = [done = std::move(done)](const Answer& answer) { done(std::get<int>(answer)); };
-  if (const auto id = lease_to_release(request, requester)) {
+  const auto id = lease_to_release(request, requester);
+  if (id) {
     if (const auto error = release(*id, pending)) {
       pending.answer = status_of(error);
       store_problem_ = book_.store_error().message();
@@ -128,6 +129,7 @@ void Granter::release(const tsp::DeleteRequest& request, const Requester& reques
   }
   pending_.push_back(std::move(pending));
   post_flush();
+  return id.has_value();
 }
 
 void Granter::fail_batch(std::vector<Pending>& batch) {

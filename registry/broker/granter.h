@@ -57,7 +57,8 @@ class Granter {
   void request(const tsp::CreateRequest& request, const Requester& requester, WallSeconds now, Done done);
   // Ends the user's lease; without a user, the lease of the inner address that the request names, when the
   // requester is where its tunnel ends. `done` is called later, with 200 also when there is no such lease.
-  void release(const tsp::DeleteRequest& request, const Requester& requester, Released done);
+  // False: there is none, and the requester may be guessing where one ends.
+  bool release(const tsp::DeleteRequest& request, const Requester& requester, Released done);
   void set_raw_tunnels(const RawTunnels& available) { raw_ = available; }
   // The text of the last failure of the store, for the log; empty: none since the last call.
   std::string take_store_problem() { return std::exchange(store_problem_, {}); }

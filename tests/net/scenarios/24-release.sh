@@ -49,6 +49,14 @@ check_equal "stranger over TCP: releases nothing" 1 "$(leases)"
 add_internet_host other 198.51.100.30
 check "stranger elsewhere: is answered 200" ns other "$PYTHON" "$TOOLS/release.py" "$REGISTRY_V4" "${ADDRESS%/*}"
 check_equal "stranger elsewhere: releases nothing" 1 "$(leases)"
+# Whoever forges the client's address must guess its port; this one guesses from its own.
+guess() { ns other "$PYTHON" "$TOOLS/release.py" "$REGISTRY_V4" "${ADDRESS%/*}" >/dev/null; }
+guess_all() {
+  local i
+  for ((i = 0; i < 25; i++)); do guess || return; done
+}
+check_fails "guessing the port: is stopped" guess_all
+check "guessing the port: the registry says so" grep -q 'too many deletes of nothing from one address' "$TEMP/registry/log"
 check "anonymous: the tunnel still works" can_ping client "$BROKER_V6"
 check_equal "stop --release, anonymous: succeeds" 0 "$(exit_status client home stop --release)"
 check_equal "stop --release, anonymous: the lease is gone" 0 "$(leases)"

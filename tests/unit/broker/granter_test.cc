@@ -101,9 +101,10 @@ struct Fixture {
     const int* status = std::get_if<int>(&answers[0]);
     return status ? *status : tsp::kSuccess;
   }
+  bool was_found = false;  // by the last released()
   int released(const tsp::DeleteRequest& request, const Requester& who) {
     std::optional<int> status;
-    granter.release(request, who, [&](int given) { status = given; });
+    was_found = granter.release(request, who, [&](int given) { status = given; });
     CHECK_FALSE(status);  // never from within
     settle();
     REQUIRE(status);
@@ -600,9 +601,11 @@ TEST_CASE_FIXTURE(Fixture,
         {tsp::DeleteRequest{tsp::Mode::kV6UdpV4, v6("2001:db8:42::77")}, requester()},
         {tsp::DeleteRequest{tsp::Mode::kV4V6, make_address("203.0.113.2")}, requester()}}) {
     CHECK(released(request, who) == tsp::kSuccess);
+    CHECK_FALSE(was_found);
     CHECK(durable() == 1);
   }
   CHECK(released(named, requester()) == tsp::kSuccess);
+  CHECK(was_found);
   CHECK(durable() == 0);
   CHECK(tunnels.size() == 0);
 }
