@@ -27,7 +27,7 @@ start_registry "redirect=${ADDRESS[far]} ${ADDRESS[near]} ${ADDRESS[middle]}"
 round_trip() { ns direct ping -4 -n -c 3 -i 0.2 "$1" | sed -nE 's|^rtt min/avg/max/mdev = ([0-9.]+)/.*|\1|p'; }
 for broker in near middle far; do echo "# $broker: $(round_trip ${ADDRESS[$broker]}) ms"; done
 
-used() { status_field home broker_address; }
+used() { status_field home broker.address; }
 list() { cat "$TEMP/home/state/tsp-broker-list.txt" 2>/dev/null; }
 # Which of the three the file of brokers has in which order.
 order() { list | grep -oE '198\.51\.100\.5[123]' | tr '\n' ' '; }
