@@ -9,8 +9,19 @@
 namespace sixlink::net {
 namespace {
 
+// make_address() takes anything behind the % of fe80::1%eth0; it is written to logs and files.
+bool is_zone(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+           c == '-' || c == '.' || c == '@';
+  });
+}
+
 bool is_address(std::string_view text) {
-  if (text.size() > 45 || text.find('\0') != std::string_view::npos) return false;
+  if (text.size() > 45) return false;
+  const auto zone = text.find('%');
+  if (zone != std::string_view::npos && !is_zone(text.substr(zone + 1))) return false;
+  if (text.find('\0') != std::string_view::npos) return false;
   boost::system::error_code error;
   boost::asio::ip::make_address(std::string(text), error);
   return !error;

@@ -16,7 +16,7 @@ TEST_CASE("server address: the forms of gogoc.conf") {
         Row{"broker.example.net:3654", "broker.example.net", 3654}, Row{"192.0.2.1", "192.0.2.1", 3653},
         Row{"192.0.2.1:1", "192.0.2.1", 1}, Row{"[2001:db8::1]", "2001:db8::1", 3653},
         Row{"[2001:db8::1]:65535", "2001:db8::1", 65535}, Row{"2001:db8::1", "2001:db8::1", 3653},
-        Row{"localhost", "localhost", 3653}}) {
+        Row{"fe80::1%eth0.5", "fe80::1%eth0.5", 3653}, Row{"localhost", "localhost", 3653}}) {
     CAPTURE(row.text);
     const auto server = ServerAddress::parse(row.text);
     REQUIRE(server);
@@ -46,6 +46,11 @@ TEST_CASE("server address: refuses what cannot be a server") {
                            "a..b",
                            "$(id)",
                            "2001:db8::1::2",
+                           "fe80::1%",
+                           "fe80::1%eth0\v\tb# a",
+                           "fe80::1%a b",
+                           "fe80::1%\r",
+                           "[fe80::1%$(id)]:3653",
                            "host:3653:1"}) {
     CAPTURE(text);
     CHECK_FALSE(ServerAddress::parse(text).has_value());
