@@ -119,10 +119,11 @@ check_daemon_configuration() {
   run rad -n -f "$1"
 }
 
-# rad writes no file with its process ID; in the foreground it is our child.
+# rad writes no file with its process ID; in the foreground it is the child of a shell of its own: ksh93, in a command
+# substitution, would keep a copy of the substitution's output open in it, and wait for its end.
 start_rad() { # CONFIGURATION SOCKET PIDFILE
-  rad -d -f "$1" -s "$2" </dev/null >/dev/null 2>&1 &
-  printf '%s\n' "$!" >"$3"
+  # shellcheck disable=SC2016  # for the inner shell
+  sh -c 'rad -d -f "$1" -s "$2" </dev/null >/dev/null 2>&1 & printf "%s\n" "$!" >"$3"' sh "$@"
 }
 
 # The system's rad keeps its control socket: ours has its own.
