@@ -109,25 +109,35 @@ log_of() { # suite script
 
 # Runs all of the array scripts, some at a time: each waits more than it works.
 run_scripts() { # suite jobs command...
-  local suite=$1 jobs=$2 script pids=() next=0 i status start=$SECONDS
+  local suite=$1 limit=$2 script pids=() reported=0 start=$SECONDS
   shift 2
-  for i in "${!scripts[@]}"; do
-    while [ "$next" -lt "${#scripts[@]}" ] && [ "$next" -lt $((i + jobs)) ]; do
-      script=${scripts[next]}
-      echo "$suite/$(basename "$script" .sh) ..."
-      timeout -k 30 "$time_limit" "$@" "$script" >"$(log_of "$suite" "$script")" 2>&1 </dev/null &
-      pids[next]=$!
-      next=$((next + 1))
-    done
-    running=("${pids[@]:i}")
-    status=0
-    wait "${pids[i]}" || status=$?
-    report_script "$suite" "${scripts[i]}" "$status"
-    # Measurements and tables, for people.
-    grep -E '^# ' "$(log_of "$suite" "${scripts[i]}")"
-    echo "$suite/$(basename "${scripts[i]}" .sh): done $((SECONDS - start)) s after the start"
+  for script in "${scripts[@]}"; do
+    while [ "$(jobs -rp | wc -l)" -ge "$limit" ]; do wait -n; done
+    report_scripts yes
+    echo "$suite/$(basename "$script" .sh) ..."
+    timeout -k 30 "$time_limit" "$@" "$script" >"$(log_of "$suite" "$script")" 2>&1 </dev/null &
+    pids+=("$!")
+    running=("${pids[@]:reported}")
   done
+  report_scripts no
   running=()
+}
+
+# Of run_scripts, in the order of the names: those that have ended, up to the first that has not; or all of them.
+report_scripts() { # yes|no: ended only
+  local script status
+  while [ "$reported" -lt "${#pids[@]}" ]; do
+    if [ "$1" = yes ] && kill -0 "${pids[reported]}" 2>/dev/null; then return; fi
+    status=0
+    wait "${pids[reported]}" || status=$?
+    script=${scripts[reported]}
+    report_script "$suite" "$script" "$status"
+    # Measurements and tables, for people.
+    grep '^# ' "$(log_of "$suite" "$script")"
+    reported=$((reported + 1))
+    running=("${pids[@]:reported}")
+    echo "$suite/$(basename "$script" .sh): done $((SECONDS - start)) s after the start"
+  done
 }
 
 # From what a script printed to results.
