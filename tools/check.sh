@@ -20,7 +20,7 @@ export BUILD
 export PATH=$PATH:/usr/sbin:/sbin
 logs=$BUILD/test-logs
 results=$logs/results
-time_limit=${TIME_LIMIT:-300}
+time_limit=${TIME_LIMIT:-600}
 running=()
 
 stop() {
