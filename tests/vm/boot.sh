@@ -16,7 +16,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=$(realpath -m "${BUILD:-$ROOT/build}")
-VM_DIR=${VM_DIR:-$BUILD/vm}
+VM_DIR=$(realpath -m "${VM_DIR:-$BUILD/vm}")
 VM_PYTHON=$(command -v /usr/bin/python3 || command -v python3)
 # shellcheck source-path=SCRIPTDIR source=kernel.sh
 . "$ROOT/tests/vm/kernel.sh"
