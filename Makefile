@@ -64,6 +64,7 @@ CORE_SOURCES     := $(filter-out src/client/main.cc,$(sort $(wildcard src/*/*.cc
 REGISTRY_SOURCES := $(filter-out registry/main.cc,$(sort $(wildcard registry/*.cc registry/*/*.cc)))
 UNIT_TESTS       ?= $(sort $(wildcard tests/unit/*.cc tests/unit/*/*.cc tests/fuzz/*_fuzz.cc))
 TEST_TOOLS       := $(patsubst tests/net/tools/%.cc,%,$(sort $(wildcard tests/net/tools/*.cc)))
+BENCH_TOOLS      := $(patsubst tests/bench/%.cc,%,$(sort $(wildcard tests/bench/*.cc)))
 
 # One line a file; V=1 shows the commands.
 quiet = $(if $(V),,@echo "  $(1) $(2)";)
@@ -146,6 +147,9 @@ $(BUILD)/unit-tests: $(call object,$(UNIT_TESTS)) $(BUILD)/libsixlink-registry.a
 $(BUILD)/tools/%: $(BUILD)/obj/tests/net/tools/%.o $(BUILD)/libsixlink-registry.a $(BUILD)/libsixlink.a
 	@mkdir -p $(@D)
 	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/tools/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libsixlink-registry.a $(BUILD)/libsixlink.a
+	@mkdir -p $(@D)
+	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # Paths and version are compiled into one file, so that changing them does not rebuild the rest.
 $(BUILD)/obj/src/config/build_info.o: ALL_CXXFLAGS += $(DEFINES)
@@ -160,7 +164,7 @@ $(BUILD)/obj/%.o: %.cc
 	$(call quiet,CXX,$<)$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
 
 -include $(patsubst %.o,%.d,$(call object,$(CORE_SOURCES) $(REGISTRY_SOURCES) $(UNIT_TESTS) src/client/main.cc registry/main.cc) \
-           $(patsubst %,$(BUILD)/obj/tests/net/tools/%.d,$(TEST_TOOLS)))
+           $(patsubst %,$(BUILD)/obj/tests/net/tools/%.d,$(TEST_TOOLS)) $(patsubst %,$(BUILD)/obj/tests/bench/%.d,$(BENCH_TOOLS)))
 
 install: all ## Install to DESTDIR/PREFIX; an existing configuration is kept
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(DATADIR)/template $(DESTDIR)$(DATADIR)/conf $(DESTDIR)$(CONFDIR) \
