@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Installs what is missing to build, test and demonstrate sixlink: sh tools/deps.sh [--demo | --lint]
+# Installs what is missing to build, test and demonstrate sixlink: sh tools/deps.sh [--demo | --lint | --bench | --peers]
 #
 # Uses the system's package manager, with sudo where we are not root, and says what it does. Quiet and quick when
 # nothing is missing. --demo leaves out what only the tests need (QEMU, DNS servers, other shells); --lint installs
-# what `make lint` needs besides: clang-format and clang-tidy.
+# what `make lint` needs besides: clang-format and clang-tidy. --bench is --demo and iperf3; --peers is iperf3 and the
+# tunnels that `make bench` measures beside ours, none of which is started, now or at boot.
 
 set -u
 LC_ALL=C
@@ -13,12 +14,16 @@ PATH=$PATH:/usr/sbin:/sbin
 
 lint=
 demo=
+bench=
+peers=
 case ${1-} in
   '') ;;
   --demo) demo=yes ;;
   --lint) lint=yes ;;
+  --bench) demo=yes bench=iperf3 ;;
+  --peers) peers=yes ;;
   *)
-    echo "usage: sh tools/deps.sh [--demo | --lint]" >&2
+    echo "usage: sh tools/deps.sh [--demo | --lint | --bench | --peers]" >&2
     exit 2
     ;;
 esac
@@ -92,9 +97,9 @@ deb_missing() {
   for package in $deb_packages; do
     deb_has "$package" || missing="$missing $package"
   done
-  [ -n "$lint" ] || boost_is_there || missing="$missing $(deb_boost)"
+  [ -n "$lint$peers" ] || boost_is_there || missing="$missing $(deb_boost)"
   # The AT&T shell has two names. mksh may be /bin/ksh, but is another shell.
-  [ -n "$lint$demo" ] || deb_has ksh93u+m || deb_has ksh || missing="$missing $(deb_one_of ksh93u+m ksh)"
+  [ -n "$lint$demo$peers" ] || deb_has ksh93u+m || deb_has ksh || missing="$missing $(deb_one_of ksh93u+m ksh)"
 }
 
 apt_update() {
@@ -102,7 +107,7 @@ apt_update() {
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update || echo "deps: apt-get update failed, going on" >&2
 }
 
-# The DNS servers and radvd are for tests in namespaces: this machine is not to serve with them.
+# DNS servers, radvd and the benches' peers are for tests in namespaces: this machine is not to serve with them.
 start_no_services() {
   policy=/usr/sbin/policy-rc.d
   if [ -e "$policy" ] || [ -n "$demo$lint" ]; then return 0; fi
@@ -112,6 +117,16 @@ start_no_services() {
   trap 'exit 130' INT TERM
 }
 
+# policy-rc.d is for now; this is for the next boot. Only what was not there before: an administrator's own service stays.
+enable_no_services() {
+  command -v systemctl >/dev/null || return 0
+  for package in $new_packages; do
+    dpkg-query -L "$package" 2>/dev/null | sed -n 's|^/lib/systemd/system/\([^/@]*[.]service\)$|\1|p' | while read -r unit; do
+      $as_root systemctl --quiet disable "$unit" 2>/dev/null || true
+    done
+  done
+}
+
 install_deb() {
   deb_packages="g++ make libtinyxml2-dev libspdlog-dev libsqlite3-dev libssl-dev iproute2 iputils-ping
     nftables curl python3 openssl procps util-linux"
@@ -119,7 +134,9 @@ install_deb() {
     deb_packages="$deb_packages doctest-dev tcpdump mandoc shellcheck busybox mksh
       qemu-system-x86 radvd ndisc6 binutils bind9 bind9-dnsutils knot"
   fi
+  deb_packages="$deb_packages $bench"
   if [ -n "$lint" ]; then deb_packages="clang-format clang-tidy mandoc shellcheck"; fi
+  if [ -n "$peers" ]; then deb_packages="iperf3 wireguard-go wireguard-tools openvpn tinc fastd yggdrasil"; fi
   deb_missing
   [ -n "$missing" ] || return 0
   # Without lists the archive knows no package at all.
@@ -129,13 +146,18 @@ install_deb() {
     deb_missing
   fi
   if [ -z "$as_root" ] || command -v sudo >/dev/null; then start_no_services; fi
-  install_with "$missing" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install && return 0
+  new_packages=$missing
+  install_with "$missing" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install && {
+    [ -z "$peers" ] || enable_no_services
+    return 0
+  }
   # Old lists name files that the archive no longer has.
   apt_update
   deb_missing
   install_with "$missing" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install ||
     give_up "could not install$missing: apt-get says why above"
-  boost_is_there || [ -n "$lint" ] ||
+  [ -z "$peers" ] || enable_no_services
+  boost_is_there || [ -n "$lint$peers" ] ||
     give_up "the archive's Boost is older than 1.81: install Boost 1.81 or later, or use Debian 12, Ubuntu 24.04 or newer"
 }
 
@@ -145,7 +167,9 @@ install_rpm() {
   rpm_packages="gcc-c++ make boost-devel tinyxml2-devel spdlog-devel fmt-devel sqlite-devel openssl-devel doctest-devel
     iproute iputils nftables curl tcpdump python3 mandoc ShellCheck busybox mksh ksh openssl procps-ng util-linux
     qemu-system-x86-core radvd ndisc6 bind bind-utils knot"
+  rpm_packages="$rpm_packages $bench"
   if [ -n "$lint" ]; then rpm_packages="clang-tools-extra mandoc ShellCheck"; fi
+  if [ -n "$peers" ]; then rpm_packages="iperf3 wireguard-tools openvpn tinc fastd yggdrasil"; fi
   missing=
   for package in $rpm_packages; do
     rpm -q --whatprovides "$package" >/dev/null 2>&1 || missing="$missing $package"
@@ -157,7 +181,9 @@ install_apk() {
   apk_packages="g++ make linux-headers boost-dev tinyxml2-dev spdlog-dev fmt-dev sqlite-dev openssl-dev doctest-dev bash
     iproute2 iputils nftables curl tcpdump python3 mandoc shellcheck busybox mksh loksh openssl procps util-linux coreutils
     qemu-system-x86_64 radvd ndisc6 bind bind-tools knot"
+  apk_packages="$apk_packages $bench"
   if [ -n "$lint" ]; then apk_packages="clang-extra-tools mandoc shellcheck"; fi
+  if [ -n "$peers" ]; then apk_packages="iperf3 wireguard-go wireguard-tools openvpn tinc fastd yggdrasil"; fi
   missing=
   for package in $apk_packages; do
     apk -q info -e "$package" || missing="$missing $package"
@@ -168,7 +194,9 @@ install_apk() {
 install_pacman() {
   pacman_packages="gcc make boost tinyxml2 spdlog fmt sqlite openssl doctest iproute2 iputils nftables curl tcpdump python
     mandoc shellcheck busybox mksh ksh procps-ng util-linux qemu-system-x86 radvd ndisc6 bind knot"
+  pacman_packages="$pacman_packages $bench"
   if [ -n "$lint" ]; then pacman_packages="clang mandoc shellcheck"; fi
+  if [ -n "$peers" ]; then pacman_packages="iperf3 wireguard-tools openvpn tinc yggdrasil"; fi
   missing=
   for package in $pacman_packages; do
     pacman -Qq "$package" >/dev/null 2>&1 || missing="$missing $package"
