@@ -3,7 +3,6 @@
 // section 5.1.6.
 #include <fcntl.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -28,54 +27,67 @@ using posix::last_error;
 
 constexpr char kDevice[] = "/dev/net/tun";
 
-// Linux 6.2; older headers lack them.
-constexpr unsigned kOffloadUso4 = 0x20;    // TUN_F_USO4
-constexpr unsigned kOffloadUso6 = 0x40;    // TUN_F_USO6
-constexpr std::uint8_t kSegmentedUdp = 5;  // VIRTIO_NET_HDR_GSO_UDP_L4
-constexpr std::size_t kMostPieces = 1024;  // UIO_MAXIOV
-
-// In the machine's byte order, as neither TUNSETVNETLE nor TUNSETVNETBE is used.
-using VirtioHeader = virtio_net_hdr;
+// linux/virtio_net.h is no C++, and older ones lack what is new: struct virtio_net_hdr, in the machine's byte
+// order, as neither TUNSETVNETLE nor TUNSETVNETBE is used.
+struct VirtioHeader {
+  std::uint8_t flags;
+  std::uint8_t type;
+  std::uint16_t header_length;
+  std::uint16_t segment_size;
+  std::uint16_t checksum_start;
+  std::uint16_t checksum_offset;
+};
 static_assert(sizeof(VirtioHeader) == 10);
+constexpr std::uint8_t kNeedsChecksum = 1;  // VIRTIO_NET_HDR_F_NEEDS_CSUM
+constexpr std::uint8_t kTcpV4 = 1;          // VIRTIO_NET_HDR_GSO_TCPV4
+constexpr std::uint8_t kTcpV6 = 4;          // VIRTIO_NET_HDR_GSO_TCPV6
+constexpr std::uint8_t kUdp = 5;            // VIRTIO_NET_HDR_GSO_UDP_L4
+constexpr std::uint8_t kCwr = 0x80;         // VIRTIO_NET_HDR_GSO_ECN
+
+// Linux 6.2.
+constexpr unsigned kOffloadUso4 = 0x20;  // TUN_F_USO4
+constexpr unsigned kOffloadUso6 = 0x40;  // TUN_F_USO6
+
+constexpr std::size_t kMostPieces = 1024;  // UIO_MAXIOV
 
 FrameHeader from_virtio(const VirtioHeader& virtio) {
   FrameHeader header;
-  switch (virtio.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
-    case VIRTIO_NET_HDR_GSO_TCPV4:
-    case VIRTIO_NET_HDR_GSO_TCPV6:
+  switch (virtio.type & ~kCwr) {
+    case kTcpV4:
+    case kTcpV6:
       header.segmentation = Segmentation::kTcp;
       break;
-    case kSegmentedUdp:
+    case kUdp:
       header.segmentation = Segmentation::kUdp;
       break;
     default:  // nothing else was asked for
       break;
   }
-  header.has_cwr = (virtio.gso_type & VIRTIO_NET_HDR_GSO_ECN) != 0;
-  header.needs_checksum = (virtio.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0;
-  header.segment_size = virtio.gso_size;
-  header.header_length = virtio.hdr_len;
-  header.checksum_start = virtio.csum_start;
-  header.checksum_offset = virtio.csum_offset;
+  header.has_cwr = (virtio.type & kCwr) != 0;
+  header.needs_checksum = (virtio.flags & kNeedsChecksum) != 0;
+  header.segment_size = virtio.segment_size;
+  header.header_length = virtio.header_length;
+  header.checksum_start = virtio.checksum_start;
+  header.checksum_offset = virtio.checksum_offset;
   return header;
 }
 
 VirtioHeader to_virtio(const FrameHeader& header, bool is_v6) {
   VirtioHeader virtio{};
   if (header.needs_checksum) {
-    virtio.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-    virtio.csum_start = header.checksum_start;
-    virtio.csum_offset = header.checksum_offset;
+    virtio.flags = kNeedsChecksum;
+    virtio.checksum_start = header.checksum_start;
+    virtio.checksum_offset = header.checksum_offset;
   }
   if (header.segmentation == Segmentation::kNone) return virtio;
   if (header.segmentation == Segmentation::kUdp) {
-    virtio.gso_type = kSegmentedUdp;
+    virtio.type = kUdp;
   } else {
-    virtio.gso_type = is_v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
-    if (header.has_cwr) virtio.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+    virtio.type = is_v6 ? kTcpV6 : kTcpV4;
+    if (header.has_cwr) virtio.type |= kCwr;
   }
-  virtio.gso_size = header.segment_size;
-  virtio.hdr_len = header.header_length;
+  virtio.segment_size = header.segment_size;
+  virtio.header_length = header.header_length;
   return virtio;
 }
 
@@ -170,20 +182,20 @@ Offloads set_offloads(const Descriptor& fd, const Offloads& wanted) {
   const auto set = [&](unsigned flags) {
     return ::ioctl(fd.get(), TUNSETOFFLOAD, static_cast<unsigned long>(flags)) == 0;
   };
-  constexpr unsigned kTcp = TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-  constexpr unsigned kUdp = kOffloadUso4 | kOffloadUso6;
+  constexpr unsigned kTso = TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  constexpr unsigned kUso = kOffloadUso4 | kOffloadUso6;
   Offloads granted = Offloads::none();
   unsigned flags = 0;
   if (!wanted.tun_checksum || !set(TUN_F_CSUM)) return granted;
   granted.tun_checksum = true;
   flags = TUN_F_CSUM;
-  if (wanted.tun_tcp && set(flags | kTcp)) {
+  if (wanted.tun_tcp && set(flags | kTso)) {
     granted.tun_tcp = true;
-    flags |= kTcp;
+    flags |= kTso;
   }
-  if (wanted.tun_udp && set(flags | kUdp)) {
+  if (wanted.tun_udp && set(flags | kUso)) {
     granted.tun_udp = true;
-    flags |= kUdp;
+    flags |= kUso;
   }
   // A refused call may have left anything.
   if (!set(flags)) granted = Offloads::none();
