@@ -3,6 +3,7 @@
 # A user with a password, PLAIN: the same address every time, and no password at rest. Topology: ../lib.sh.
 #
 # covers: key userid, key passwd, key auth_method
+# covers: registry key anonymous
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

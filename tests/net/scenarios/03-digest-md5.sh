@@ -3,6 +3,7 @@
 # A user with a password, DIGEST-MD5, and a changed password. Topology: ../lib.sh.
 #
 # covers: key auth_method
+# covers: registry key auth_plain
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # auth_method=any takes the strongest that the broker offers: no password on the wire while there is a stronger one than PLAIN.
 # Topology: ../lib.sh; the capture is at the client's interface.
+#
+# covers: registry key auth_digest_md5, registry key auth_passdss
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

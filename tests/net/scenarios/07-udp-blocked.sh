@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # UDP is blocked on the way: the negotiation falls back to TCP, the error says why v6udpv4 cannot go over it, and when UDP works
 # again the client recovers. Topology: ../lib.sh; the router drops UDP port 3653.
+#
+# covers: registry key tunnel_modes
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

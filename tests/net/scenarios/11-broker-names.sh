@@ -8,6 +8,7 @@
 # The rest of the topology: ../lib.sh.
 #
 # covers: key server
+# covers: registry key prefix
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

@@ -5,6 +5,8 @@
 #   deployed 10.99.0.2 --- 10.99.0.1 registry      the addresses of the recordings, without a NAT
 #
 # The rest of the topology: ../lib.sh; the replays from "client" pass its NAT.
+#
+# covers: registry key anonymous_prefix
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119
 . "$(dirname "$0")/../lib.sh"

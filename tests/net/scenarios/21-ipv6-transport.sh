@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # TSP over IPv6, by UDP and by TCP: the negotiation works, and says why a tunnel of IPv6 in IPv4 is not to be had there.
 # The client runs on "web", which has IPv6 only. Topology: ../lib.sh.
+#
+# covers: registry key listen
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119
 . "$(dirname "$0")/../lib.sh"

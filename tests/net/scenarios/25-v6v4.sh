@@ -8,6 +8,7 @@
 # The rest of the topology, with a client behind NAT: ../lib.sh.
 #
 # covers: key tunnel_mode, key datapath
+# covers: registry key prefer, registry key mtu
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

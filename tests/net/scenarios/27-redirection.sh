@@ -10,6 +10,7 @@
 # The rest of the topology: ../lib.sh.
 #
 # covers: key broker_list, key always_use_same_server, key server_order
+# covers: registry key redirect
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

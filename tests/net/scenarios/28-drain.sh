@@ -6,6 +6,8 @@
 #   registry2  198.51.100.20                        2001:db8:43::/48
 #
 # The rest of the topology: ../lib.sh.
+#
+# covers: registry key redirect_when, registry key redirect_above_tunnels
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

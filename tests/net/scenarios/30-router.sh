@@ -4,6 +4,8 @@
 #
 #   lan ---- eth0 ------------ home0 --- client (NAT, the Internet, registry and web: ../lib.sh)
 #       ---- eth1 ------------ home1
+#
+# covers: registry key dns_server
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

@@ -7,6 +7,8 @@
 #   192.0.2.2                          |
 #                                      +--- cisco, 198.51.100.20: has the tunnel
 # The rest of the topology: ../lib.sh.
+#
+# covers: registry key proxy
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

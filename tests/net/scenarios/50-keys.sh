@@ -13,6 +13,7 @@
 # covers: key proxy_client, key template, key gogoc_dir, key tunnel_mode, key if_tunnel_v6v4, key if_tunnel_v6udpv4, key datapath
 # covers: key gw6_dir, key tsp_dir, key haccess_proxy_enabled, key haccess_web_enabled, key haccess_document_root
 # covers: key hap6_proxy_enabled, key hap6_web_enabled, key hap6_document_root, key syslog_level
+# covers: registry key keepalive_interval_min
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Every key, flag and command has a scenario that shows what it does, and the tables of the man pages say
 // what the parser's tables say. A scenario names what it covers in the comment at its top:
-// "# covers: key retry_delay, flag -r, command stop".
+// "# covers: key retry_delay, flag -r, command stop, registry key realm".
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include <set>
 #include <sstream>
 
+#include "registry/config.h"
 #include "src/client/config.h"
 #include "src/client/config_legacy.h"
 #include "src/client/options.h"
@@ -52,11 +53,13 @@ std::string quoted_for_regex(const std::string& text) {
 // ---- what there is to cover
 // ----------------------------------------------------------------------------------
 
-// "key NAME", "flag -x", "flag --name", "command NAME"; a key's default is beside it.
+// "key NAME", "flag -x", "flag --name", "command NAME", "registry key NAME"; a key's default is beside it.
 std::map<std::string, std::string> everything() {
   std::map<std::string, std::string> all;
   for (const auto& key : config_keys()) all["key " + std::string(key.name)] = key.default_value;
   for (const auto& key : legacy_keys()) all["key " + std::string(key.name)];
+  for (const auto& key : registry::config_keys())
+    all["registry key " + std::string(key.name)] = key.default_value;
   for (const auto& spec : option_specs()) {
     if (spec.short_name != 0) all[std::string("flag -") + spec.short_name];
     all["flag --" + std::string(spec.long_name)];
@@ -105,10 +108,10 @@ std::string doubt(const std::string& scenario, const std::string& claim) {
   const auto found = all.find(claim);
   if (found == all.end()) return "there is no " + claim;
   const auto code = without_comments(scenario);
-  const auto space = claim.find(' ');
+  const auto space = claim.rfind(' ');
   const auto kind = claim.substr(0, space);
   const auto name = claim.substr(space + 1);
-  if (kind == "key")
+  if (kind == "key" || kind == "registry key")
     return sets_key(code, name, found->second) ? ""
                                                : name + "= is nowhere set to another value than its default";
   const auto word = quoted_for_regex(name);
@@ -203,6 +206,9 @@ TEST_CASE("coverage: what a scenario claims is looked for in its code") {
   CHECK_FALSE(doubt(top + "start_client home retry_delay=30\n", "key retry_delay").empty());
   CHECK_FALSE(doubt(top + "start_client home retry_delay= retry_delay_max=5\n", "key retry_delay").empty());
   CHECK_FALSE(doubt(top + "start_client home frobnicate=1\n", "key frobnicate").empty());
+  CHECK(doubt(top + "start_registry \"realm=Example Net\"\n", "registry key realm").empty());
+  CHECK_FALSE(doubt(top + "start_registry realm=sixlink\n", "registry key realm").empty());
+  CHECK_FALSE(doubt(top + "start_registry realm=example\n", "key realm").empty());
   CHECK(doubt(top + "spawn_client home -r 4\n", "flag -r").empty());
   CHECK_FALSE(doubt(top + "spawn_client home --r\nspawn_client -rx\n", "flag -r").empty());
   CHECK(doubt(top + "client home stop\n", "command stop").empty());
