@@ -147,6 +147,7 @@ class SendBatch {
 
  private:
   friend class DatagramSocket;
+  friend class DatagramSender;
   struct Scratch;
   struct Message;
 
@@ -176,8 +177,8 @@ class DatagramSocket {
   DatagramSocket(int fd, Kind kind, bool is_connected, const Offloads& wanted);
 
   int fd() const { return fd_; }
-  // Only of the socket's. udp_segment goes off for good when no route can do it (EIO: an interface that
-  // computes no checksums), so this may change while the socket is used.
+  // Only of the socket's. udp_segment is off while the way out cannot do it (EIO: an interface that computes
+  // no checksums; it is tried again now and then), so this may change while the socket is used.
   Offloads granted() const;
 
   // Fills `batch` with what is there, without blocking. Empty: nothing was there. Returns the error that a
@@ -193,7 +194,8 @@ class DatagramSocket {
   bool is_v6_ = false;
   bool is_connected_;
   bool has_gro_ = false;
-  std::atomic<bool> may_segment_{false};
+  bool can_segment_ = false;              // the system can
+  std::atomic<bool> may_segment_{false};  // and the ways out, as far as is known
 };
 
 }  // namespace sixlink::platform
