@@ -173,6 +173,13 @@ is_record_line() {
         *) return 1 ;;
       esac
       ;;
+    filter:2) is_interface "$2" ;;
+    chain:4)
+      case $2:$3 in
+        [46]:in | [46]:out) is_interface "$4" ;;
+        *) return 1 ;;
+      esac
+      ;;
     radvd:3) is_directory_name "$2" && is_interface "$3" ;;
     *) return 1 ;;
   esac
@@ -249,6 +256,8 @@ undo_line() {
       query "$tables" -w -t mangle -C $mss_rule && return 1
       return 0
       ;;
+    filter) undo_filter "$2" ;;
+    chain) undo_chain "$2" "$3" "$4" ;;
     radvd)
       stop_radvd "$2" "$3" || return 1
       attempt rm -f "$2/radvd-$3.conf" "$2/radvd-$3.pid"

@@ -10,7 +10,7 @@
 #   source-default PREFIX IF METRIC                      bypass 4|6 ADDRESS GATEWAY|- IF METRIC
 #   tunnel IF sit|ip6tnl LOCAL REMOTE PORT PORT          fou PORT LOCAL
 #   nft IF                     mss 4|6 forward-out|forward-in|output|input IF VALUE
-#   radvd DIRECTORY IF
+#   filter IF                  chain 4|6 in|out IF       radvd DIRECTORY IF
 #
 # A kernel module that is loaded for a tunnel stays loaded: others may use it by then.
 
@@ -30,6 +30,8 @@ esac
 . "$here/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=lib_linux.sh
 . "$here/lib_linux.sh"
+# shellcheck source-path=SCRIPTDIR source=lib_linux_filter.sh
+. "$here/lib_linux_filter.sh"
 
 # ---- the way to the broker --------------------------------------------------------------------------------------
 
@@ -289,6 +291,8 @@ create() {
       v6udpv4) create_tunnel sit "$outer_client" "$outer_server" "$SIXLINK_OUTER_CLIENT_PORT" "$SIXLINK_OUTER_SERVER_PORT" ;;
       v4v6) create_tunnel ip6tnl "$outer_client" "$outer_server" ;;
     esac
+    # Before the interface is up.
+    check_inner_addresses "$family"
   fi
   bring_up "$family"
   if [ "$family" = 4 ]; then

@@ -25,12 +25,24 @@ is_optional() { # the call
   esac
 }
 
+# An iptables over nftables makes its chains with the first rule, and leaves them: they are there from the start.
+make_iptables_chains() {
+  local tables chain
+  for tables in iptables ip6tables; do
+    command -v $tables >/dev/null || continue
+    for chain in PREROUTING INPUT FORWARD OUTPUT POSTROUTING; do
+      $tables -w -t mangle -A $chain -j ACCEPT 2>/dev/null && $tables -w -t mangle -D $chain -j ACCEPT
+    done
+  done
+}
+
 matrix() { # MODE KIND HOST-TYPE
   local what="$1 $2 $3" complete record_once calls call n failed=0
   make_home
   if [ "$3" = router ] && [ "$1" != v4v6 ] && ! command -v radvd >/dev/null; then skip "radvd is not installed"; fi
   kernel_ip
   environment_of "$1" "$2" "$3"
+  make_iptables_chains
   before=$(stable_snapshot)
   # Two that create nothing.
   teardown

@@ -98,17 +98,24 @@ case_broker_with_ipv4() {
 
 # ---- the kernel's own interfaces --------------------------------------------------------------------------------
 
+need_nft() {
+  nft list tables >/dev/null 2>&1 || skip "this kernel has no nftables"
+}
+
+# What the checks of inner addresses are has a case of its own.
 expect_commands() { # expected commands, without the queries
-  expect_same "the commands" "$1" "$(sed -n 's/^+ //p' "$work/out")"
+  expect_same "the commands" "$1" "$(sed -n -e 's/^+ nft add table inet sixlink_filter_six0; .*/nft: checks of six0/p; t' -e 's/^+ //p' "$work/out")"
 }
 
 case_commands_of_sit() {
+  need_nft
   kernel_ip
   environment_of v6v4 kernel host
   export TSP_VERBOSE=2 SIXLINK_MSS_CLAMP=no
   create
   expect_status 0 create
   expect_commands 'ip link add name six0 type sit local 192.0.2.10 remote 198.51.100.1 ttl 64 pmtudisc
+nft: checks of six0
 ip link set dev six0 mtu 1280
 ip link set dev six0 addrgenmode none
 echo 0 > /proc/sys/net/ipv6/conf/six0/accept_ra
@@ -124,10 +131,12 @@ ip link set dev six0 down
 echo 1 > /proc/sys/net/ipv6/conf/six0/accept_ra
 ip link set dev six0 addrgenmode eui64
 ip link set dev six0 mtu 1500
+nft delete table inet sixlink_filter_six0
 ip link del dev six0'
 }
 
 case_commands_of_fou() {
+  need_nft
   kernel_ip
   environment_of v6udpv4 kernel host
   export TSP_VERBOSE=2 SIXLINK_MSS_CLAMP=no SIXLINK_DEFAULT_ROUTE=no
@@ -136,6 +145,7 @@ case_commands_of_fou() {
   expect_commands 'modprobe fou
 ip fou add port 40000 ipproto 41 local 192.0.2.10
 ip link add name six0 type sit local 192.0.2.10 remote 198.51.100.1 ttl 64 pmtudisc encap fou encap-sport 40000 encap-dport 3653 encap-csum
+nft: checks of six0
 ip link set dev six0 mtu 1280
 ip link set dev six0 addrgenmode none
 echo 0 > /proc/sys/net/ipv6/conf/six0/accept_ra
@@ -150,6 +160,7 @@ ip link set dev six0 down
 echo 1 > /proc/sys/net/ipv6/conf/six0/accept_ra
 ip link set dev six0 addrgenmode eui64
 ip link set dev six0 mtu 1500
+nft delete table inet sixlink_filter_six0
 ip link del dev six0
 ip fou del port 40000 local 192.0.2.10'
   # Loaded already: not again.
@@ -160,12 +171,14 @@ ip fou del port 40000 local 192.0.2.10'
 }
 
 case_commands_of_ip6tnl() {
+  need_nft
   kernel_ip
   environment_of v4v6 kernel host
   export TSP_VERBOSE=2 SIXLINK_MSS_CLAMP=no SIXLINK_DEFAULT_ROUTE=yes SIXLINK_MTU=1452
   create
   expect_status 0 create
   expect_commands 'ip link add name six0 type ip6tnl mode ipip6 local 2001:db8:1::10 remote 2001:db8:99::1 hoplimit 64 encaplimit none
+nft: checks of six0
 ip link set dev six0 mtu 1452
 ip link set dev six0 addrgenmode none
 ip link set dev six0 up
@@ -181,6 +194,7 @@ ip -4 addr del 203.0.113.2/32 dev six0
 ip link set dev six0 down
 ip link set dev six0 addrgenmode eui64
 ip link set dev six0 mtu 1500
+nft delete table inet sixlink_filter_six0
 ip link del dev six0'
 }
 
@@ -346,10 +360,230 @@ refuse_all() { # MODE KIND HOST-TYPE variable...
   done
 }
 
+# ---- inner addresses ---------------------------------------------------------------------------------------------
+
+# Each line it reads, "passed|dropped in|out SOURCE DESTINATION", has it write a UDP packet into the kernel's end of six0, or
+# has the kernel send one, and tell what became of it. The first word is what it waits for longer. The stand-in for the
+# kernel's tunnel is a TUN, which is kept open: a kernel takes its time to notice that there is a reader.
+# shellcheck disable=SC2034  # for the coprocess
+packet_program='
+import fcntl, ipaddress, os, select, socket, struct, sys, time
+tun = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"six0", 0x1001))
+text, port = b"sixlink", 7777
+
+def checksum(data):
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+def udp_packet(source, target):
+    length = 8 + len(text)
+    udp = struct.pack("!4H", 4000, port, length, 0)
+    pseudo = source.packed + target.packed + struct.pack("!2H", 17, length)
+    udp = udp[:6] + struct.pack("!H", checksum(pseudo + udp + text + b"\0")) + text
+    if source.version == 6:
+        return struct.pack("!IHBB", 6 << 28, length, 17, 64) + source.packed + target.packed + udp
+    header = struct.pack("!2B3H2BH", 0x45, 0, 20 + length, 1, 0, 64, 17, 0) + source.packed + target.packed
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + udp
+
+def comes_in(family, source, target, patience):
+    with socket.socket(family, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("", port))
+        os.write(tun, udp_packet(source, target))
+        return bool(select.select([receiver], [], [], patience)[0])
+
+def goes_out(family, source, target, patience):
+    with socket.socket(family, socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"six0")
+        sender.bind((str(source), 0))
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            try:
+                sender.sendto(text, (str(target), port))
+            except PermissionError:
+                pass
+            while select.select([tun], [], [], 0.1)[0]:
+                if os.read(tun, 2000).endswith(text):
+                    return True
+    return False
+
+for line in sys.stdin:
+    wanted, direction, source, target = line.split()
+    source, target = ipaddress.ip_address(source), ipaddress.ip_address(target)
+    family = socket.AF_INET6 if source.version == 6 else socket.AF_INET
+    passed = (comes_in if direction == "in" else goes_out)(family, source, target, 10 if wanted == "passed" else 0.2)
+    print("passed" if passed else "dropped", flush=True)
+'
+
+start_packets() {
+  coproc PACKETS { exec python3 -c "$packet_program" 2>"$work/err"; }
+}
+
+expect_packet() { # passed|dropped in|out SOURCE DESTINATION
+  local seen=nothing
+  echo "$*" >&"${PACKETS[1]}"
+  read -r seen <&"${PACKETS[0]}"
+  [ "$seen" = "$1" ] || fail "$2 from $3 to $4: $seen instead of $1"
+}
+
+case_inner_addresses_of_ipv6() {
+  need_nft
+  kernel_ip
+  environment_of v6v4 kernel host
+  export TSP_PREFIX=2001:0db8:00aa:bb00 TSP_PREFIXLEN=60 SIXLINK_MSS_CLAMP=no
+  create
+  expect_status 0 create
+  # An address of the delegated prefix, and one that is not the tunnel's.
+  ip -6 addr add 2001:db8:aa:bb07::7/128 dev lo nodad
+  ip -6 addr add 2001:db8:77::7/128 dev lo nodad
+  start_packets
+  client=2001:db8:f:f::2 server=2001:db8:f:f::1 web=2001:db8:99::1
+  expect_packet passed in $web $client
+  expect_packet passed in $web 2001:db8:aa:bb07::7
+  expect_packet dropped in $web 2001:db8:1::10
+  expect_packet dropped in $web 2001:db8:77::7
+  expect_packet dropped in $client $client
+  expect_packet dropped in 2001:db8:aa:bb09::9 $client
+  expect_packet dropped in fe80::9 $client
+  expect_packet dropped in $web ff02::1
+  expect_packet passed out $client $server
+  expect_packet passed out 2001:db8:aa:bb07::7 $server
+  expect_packet dropped out 2001:db8:1::10 $server
+  expect_packet dropped out 2001:db8:77::7 $server
+  expect_packet dropped out $client ff05::1
+  expect_packet dropped in 198.51.100.9 192.0.2.10
+  # It is these rules that do it.
+  nft delete table inet sixlink_filter_six0
+  expect_packet passed in $web 2001:db8:77::7
+  expect_packet passed in 2001:db8:aa:bb09::9 $client
+  expect_packet passed out 2001:db8:77::7 $server
+  teardown
+  expect_status 0 "teardown without the table"
+  expect_quiet
+}
+
+case_inner_addresses_of_ipv4() {
+  need_nft
+  kernel_ip
+  environment_of v4v6 kernel host
+  export TSP_PREFIX=203.0.113.8 TSP_PREFIXLEN=29 SIXLINK_MSS_CLAMP=no
+  create
+  expect_status 0 create
+  ip addr add 203.0.113.11/32 dev lo
+  start_packets
+  client=203.0.113.2 server=203.0.113.1 web=198.51.100.30
+  echo 1 >/proc/sys/net/ipv4/conf/six0/accept_local
+  expect_packet passed in $web $client
+  expect_packet passed in $web 203.0.113.11
+  expect_packet dropped in $web 192.0.2.10
+  expect_packet dropped in $client $client
+  expect_packet dropped in 203.0.113.12 $client
+  expect_packet dropped in 169.254.0.9 $client
+  expect_packet dropped in $web 224.0.0.1
+  expect_packet passed out $client $server
+  expect_packet passed out 203.0.113.11 $server
+  expect_packet dropped out 192.0.2.10 $server
+  # What is translated on its way out has the tunnel's address there.
+  nft 'add table ip nat; add chain ip nat post { type nat hook postrouting priority 100; }; add rule ip nat post oifname six0 snat to 203.0.113.2'
+  expect_packet passed out 192.0.2.10 $server
+  nft delete table ip nat
+  # It is these rules that do it.
+  nft delete table inet sixlink_filter_six0
+  expect_packet passed in $web 192.0.2.10
+  expect_packet passed in 203.0.113.12 $client
+  expect_packet passed out 192.0.2.10 $server
+  teardown
+  expect_status 0 "teardown without the table"
+  expect_quiet
+}
+
+# A real iptables, in front of an nft that does not work.
+real_iptables() { # family
+  local tables=iptables
+  [ "$1" = 4 ] || tables=ip6tables
+  $tables -w -t mangle -S >/dev/null 2>&1 || skip "there is no $tables, or the kernel lacks what it needs"
+  mkdir -p "$work/no-nft"
+  printf '#!/bin/sh\nexit 1\n' >"$work/no-nft/nft"
+  chmod +x "$work/no-nft/nft"
+  PATH=$work/no-nft:$PATH
+}
+
+case_inner_addresses_with_ip6tables() {
+  kernel_ip
+  environment_of v6v4 kernel host
+  export TSP_PREFIX=2001:0db8:00aa:bb00 TSP_PREFIXLEN=60 SIXLINK_MSS_CLAMP=no
+  real_iptables 6
+  ip6tables -w -t mangle -N mine
+  rules=$(ip6tables -w -t mangle -S)
+  create
+  expect_status 0 create
+  expect_quiet
+  once=$(ip6tables -w -t mangle -S)
+  start_packets
+  client=2001:db8:f:f::2 server=2001:db8:f:f::1 web=2001:db8:99::1
+  expect_packet passed in $web $client
+  expect_packet dropped in $web 2001:db8:1::10
+  expect_packet dropped in 2001:db8:aa:bb09::9 $client
+  expect_packet dropped in fe80::9 $client
+  expect_packet passed out $client $server
+  expect_packet dropped out 2001:db8:1::10 $server
+  expect_packet dropped out $client ff05::1
+  create
+  expect_status 0 "second create"
+  expect_same "the second create changed the rules" "$once" "$(ip6tables -w -t mangle -S)"
+  teardown
+  expect_status 0 teardown
+  expect_quiet
+  expect_same "teardown left rules" "$rules" "$(ip6tables -w -t mangle -S)"
+  teardown
+  expect_status 0 "second teardown"
+}
+
+case_inner_addresses_with_iptables() {
+  kernel_ip
+  environment_of v4v6 kernel host
+  export SIXLINK_MSS_CLAMP=no
+  real_iptables 4
+  rules=$(iptables -w -t mangle -S)
+  create
+  expect_status 0 create
+  expect_quiet
+  start_packets
+  expect_packet passed in 198.51.100.30 203.0.113.2
+  expect_packet dropped in 198.51.100.30 192.0.2.10
+  expect_packet dropped in 203.0.113.2 203.0.113.2
+  # It may be translated yet.
+  expect_packet passed out 192.0.2.10 203.0.113.1
+  teardown
+  expect_status 0 teardown
+  expect_same "teardown left rules" "$rules" "$(iptables -w -t mangle -S)"
+}
+
+case_inner_addresses_with_nothing() {
+  kernel_ip
+  environment_of v6v4 kernel host
+  export SIXLINK_MSS_CLAMP=no
+  mkdir -p "$work/broken"
+  for name in nft iptables ip6tables; do
+    printf '#!/bin/sh\necho "Protocol not supported" >&2\nexit 1\n' >"$work/broken/$name"
+    chmod +x "$work/broken/$name"
+  done
+  before=$(clean_snapshot)
+  PATH=$work/broken:$PATH create
+  expect_status 0 create
+  expect_quiet
+  [ "$(grep -c '^sixlink: warning: neither nft nor ip6tables can check the addresses' "$work/out")" = 1 ] || fail "not one warning: $(cat "$work/out")"
+  PATH=$work/broken:$PATH teardown
+  expect_status 0 teardown
+  expect_same "teardown left a difference" "$before" "$(clean_snapshot)"
+}
+
 # ---- MSS ------------------------------------------------------------------------------------------------------
 
 case_mss_with_nft() {
-  nft list tables >/dev/null 2>&1 || skip "this kernel has no nftables"
+  need_nft
   environment_of v6udpv4 tun host
   export SIXLINK_MSS_CLAMP=yes SIXLINK_MTU=1400
   nft 'add table inet mine; add chain inet mine c'
