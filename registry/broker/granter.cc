@@ -70,6 +70,8 @@ ModeDecision decide_mode(const Config& config, const RawTunnels& raw, const tsp:
       // Behind a NAT only UDP passes. Where both do, UDP also passes NATs and firewalls that come later.
       if (v6v4 && is_own_address && (config.prefers_v6v4 || !v6udpv4)) return by_v6v4;
       return v6udpv4 ? by_udp : refuse(tsp::kModeNotSupported);
+    case tsp::Mode::kWireguard:
+      return refuse(tsp::kModeNotSupported);
   }
   return refuse(tsp::kModeNotSupported);
 }

@@ -54,7 +54,8 @@ ClientSession::Output ClientSession::fail_with(const StatusLine& status) {
       break;
     case kModeNotSupported:
       kind = FailureKind::kModeNotOffered;
-      if (profile_.request.client_address.is_v6() && profile_.request.mode != Mode::kV4V6) {
+      if (asked_ == Mode::kWireguard) break;
+      if (profile_.request.client_address.is_v6() && asked_ != Mode::kV4V6) {
         message +=
             ". The negotiation went over IPv6; a tunnel of IPv6 in IPv4 needs a broker that is reached over "
             "IPv4";
@@ -146,7 +147,11 @@ ClientSession::Output ClientSession::on_capabilities(std::string_view reply) {
     return fail(FailureKind::kBadReply, "no TSP broker answers there: \"" + printable(reply, 60) + "\"");
   }
   const Mode mode = profile_.request.mode;
-  const bool is_offered = capabilities->offers_tunnel(capability_name(mode)) ||
+  const bool is_wireguard_offered = capabilities->offers_tunnel(capability_name(Mode::kWireguard));
+  if (profile_.prefers_wireguard && is_wireguard_offered && mode == Mode::kV6AnyV4 &&
+      profile_.request.wireguard_key && profile_.transport == Transport::kRudp)
+    asked_ = Mode::kWireguard;
+  const bool is_offered = capabilities->offers_tunnel(capability_name(asked_)) ||
                           (mode == Mode::kV6AnyV4 &&
                            (capabilities->offers_tunnel("V6UDPV4") || capabilities->offers_tunnel("V6V4")));
   // What is not offered any more may still be given back.
@@ -288,15 +293,28 @@ ClientSession::Output ClientSession::on_rspauth(std::string_view reply) {
 }
 
 ClientSession::Output ClientSession::create() {
-  Output output;
   if (profile_.purpose == Purpose::kDelete) {
+    Output output;
     state_ = State::kDelete;
     output.sends.push_back(with_content_length(profile_.release.to_xml()));
     return output;
   }
+  return send_request();
+}
+
+ClientSession::Output ClientSession::send_request() {
   state_ = State::kCreate;
-  output.sends.push_back(with_content_length(profile_.request.to_xml()));
+  auto request = profile_.request;
+  request.mode = asked_;
+  // Old brokers are asked as they always were.
+  if (asked_ != Mode::kWireguard) request.wireguard_key.reset();
+  Output output;
+  output.sends.push_back(with_content_length(request.to_xml()));
   return output;
+}
+
+bool ClientSession::may_do_without_wireguard(const StatusLine& status) const {
+  return asked_ == Mode::kWireguard && profile_.prefers_wireguard && status.code == kModeNotSupported;
 }
 
 ClientSession::Output ClientSession::on_deleted(std::string_view reply) {
@@ -321,17 +339,22 @@ ClientSession::Output ClientSession::on_info(std::string_view reply) {
   if (!status)
     return fail(FailureKind::kBadReply,
                 "the broker's answer to the request has no status: \"" + printable(reply, 60) + "\"");
+  if (may_do_without_wireguard(*status)) {
+    asked_ = profile_.request.mode;
+    return send_request();
+  }
   if (status->code != kSuccess) return fail_with(*status);
   auto info = parse_info(status->rest);
   if (!info)
     return fail(FailureKind::kBadParameters,
                 "the broker's tunnel parameters cannot be used: " + info.error().message,
                 info.error().status);
-  const Mode asked = profile_.request.mode;
   // v6anyv4 leaves to the broker how IPv6 goes through IPv4, and nothing else.
-  if (info->mode != asked && (asked != Mode::kV6AnyV4 || info->mode == Mode::kV4V6)) {
+  const bool is_choice =
+      asked_ == Mode::kV6AnyV4 && (info->mode == Mode::kV6UdpV4 || info->mode == Mode::kV6V4);
+  if (info->mode != asked_ && !is_choice) {
     return fail(FailureKind::kBadParameters, "the broker granted a " + std::string(to_string(info->mode)) +
-                                                 " tunnel where " + std::string(to_string(asked)) +
+                                                 " tunnel where " + std::string(to_string(asked_)) +
                                                  " was asked for");
   }
   if (info->mode == Mode::kV6UdpV4 && profile_.transport == Transport::kTcp) {

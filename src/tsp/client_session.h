@@ -62,6 +62,9 @@ struct ClientProfile {
   std::string server_text;  // the broker as the configuration has it; digest-uri is "tsp/" + this
   std::string cnonce;       // decimal digits, unpredictable
   CreateRequest request;
+  // With v6anyv4 and a wireguard_key in `request`: mode wireguard is asked for first where the broker offers
+  // it. Over RUDP only: where UDP does not get through, WireGuard does not either.
+  bool prefers_wireguard = false;
   Purpose purpose = Purpose::kCreate;
   DeleteRequest release;  // kDelete; `request` says of which mode the tunnel was asked for
   // PASSDSS-3DES-1: asked once the broker has proved that the key is its own, before anything is sent that
@@ -88,7 +91,8 @@ class ClientSession {
     bool is_done() const { return tunnel || failure || is_released; }
   };
 
-  explicit ClientSession(ClientProfile profile) : profile_(std::move(profile)) {}
+  explicit ClientSession(ClientProfile profile)
+      : profile_(std::move(profile)), asked_(profile_.request.mode) {}
 
   Output start();
   // One whole reply (RUDP: a datagram's text, empty for a bare header; TCP: what Framer gave).
@@ -127,12 +131,16 @@ class ClientSession {
   Output on_passdss_challenge(std::string_view reply);
   Output on_deleted(std::string_view reply);
   Output create();
+  Output send_request();
+  // The broker offers mode wireguard and does not grant it now: what else there is will do.
+  bool may_do_without_wireguard(const StatusLine& status) const;
   Output on_info(std::string_view reply);
   Output fail(FailureKind kind, std::string message, int status = 0);
   // The failure that a status line other than 200 means.
   Output fail_with(const StatusLine& status);
 
   ClientProfile profile_;
+  Mode asked_;  // of `request`, or wireguard where that is preferred
   State state_ = State::kVersion;
   std::string partial_;  // a reply whose Content-length promised more than came (RUDP)
   std::string expected_rspauth_;

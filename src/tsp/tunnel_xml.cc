@@ -2,24 +2,24 @@
 // The <tunnel> element of TSP.
 #include "src/tsp/tunnel_xml.h"
 
-#include <tinyxml2.h>
-
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <cstring>
 #include <utility>
 
-#include "src/tsp/message.h"
 #include "src/tsp/status.h"
+#include "src/tsp/wireguard_xml.h"
+#include "src/tsp/xml_document.h"
 
 namespace sixlink::tsp {
 namespace {
 
-using tinyxml2::XMLElement;
+using namespace xml;
 
-constexpr std::array<std::pair<Mode, std::string_view>, 4> kModes{
-    {{Mode::kV6V4, "v6v4"}, {Mode::kV6UdpV4, "v6udpv4"}, {Mode::kV6AnyV4, "v6anyv4"}, {Mode::kV4V6, "v4v6"}}};
+constexpr std::array<std::pair<Mode, std::string_view>, 5> kModes{{{Mode::kV6V4, "v6v4"},
+                                                                   {Mode::kV6UdpV4, "v6udpv4"},
+                                                                   {Mode::kV6AnyV4, "v6anyv4"},
+                                                                   {Mode::kV4V6, "v4v6"},
+                                                                   {Mode::kWireguard, "wireguard"}}};
 
 // Nobody delegates more than a whole provider's allocation; a mistaken or hostile broker must not claim half
 // the Internet.
@@ -30,88 +30,9 @@ constexpr long kShortestDelegationV4 = 8;
 constexpr int kLeastMtuV6 = 1280;
 constexpr int kLeastMtuV4 = 576;
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return result;
-}
-
-std::string_view trim(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
-
 XmlProblem problem(std::string message, int status = kInvalidRequest) {
   return {status, std::move(message)};
 }
-
-bool is_named(const XMLElement& element, std::string_view name) {
-  return lower(element.Name()) == name;
-}
-
-const XMLElement* next_named(const XMLElement* element, std::string_view name) {
-  while (element && !is_named(*element, name)) element = element->NextSiblingElement();
-  return element;
-}
-
-const XMLElement* child(const XMLElement* parent, std::string_view name) {
-  return parent ? next_named(parent->FirstChildElement(), name) : nullptr;
-}
-
-std::string_view attribute(const XMLElement& element, std::string_view name) {
-  for (const auto* a = element.FirstAttribute(); a; a = a->Next()) {
-    if (lower(a->Name()) == name) return trim(a->Value());
-  }
-  return {};
-}
-
-std::string_view text_of(const XMLElement& element) {
-  const char* text = element.GetText();
-  return text ? trim(text) : std::string_view();
-}
-
-std::optional<long> number(std::string_view text, long low, long high) {
-  long value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || value < low || value > high)
-    return std::nullopt;
-  return value;
-}
-
-// The first <address type="..."> child of that type.
-const XMLElement* address_element(const XMLElement* parent, std::string_view type) {
-  for (const auto* e = child(parent, "address"); e; e = next_named(e->NextSiblingElement(), "address")) {
-    if (lower(attribute(*e, "type")) == type) return e;
-  }
-  return nullptr;
-}
-
-// Loads the document and finds its <tunnel>.
-class Document {
- public:
-  explicit Document(std::string_view xml) {
-    while (!xml.empty() && xml.back() == '\0') xml.remove_suffix(1);
-    if (xml.size() > kLongestContent) {
-      error_ = "the XML is longer than " + std::to_string(kLongestContent) + " bytes";
-    } else if (xml.find('\0') != std::string_view::npos) {
-      error_ = "the XML holds a NUL byte";
-    } else if (document_.Parse(xml.data(), xml.size()) != tinyxml2::XML_SUCCESS) {
-      error_ = std::string("the XML is not well formed: ") + printable(document_.ErrorStr());
-    } else if (const auto* root = document_.RootElement(); !root || !is_named(*root, "tunnel")) {
-      error_ = "the XML holds no <tunnel>";
-    }
-  }
-  const XMLElement* tunnel() const { return error_.empty() ? document_.RootElement() : nullptr; }
-  const std::string& error() const { return error_; }
-
- private:
-  // Entities beyond XML's five are not expanded by tinyxml2 and nesting is bounded there, so the size bounds
-  // the memory.
-  tinyxml2::XMLDocument document_;
-  std::string error_;
-};
 
 std::optional<Action> action_of(const XMLElement& tunnel) {
   const auto name = lower(attribute(tunnel, "action"));
@@ -221,6 +142,8 @@ std::string_view capability_name(Mode mode) {
       return "V6ANYV4";
     case Mode::kV4V6:
       return "V4V6";
+    case Mode::kWireguard:
+      return "WIREGUARD";
   }
   return "";
 }
@@ -230,6 +153,7 @@ std::string CreateRequest::to_xml() const {
   std::string xml = "<tunnel action=\"create\" type=\"" + std::string(to_string(mode)) + "\" proxy=\"" +
                     (is_proxy ? "yes" : "no") + "\">\r\n <client>\r\n  <address type=\"" +
                     (is_v4 ? "ipv4" : "ipv6") + "\">" + client_address.to_string() + "</address>\r\n";
+  if (wireguard_key) xml += key_xml(*wireguard_key, "  ");
   if (keepalive_interval) {
     xml += "  <keepalive interval=\"" + std::to_string(keepalive_interval->count()) +
            "\">\r\n    <address type=\"" + (mode == Mode::kV4V6 ? "ipv4\">127.0.0.1" : "ipv6\">::") +
@@ -262,10 +186,16 @@ std::string TunnelInfo::to_xml() const {
   std::string xml = "<tunnel action=\"info\" type=\"" + std::string(to_string(mode)) + "\" lifetime=\"" +
                     std::to_string(lifetime.count()) + "\"";
   if (mtu) xml += " mtu=\"" + std::to_string(*mtu) + "\"";
-  xml += ">\r\n  <server>\r\n    <address type=\"ipv4\">" + server_v4.to_string() +
-         "</address>\r\n    <address type=\"ipv6\">" + server_v6.to_string() +
-         "</address>\r\n  </server>\r\n  <client>\r\n    <address type=\"ipv4\">" + client_v4.to_string() +
-         "</address>\r\n    <address type=\"ipv6\">" + client_v6.to_string() + "</address>\r\n";
+  // Mode wireguard has IPv4 addresses only where the broker gives some.
+  const auto end = [this](const boost::asio::ip::address_v4& v4, const net::AddressV6& v6) {
+    std::string text;
+    if (mode != Mode::kWireguard || !v4.is_unspecified())
+      text = "    <address type=\"ipv4\">" + v4.to_string() + "</address>\r\n";
+    return text + "    <address type=\"ipv6\">" + v6.to_string() + "</address>\r\n";
+  };
+  xml += ">\r\n  <server>\r\n" + end(server_v4, server_v6);
+  if (wireguard) xml += tsp::to_xml(*wireguard);
+  xml += "  </server>\r\n  <client>\r\n" + end(client_v4, client_v6);
   if (!client_name.empty()) xml += "    <address type=\"dn\">" + client_name + "</address>\r\n";
   if (!dns_servers.empty()) {
     xml += "    <dns_server>\r\n";
@@ -327,6 +257,11 @@ XmlResult<CreateRequest> parse_create(std::string_view xml) {
     request.client_address = *v6;
   } else {
     return problem("<client> lacks its address", wants_v6 ? kInvalidIpv6 : kInvalidIpv4);
+  }
+  if (*mode == Mode::kWireguard) {
+    const auto key = parse_key(client, "<client>");
+    if (!key) return key.error();
+    request.wireguard_key = *key;
   }
   if (const auto* keepalive = child(client, "keepalive")) {
     const auto interval = number(attribute(*keepalive, "interval"), 0, 86400);
@@ -400,13 +335,21 @@ XmlResult<TunnelInfo> parse_info(std::string_view xml) {
     }
     info.mtu = static_cast<int>(*mtu);
   }
-  const auto server = ends_of(child(tunnel, "server"), "server");
-  if (!server) return server.error();
+  const auto* server = child(tunnel, "server");
   const auto* client = child(tunnel, "client");
-  const auto own = ends_of(client, "client");
-  if (!own) return own.error();
-  std::tie(info.server_v4, info.server_v6) = *server;
-  std::tie(info.client_v4, info.client_v6) = *own;
+  if (*mode == Mode::kWireguard) {
+    if (auto bad = parse_wireguard_ends(server, client, info)) return *std::move(bad);
+    const auto wireguard = parse_wireguard_server(server);
+    if (!wireguard) return wireguard.error();
+    info.wireguard = *wireguard;
+  } else {
+    const auto theirs = ends_of(server, "server");
+    if (!theirs) return theirs.error();
+    const auto own = ends_of(client, "client");
+    if (!own) return own.error();
+    std::tie(info.server_v4, info.server_v6) = *theirs;
+    std::tie(info.client_v4, info.client_v6) = *own;
+  }
   if (info.server_v6 == info.client_v6)
     return problem("the tunnel's two ends have the same IPv6 address", kInvalidIpv6);
   if (is_v4_inside && info.server_v4 == info.client_v4)

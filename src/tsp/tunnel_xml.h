@@ -14,10 +14,11 @@
 
 #include "src/net/prefix.h"
 #include "src/net/server_address.h"
+#include "src/pki/wireguard_key.h"
 
 namespace sixlink::tsp {
 
-enum class Mode { kV6V4, kV6UdpV4, kV6AnyV4, kV4V6 };
+enum class Mode { kV6V4, kV6UdpV4, kV6AnyV4, kV4V6, kWireguard };
 std::string_view to_string(Mode mode);                  // "v6udpv4"
 std::optional<Mode> parse_mode(std::string_view text);  // any case
 std::string_view capability_name(Mode mode);            // "V6UDPV4"
@@ -32,6 +33,7 @@ struct CreateRequest {
   std::optional<int> prefix_length;
   std::vector<std::string> dns_servers;
   std::string routing_protocol;
+  std::optional<pki::WireguardKey> wireguard_key;  // the client's; kWireguard
 
   std::string to_xml() const;  // with CRLF line ends, as deployed clients write it
 };
@@ -46,8 +48,21 @@ struct DeleteRequest {
   std::string to_xml() const;
 };
 
+// The broker's end of a WireGuard tunnel.
+struct WireguardServer {
+  pki::WireguardKey key;
+  boost::asio::ip::address endpoint_address;  // unspecified: where the broker was reached
+  std::uint16_t endpoint_port = 0;            // 0: the port where the broker was reached
+  // What may come from there and is to be sent there; IPv4 is v4-mapped. Empty: everything.
+  std::vector<net::Prefix> allowed;
+
+  friend bool operator==(const WireguardServer&, const WireguardServer&) = default;
+};
+inline constexpr std::size_t kMostAllowed = 32;
+
 // What a broker grants: action="info". The IPv6 addresses are the tunnel's inner ends and the IPv4 ones its
-// outer ends; in mode v4v6 it is the other way round.
+// outer ends; in mode v4v6 it is the other way round. In mode wireguard all are inner ends, and the IPv4 ones
+// may be missing (0.0.0.0).
 struct TunnelInfo {
   Mode mode = Mode::kV6UdpV4;  // never kV6AnyV4
   std::chrono::seconds lifetime{0};
@@ -62,6 +77,7 @@ struct TunnelInfo {
   std::optional<net::PrefixV4> prefix_v4;  // delegated, v4v6
   std::optional<std::chrono::seconds> keepalive_interval;
   boost::asio::ip::address keepalive_address;  // of the inner family
+  std::optional<WireguardServer> wireguard;    // if and only if the mode is
 
   friend bool operator==(const TunnelInfo&, const TunnelInfo&) = default;
   std::string to_xml() const;

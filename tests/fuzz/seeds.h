@@ -94,6 +94,22 @@ inline std::vector<std::string> seeds(std::string_view fuzzer) {
       if (fuzzer == "rudp_sessions" && !datagrams.empty()) found.insert(datagrams);
     }
   }
+  if (fuzzer == "tunnel_xml") {
+    const auto key = pki::WireguardKey::parse("hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=");
+    tsp::CreateRequest request;
+    request.mode = tsp::Mode::kWireguard;
+    request.client_address = boost::asio::ip::make_address("192.0.2.2");
+    request.wireguard_key = key;
+    found.insert(request.to_xml());
+    auto info = granted_tunnel(tsp::Mode::kV6UdpV4);
+    info.mode = tsp::Mode::kWireguard;
+    auto& server = info.wireguard.emplace();
+    server.key = *key;
+    server.endpoint_address = boost::asio::ip::make_address("198.51.100.10");
+    server.endpoint_port = 51820;
+    server.allowed = {{{}, 0}, net::v4_mapped({{}, 0})};
+    found.insert(info.to_xml());
+  }
   if (fuzzer == "packet") {
     const auto bytes = [](const test::Packet& packet) { return std::string(packet.begin(), packet.end()); };
     // SYN with a maximum segment size; echo reply.

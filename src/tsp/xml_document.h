@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Looking into a <tunnel> document: names and types compare without regard to case, blanks around values do
+// not count, every size is bounded.
+#pragma once
+
+#include <tinyxml2.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace sixlink::tsp::xml {
+
+using tinyxml2::XMLElement;
+
+std::string lower(std::string_view text);
+std::string_view trim(std::string_view text);
+
+// The first of the element and those behind it that has the name; null: none.
+const XMLElement* next_named(const XMLElement* element, std::string_view name);
+// The first child of that name; null: none, or no parent.
+const XMLElement* child(const XMLElement* parent, std::string_view name);
+// The first <address type="..."> child of that type.
+const XMLElement* address_element(const XMLElement* parent, std::string_view type);
+// Empty when it is not there.
+std::string_view attribute(const XMLElement& element, std::string_view name);
+std::string_view text_of(const XMLElement& element);
+// nullopt: no decimal number, or out of bounds.
+std::optional<long> number(std::string_view text, long low, long high);
+
+// Loads the document and finds its <tunnel>.
+class Document {
+ public:
+  explicit Document(std::string_view xml);
+  const XMLElement* tunnel() const { return error_.empty() ? document_.RootElement() : nullptr; }
+  const std::string& error() const { return error_; }
+
+ private:
+  // Entities beyond XML's five are not expanded by tinyxml2 and nesting is bounded there, so the size bounds
+  // the memory.
+  tinyxml2::XMLDocument document_;
+  std::string error_;
+};
+
+}  // namespace sixlink::tsp::xml
