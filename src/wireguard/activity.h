@@ -73,6 +73,7 @@ class Activity {
   std::int64_t keepalive_owed_since() const { return keepalive_owed_since_.load(std::memory_order_relaxed); }
   void stop_awaiting_reply() { reply_awaited_since_.store(0, std::memory_order_relaxed); }
   void stop_owing_keepalive() { keepalive_owed_since_.store(0, std::memory_order_relaxed); }
+  bool is_handshake_asked() const { return is_handshake_asked_.load(std::memory_order_acquire); }
   bool take_handshake_asked() { return is_handshake_asked_.exchange(false, std::memory_order_acq_rel); }
   // While armed, Device looks again in time by itself.
   void set_armed(bool is_armed) { is_armed_.store(is_armed, std::memory_order_seq_cst); }

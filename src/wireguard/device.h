@@ -120,7 +120,7 @@ struct Actions {
     PeerId peer;
     std::vector<std::uint8_t> bytes;
   };
-  // Before sending, so that what is answered finds its keys.
+  // Before sending, so that what is answered finds its keys. A peer may stand there more than once.
   std::vector<Change> changes;
   std::vector<Datagram> datagrams;
   std::vector<Packet> packets;  // inner packets that came
@@ -162,7 +162,7 @@ class Device {
  public:
   // `now` and all later ones are of one steady clock and do not go back. Throws std::runtime_error when
   // OpenSSL lacks an algorithm.
-  Device(SecretKey private_key, Settings settings, TimePoint now);
+  explicit Device(SecretKey private_key, Settings settings = {});
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;

@@ -67,6 +67,8 @@ class Keypair {
     return !is_confirmed_.load(std::memory_order_relaxed) &&
            !is_confirmed_.exchange(true, std::memory_order_acq_rel);
   }
+  // The control thread could not be told: the next batch asks again.
+  void confirm_failed() { is_confirmed_.store(false, std::memory_order_release); }
   bool is_confirmed() const { return is_confirmed_.load(std::memory_order_acquire); }
 
   std::uint64_t messages_sent() const { return next_counter_.load(std::memory_order_relaxed); }

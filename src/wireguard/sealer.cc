@@ -43,10 +43,32 @@ void CipherDeleter::operator()(EVP_CIPHER_CTX* context) const {
   EVP_CIPHER_CTX_free(context);
 }
 
-CipherState::CipherState()
-    : cipher_(EVP_CIPHER_fetch(nullptr, "ChaCha20-Poly1305", nullptr)), context_(EVP_CIPHER_CTX_new()) {
+CipherState::CipherState(bool is_for_sealing)
+    : is_for_sealing_(is_for_sealing),
+      cipher_(EVP_CIPHER_fetch(nullptr, "ChaCha20-Poly1305", nullptr)),
+      context_(EVP_CIPHER_CTX_new()) {
   if (!cipher_ || !context_)
     throw std::runtime_error("OpenSSL offers no ChaCha20-Poly1305 (a FIPS provider?); WireGuard cannot work");
+  forget();
+}
+
+void CipherState::forget() {
+  serial_ = 0;
+  // Naming the cipher with each key would allocate its state again.
+  EVP_CIPHER_CTX_reset(context_.get());
+  EVP_CipherInit_ex2(context_.get(), cipher_.get(), nullptr, nullptr, is_for_sealing_ ? 1 : 0, nullptr);
+}
+
+bool CipherState::begin(const Keypair& keypair, const SecretKey& key, std::uint64_t counter,
+                        const OSSL_PARAM* parameters) {
+  const auto nonce = nonce_of(counter);
+  const bool is_new = serial_ != keypair.serial();
+  serial_ = 0;  // until it is known that the key is set
+  if (EVP_CipherInit_ex2(context_.get(), nullptr, is_new ? key.reveal().data() : nullptr, nonce.data(), -1,
+                         parameters) != 1)
+    return false;
+  serial_ = keypair.serial();
+  return true;
 }
 
 std::size_t Sealer::seal(const Keypair& keypair, std::uint64_t counter, std::uint8_t* message,
@@ -57,23 +79,17 @@ std::size_t Sealer::seal(const Keypair& keypair, std::uint64_t counter, std::uin
   std::uint8_t* const text = message + kDataHeaderSize;
   std::memset(text + size, 0, padded - size);
 
-  const auto nonce = nonce_of(counter);
-  const bool is_new = serial_ != keypair.serial();
-  serial_ = 0;  // until it is known that the key is set
   int written = 0;
   std::array<OSSL_PARAM, 2> tag{
       OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, text + padded, kTagSize),
       OSSL_PARAM_construct_end()};
-  if (EVP_EncryptInit_ex2(context_.get(), is_new ? cipher_.get() : nullptr,
-                          is_new ? keypair.send_key().reveal().data() : nullptr, nonce.data(), nullptr) != 1)
-    return 0;
+  if (!begin(keypair, keypair.send_key(), counter, nullptr)) return 0;
   // An update of no bytes would be taken for the end of a message by some versions.
   if (padded > 0 && EVP_EncryptUpdate(context_.get(), text, &written, text, static_cast<int>(padded)) != 1)
     return 0;
   if (EVP_EncryptFinal_ex(context_.get(), text + padded, &written) != 1 ||
       EVP_CIPHER_CTX_get_params(context_.get(), tag.data()) != 1)
     return 0;
-  serial_ = keypair.serial();
   return kDataOverhead + padded;
 }
 
@@ -87,38 +103,21 @@ std::size_t Sealer::seal(const Keypair& keypair, std::uint64_t counter, std::spa
   return seal(keypair, counter, message, size, padded);
 }
 
-void Sealer::forget() {
-  EVP_CIPHER_CTX_reset(context_.get());
-  serial_ = 0;
-}
-
 std::optional<std::span<std::uint8_t>> Opener::open(const Keypair& keypair, std::span<std::uint8_t> message) {
   const auto header = DataHeader::parse(message);
   if (!header) return std::nullopt;
   const auto text = message.subspan(kDataHeaderSize, message.size() - kDataOverhead);
-  const auto nonce = nonce_of(header->counter);
-  const bool is_new = serial_ != keypair.serial();
-  serial_ = 0;
   int written = 0;
   const std::array<OSSL_PARAM, 2> tag{
       OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, text.data() + text.size(), kTagSize),
       OSSL_PARAM_construct_end()};
-  if (EVP_DecryptInit_ex2(context_.get(), is_new ? cipher_.get() : nullptr,
-                          is_new ? keypair.receive_key().reveal().data() : nullptr, nonce.data(),
-                          tag.data()) != 1)
-    return std::nullopt;
+  if (!begin(keypair, keypair.receive_key(), header->counter, tag.data())) return std::nullopt;
   if (!text.empty() && EVP_DecryptUpdate(context_.get(), text.data(), &written, text.data(),
                                          static_cast<int>(text.size())) != 1)
     return std::nullopt;
-  serial_ = keypair.serial();
   std::array<std::uint8_t, kTagSize> rest{};
   if (EVP_DecryptFinal_ex(context_.get(), rest.data(), &written) != 1) return std::nullopt;
   return text;
-}
-
-void Opener::forget() {
-  EVP_CIPHER_CTX_reset(context_.get());
-  serial_ = 0;
 }
 
 std::optional<DataHeader> DataHeader::parse(Bytes message) {

@@ -23,16 +23,24 @@ struct CipherDeleter {
 // ChaCha20-Poly1305 with one key after another. Throws std::runtime_error when OpenSSL lacks it.
 class CipherState {
  public:
-  CipherState();
+  explicit CipherState(bool is_for_sealing);
+  // The key goes from this object too: after keys changed.
+  void forget();
 
  protected:
+  // Sets the nonce, and the key if it is another's. False: OpenSSL failed.
+  bool begin(const Keypair& keypair, const SecretKey& key, std::uint64_t counter,
+             const OSSL_PARAM* parameters);
+
+  const bool is_for_sealing_;
   std::unique_ptr<EVP_CIPHER, CipherDeleter> cipher_;
   std::unique_ptr<EVP_CIPHER_CTX, CipherDeleter> context_;
   std::uint64_t serial_ = 0;  // the keypair whose key is set; 0: none
 };
 
-class Sealer : CipherState {
+class Sealer : public CipherState {
  public:
+  Sealer() : CipherState(true) {}
   // `message` has room for kDataHeaderSize + padded + kTagSize bytes; the inner packet of `size` bytes lies
   // at message + kDataHeaderSize already, or is empty (a keepalive). Writes header, zeros up to `padded` (see
   // padded_size()) and tag around it, encrypts in place, and returns the message's size. 0: OpenSSL failed.
@@ -41,17 +49,15 @@ class Sealer : CipherState {
   // The same of an inner packet in several pieces, which are not changed and do not overlap `message`.
   std::size_t seal(const Keypair& keypair, std::uint64_t counter, std::span<const Bytes> pieces,
                    std::size_t padded, std::uint8_t* message);
-  // The key goes from this object too: after keys changed.
-  void forget();
 };
 
-class Opener : CipherState {
+class Opener : public CipherState {
  public:
+  Opener() : CipherState(false) {}
   // Decrypts a data message in place: the padded inner packet (empty: a keepalive), within `message`.
   // nullopt: not made with these keys, or no data message; then what `message` holds is of no use. The
   // receiver index is not looked at, the counter must still be accepted by the keypair's Window.
   std::optional<std::span<std::uint8_t>> open(const Keypair& keypair, std::span<std::uint8_t> message);
-  void forget();
 };
 
 // What a data message says of itself. nullopt: shorter than an empty one, or of another type.
