@@ -79,7 +79,7 @@ CXX_FILES     = $(shell git ls-files '*.cc' '*.h')
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all help deps demo check check-unit check-net check-template check-vm check-platform print-platform-sources asan fuzz lint install uninstall clean tests
+.PHONY: all help deps demo check check-unit check-net check-template check-vm check-platform print-platform-sources asan fuzz lint bench bench-peers bench-figure install uninstall clean tests
 
 all: $(BUILD)/sixlink $(BUILD)/sixlink-registry ## Build build/sixlink and build/sixlink-registry
 
@@ -87,6 +87,7 @@ help: ## List the targets
 	@echo "sixlink $(VERSION). Targets:"
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
 	@echo "Variables: BUILD PREFIX DESTDIR CONFDIR CXX CXXFLAGS LDFLAGS V=1 (show commands) KEEP=1 (demo) ONLY=name (check-net, check-vm)"
+	@echo "           BENCH_ROUNDS BENCH_SECONDS BENCH_SUBJECTS BENCH_QUICK=1 (bench)"
 
 deps: ## Install what is missing to build and test, with the system's package manager
 	@sh tools/deps.sh
@@ -129,6 +130,20 @@ fuzz: ## Run each fuzzer for FUZZ_SECONDS (30) under libFuzzer (needs clang)
 lint: ## Check scripts, formatting, C++ and man pages
 	@BUILD=$(BUILD) bash tools/lint.sh
 
+# Two tables, of the datapath and of the registry; the second is measured even if the first could not be.
+bench: ## Measure the datapath beside the bare cable and every installed peer, and the registry (root; BENCH_QUICK=1: two minutes)
+	@sh tools/deps.sh --bench
+	@$(MAKE) --no-print-directory $(parallel) all $(addprefix $(BUILD)/tools/,$(BENCH_TOOLS))
+	@status=0; for bench in datapath registry; do \
+	  BUILD=$(BUILD) bash tests/bench/$$bench.sh || status=1; done; exit $$status
+
+bench-peers: ## Install iperf3 and the peers that bench measures from the distribution; none is started
+	@sh tools/deps.sh --peers
+
+bench-figure: ## Make the README's picture of the last bench
+	@python3 tests/bench/datapath_report.py --figure $(BUILD)/bench/datapath.json > $(BUILD)/bench/figure.svg
+	@mv $(BUILD)/bench/figure.svg tests/bench/datapath.svg
+
 tests: $(BUILD)/unit-tests $(addprefix $(BUILD)/tools/,$(TEST_TOOLS))
 
 $(BUILD)/libsixlink.a: $(call object,$(CORE_SOURCES))
@@ -147,6 +162,10 @@ $(BUILD)/unit-tests: $(call object,$(UNIT_TESTS)) $(BUILD)/libsixlink-registry.a
 $(BUILD)/tools/%: $(BUILD)/obj/tests/net/tools/%.o $(BUILD)/libsixlink-registry.a $(BUILD)/libsixlink.a
 	@mkdir -p $(@D)
 	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+# Its figures are about what it measures, not about a library of ours: it uses none.
+$(BUILD)/tools/udp_flow: $(BUILD)/obj/tests/bench/udp_flow.o
+	@mkdir -p $(@D)
+	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^
 $(BUILD)/tools/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libsixlink-registry.a $(BUILD)/libsixlink.a
 	@mkdir -p $(@D)
 	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
