@@ -129,6 +129,9 @@ class SendBatch {
  public:
   // At most this many pieces a datagram.
   static constexpr std::size_t kMaximumPieces = 16;
+  // What was collected: for DatagramSocket (platform/posix/send_batch.h).
+  struct Scratch;
+  struct Message;
 
   // Room for `datagrams` (16 at least) of two pieces each on the average.
   explicit SendBatch(std::size_t datagrams = 1024);
@@ -147,9 +150,6 @@ class SendBatch {
 
  private:
   friend class DatagramSocket;
-  friend class DatagramSender;
-  struct Scratch;
-  struct Message;
 
   std::unique_ptr<Scratch> scratch_;
   std::size_t message_count_ = 0;
@@ -180,6 +180,9 @@ class DatagramSocket {
   // Only of the socket's. udp_segment is off while the way out cannot do it (EIO: an interface that computes
   // no checksums; it is tried again now and then), so this may change while the socket is used.
   Offloads granted() const;
+  // For somebody else who reads the socket for a while, one datagram a call: with false the kernel joins no
+  // more (UDP_GRO); what it joined before is still to be received.
+  void set_joining(bool is_on);
 
   // Fills `batch` with what is there, without blocking. Empty: nothing was there. Returns the error that a
   // connected socket reports (ECONNREFUSED, ...) when nothing was received; would_block is no error.

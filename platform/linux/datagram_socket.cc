@@ -205,6 +205,8 @@ boost::system::error_code DatagramSocket::receive(ReceiveBatch& batch) {
 // ---- Sending
 // -----------------------------------------------------------------------------------------------
 
+namespace {
+
 // Datagrams and super datagrams of one call; more calls as it fills.
 class DatagramSender {
  public:
@@ -342,6 +344,8 @@ bool DatagramSender::flush() {
   return true;
 }
 
+}  // namespace
+
 DatagramSocket::DatagramSocket(int fd, Kind kind, bool is_connected, const Offloads& wanted)
     : fd_(fd), is_connected_(is_connected) {
   int family = AF_INET;
@@ -367,6 +371,11 @@ Offloads DatagramSocket::granted() const {
   granted.udp_gro = has_gro_;
   granted.udp_segment = may_segment_.load(std::memory_order_relaxed);
   return granted;
+}
+
+void DatagramSocket::set_joining(bool is_on) {
+  const int value = is_on ? 1 : 0;
+  if (has_gro_) ::setsockopt(fd_, IPPROTO_UDP, kUdpGro, &value, sizeof value);
 }
 
 SendResult DatagramSocket::send(SendBatch& batch) {
