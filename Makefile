@@ -144,7 +144,7 @@ bench-figure: ## Make the README's picture of the last bench
 	@python3 tests/bench/datapath_report.py --figure $(BUILD)/bench/datapath.json > $(BUILD)/bench/figure.svg
 	@mv $(BUILD)/bench/figure.svg tests/bench/datapath.svg
 
-tests: $(BUILD)/unit-tests $(addprefix $(BUILD)/tools/,$(TEST_TOOLS))
+tests: $(BUILD)/unit-tests $(addprefix $(BUILD)/tools/,$(TEST_TOOLS) udp_flow)
 
 $(BUILD)/libsixlink.a: $(call object,$(CORE_SOURCES))
 $(BUILD)/libsixlink-registry.a: $(call object,$(REGISTRY_SOURCES))

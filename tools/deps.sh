@@ -132,7 +132,7 @@ install_deb() {
     nftables curl python3 openssl procps util-linux"
   if [ -z "$demo" ]; then
     deb_packages="$deb_packages doctest-dev tcpdump mandoc shellcheck busybox mksh
-      qemu-system-x86 radvd ndisc6 iptables binutils bind9 bind9-dnsutils knot"
+      qemu-system-x86 iperf3 radvd ndisc6 iptables binutils bind9 bind9-dnsutils knot"
   fi
   deb_packages="$deb_packages $bench"
   if [ -n "$lint" ]; then deb_packages="clang-format clang-tidy mandoc shellcheck"; fi
@@ -166,7 +166,7 @@ install_deb() {
 install_rpm() {
   rpm_packages="gcc-c++ make boost-devel tinyxml2-devel spdlog-devel fmt-devel sqlite-devel openssl-devel doctest-devel
     iproute iputils nftables curl tcpdump python3 mandoc ShellCheck busybox mksh ksh openssl procps-ng util-linux
-    qemu-system-x86-core radvd ndisc6 iptables-nft bind bind-utils knot"
+    qemu-system-x86-core iperf3 radvd ndisc6 iptables-nft bind bind-utils knot"
   rpm_packages="$rpm_packages $bench"
   if [ -n "$lint" ]; then rpm_packages="clang-tools-extra mandoc ShellCheck"; fi
   if [ -n "$peers" ]; then rpm_packages="iperf3 wireguard-tools openvpn tinc fastd yggdrasil"; fi
@@ -180,7 +180,7 @@ install_rpm() {
 install_apk() {
   apk_packages="g++ make linux-headers boost-dev tinyxml2-dev spdlog-dev fmt-dev sqlite-dev openssl-dev doctest-dev bash
     iproute2 iputils nftables curl tcpdump python3 mandoc shellcheck busybox mksh loksh openssl procps util-linux coreutils
-    qemu-system-x86_64 radvd ndisc6 iptables bind bind-tools knot"
+    qemu-system-x86_64 iperf3 radvd ndisc6 iptables bind bind-tools knot"
   apk_packages="$apk_packages $bench"
   if [ -n "$lint" ]; then apk_packages="clang-extra-tools mandoc shellcheck"; fi
   if [ -n "$peers" ]; then apk_packages="iperf3 wireguard-go wireguard-tools openvpn tinc fastd yggdrasil"; fi
@@ -193,7 +193,7 @@ install_apk() {
 
 install_pacman() {
   pacman_packages="gcc make boost tinyxml2 spdlog fmt sqlite openssl doctest iproute2 iputils nftables curl tcpdump python
-    mandoc shellcheck busybox mksh ksh procps-ng util-linux qemu-system-x86 radvd ndisc6 iptables bind knot"
+    mandoc shellcheck busybox mksh ksh procps-ng util-linux qemu-system-x86 iperf3 radvd ndisc6 iptables bind knot"
   pacman_packages="$pacman_packages $bench"
   if [ -n "$lint" ]; then pacman_packages="clang mandoc shellcheck"; fi
   if [ -n "$peers" ]; then pacman_packages="iperf3 wireguard-tools openvpn tinc yggdrasil"; fi
@@ -244,7 +244,7 @@ install_brew() {
 # ---- main -----------------------------------------------------------------------------------------------------
 
 hand_made="Install by hand: a C++20 compiler, make, Boost 1.81 or later, tinyxml2, spdlog with fmt, SQLite 3, OpenSSL 3, doctest,
-iproute2, ping, nftables, curl, tcpdump, python3, mandoc, shellcheck, busybox, mksh, ksh, qemu-system-x86_64, radvd, rdisc6, iptables"
+iproute2, ping, nftables, curl, tcpdump, python3, mandoc, shellcheck, busybox, mksh, ksh, qemu-system-x86_64, iperf3, radvd, rdisc6, iptables"
 
 if command -v apt-get >/dev/null; then
   install_deb

@@ -3,11 +3,12 @@
 # Measures our datapath beside the bare cable and every peer that is installed, in one run: `make bench`.
 #
 # Each round measures every subject once, one after the other, so that what the machine does besides meets them alike. The result is
-# printed, and written to BUILD/bench/datapath.json and datapath.svg.
+# printed, and written to BUILD/bench/datapath.json and datapath.svg. It takes about 15 minutes.
 #
 #   BENCH_ROUNDS=5       rounds
 #   BENCH_SECONDS=2      length of a measurement
 #   BENCH_SUBJECTS=...   only these, separated by blanks: none plain wireguard wireguard-go openvpn-chacha20 ...
+#   BENCH_OUTPUT=DIR     where the results go, instead of BUILD/bench
 #   BENCH_QUICK=1        one round of one second: the cable, ours and one peer; for a look whether it works at all
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -15,6 +16,7 @@
 
 ROUNDS=${BENCH_ROUNDS:-5}
 LENGTH=${BENCH_SECONDS:-2}
+OUTPUT=${BENCH_OUTPUT:-$BUILD/bench}
 if [ -n "${BENCH_QUICK:-}" ]; then
   ROUNDS=${BENCH_ROUNDS:-1}
   LENGTH=${BENCH_SECONDS:-1}
@@ -187,8 +189,11 @@ measure_subject() {  # ROUND SUBJECT
   if [ ${#pids[@]} != 0 ]; then measure "$round" "$subject" memory rss_kib "${pids[@]}"; fi
 }
 
+CURRENT=  # whose functions have a subject up
+
 run_subject() {  # ROUND SUBJECT
   local round=$1 subject=$2 file=${FILE[$2]}
+  CURRENT=$file
   printf 'round %s/%s  %-17s' "$round" "$ROUNDS" "$subject"
   INNER_RIGHT='' REASON=''
   if "${file}_up" "$subject" && wait_for 20 inner_ping; then
@@ -197,8 +202,23 @@ run_subject() {  # ROUND SUBJECT
     failed "$round" "$subject" up "${REASON:-no ping through it in 20 seconds}"
   fi
   printf '\n'
+  take_down
+}
+
+take_down() {
+  [ -n "$CURRENT" ] || return 0
   end_subject
-  "${file}_down"
+  "${CURRENT}_down"
+  CURRENT=
+}
+
+# However the run ends.
+finish() {
+  local status=$?
+  trap '' INT TERM HUP
+  take_down
+  (exit $status)
+  cleanup
 }
 
 # --- The run ---
@@ -215,7 +235,7 @@ describe_environment() {
     "quick=${BENCH_QUICK:+yes}" >"$TEMP/environment"
 }
 
-if [ "$(id -u)" != 0 ]; then
+if [ "$(id -u)" != 0 ] || in_user_namespace; then
   stop_with "needs root, for network namespaces, TUN interfaces and large socket buffers: sudo make bench" 2
 fi
 for number in "$ROUNDS" "$LENGTH"; do
@@ -227,6 +247,7 @@ command -v iperf3 >/dev/null || stop_with "iperf3 is $NOT_INSTALLED (or sh tools
 [ -x "$BUILD/tools/udp_flow" ] || stop_with "$BUILD/tools/udp_flow is missing: make bench builds it" 2
 
 begin "$@"
+trap finish EXIT
 touch "$TEMP/samples" "$TEMP/failures" "$TEMP/subjects"
 find_subjects
 [ ${#SUBJECTS[@]} != 0 ] || stop_with "BENCH_SUBJECTS names nothing that can be measured here" 2
@@ -238,6 +259,6 @@ for ((round = 1; round <= ROUNDS; ++round)); do
 done
 printf '%s\n' "load_after=$(cut -d ' ' -f 1-3 /proc/loadavg)" "took_seconds=$((SECONDS - started))" >>"$TEMP/environment"
 
-mkdir -p "$BUILD/bench"
-"$PYTHON" "$BENCH/datapath_report.py" "$TEMP" "$BUILD/bench" || stop_with "the report failed"
-echo "bench: all samples are in $BUILD/bench/datapath.json, a picture in $BUILD/bench/datapath.svg"
+mkdir -p "$OUTPUT"
+"$PYTHON" "$BENCH/datapath_report.py" "$TEMP" "$OUTPUT" || stop_with "the report failed"
+printf '\nbench: all samples are in %s, a picture in %s\n' "$OUTPUT/datapath.json" "$OUTPUT/datapath.svg"

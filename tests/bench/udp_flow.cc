@@ -332,7 +332,7 @@ class Search {
 
  private:
   static constexpr int kMostProbes = 14;
-  static constexpr int kMostConfirmations = 10;
+  static constexpr int kMostConfirmations = 14;
   static constexpr double kPrecision = 1.04;
 
   Trial trial(double rate, double seconds) {
