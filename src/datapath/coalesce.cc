@@ -13,7 +13,9 @@ namespace sixlink::datapath {
 namespace {
 
 constexpr std::uint16_t kNone = 0xffff;
+// The table of flows: sets of a few, so that two flows seldom forget each other.
 constexpr std::size_t kSlots = 256;
+constexpr std::size_t kWays = 4;
 // Pieces that a write takes are 1,024 (UIO_MAXIOV): the headers and some room.
 constexpr std::size_t kTcpPackets = 1000;
 constexpr std::size_t kMaximumHeader = kIpv6Header + 60;
@@ -158,8 +160,8 @@ bool has_right_checksums(const Parsed& packet) {
   const std::size_t length = packet.size - packet.transport;
   // The other zero is right too, but not the one that comes out when the frame is cut (of UDP it is).
   if (is_tcp && load16(upper + kTcpChecksum) == 0xffff) return false;
-  if (packet.is_v4 && (load16(packet.data + kIpv4Checksum) == 0xffff ||
-                       !is_right_sum(sum_bytes(packet.data, kIpv4Header)))) {
+  if (packet.is_v4 &&
+      (load16(packet.data + kIpv4Checksum) == 0xffff || !is_right_sum(sum_bytes(packet.data, kIpv4Header)))) {
     return false;
   }
   return is_right_sum(
@@ -203,12 +205,26 @@ struct Coalescer::State {
   bool is_wanted(const Parsed& packet) const {
     return packet.is_joinable && (packet.kind == Kind::kTcp ? options.tcp : options.udp);
   }
+  // The slot of the packet's flow, or one to take for it.
+  std::uint16_t& slot_of(const Parsed& packet);
   void append(const Parsed& packet, bool is_open);
   // Whether the packet may become the next of the frame, its checksum aside.
   bool continues(const Collected& into, const Parsed& packet) const;
   bool continues_identification(const Collected& into, const Parsed& packet) const;
   bool try_join(Collected& into, const Parsed& packet);
 };
+
+std::uint16_t& Coalescer::State::slot_of(const Parsed& packet) {
+  std::uint16_t* const set = &slots[packet.hash % (kSlots / kWays) * kWays];
+  std::uint16_t* oldest = set;
+  for (std::size_t i = 0; i < kWays; ++i) {
+    if (set[i] == kNone) return set[i];
+    if (is_same_flow(frame[set[i]].first, packet)) return set[i];
+    if (set[i] < *oldest) oldest = &set[i];
+  }
+  *oldest = kNone;
+  return *oldest;
+}
 
 void Coalescer::State::append(const Parsed& packet, bool is_open) {
   const auto node_index = static_cast<std::uint16_t>(nodes++);
@@ -300,13 +316,10 @@ bool Coalescer::add(std::span<const std::uint8_t> bytes) {
     state.append(packet, false);
     return true;
   }
-  // Only the last frame of a flow grows. One that is forgotten, as another flow takes its slot, does not.
-  std::uint16_t& slot = state.slots[packet.hash % kSlots];
+  // Only the last frame of a flow grows. One that is forgotten, as others take its set, does not.
+  std::uint16_t& slot = state.slot_of(packet);
   const bool is_wanted = state.is_wanted(packet);
-  if (is_wanted && slot != kNone && is_same_flow(state.frame[slot].first, packet) &&
-      state.try_join(state.frame[slot], packet)) {
-    return true;
-  }
+  if (is_wanted && slot != kNone && state.try_join(state.frame[slot], packet)) return true;
   slot = static_cast<std::uint16_t>(state.frames);
   state.append(packet, is_wanted);
   return true;
