@@ -71,6 +71,8 @@ struct Config {
   ServerOrder server_order = ServerOrder::kClosest;
   DefaultRoute default_route = DefaultRoute::kBackup;
   DatapathChoice datapath = DatapathChoice::kAuto;
+  int threads = 0;      // of our datapath, each way; 0: as many as help
+  bool offload = true;  // whether it uses what the system can do for it
   std::string run_dir = platform::kRunDirectory;
   std::string state_dir = "/var/lib/sixlink";
 

@@ -222,6 +222,8 @@ std::vector<Key> make_keys() {
                   word(&Config::datapath, {{"auto", DatapathChoice::kAuto},
                                            {"kernel", DatapathChoice::kKernel},
                                            {"userspace", DatapathChoice::kUserspace}})});
+  keys.push_back({"threads", config::kThreads, "auto", config::threads(&Config::threads)});
+  keys.push_back({"offload", config::kOffload, "auto", config::offload(&Config::offload)});
   keys.push_back({"run_dir", kDirectory, platform::kRunDirectory, path(&Config::run_dir)});
   keys.push_back({"state_dir", kDirectory, "/var/lib/sixlink", path(&Config::state_dir)});
   return keys;

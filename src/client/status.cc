@@ -147,6 +147,8 @@ std::string to_json(const Status& s) {
       {"interface", or_null(s.interface)},
       {"datapath", or_null(s.datapath)},
       {"datapath_reason", or_null(s.datapath_reason)},
+      {"threads", s.lanes},
+      {"offloads", or_null(s.offloads)},
       {"local_outer", or_null(s.local_outer)},
       {"remote_outer", or_null(s.remote_outer)},
       {"public_outer", or_null(s.public_outer)},
@@ -218,6 +220,8 @@ std::optional<std::string> render_status(std::string_view text) {
   const auto datapath = status.text("datapath_reason");
   line(out, "mode",
        datapath.empty() ? status.text("mode") : fmt::format("{} ({})", status.text("mode"), datapath));
+  if (const auto offloads = status.text("offloads"); !offloads.empty())
+    line(out, "offloads", fmt::format("{} ({:.0f} threads each way)", offloads, status.number("threads")));
   line(out, "interface", status.text("interface"));
   const auto outer = status.text("local_outer");
   const auto seen = status.text("public_outer");

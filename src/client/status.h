@@ -47,6 +47,8 @@ struct Status {
   std::string mode;
   std::string interface;
   std::string datapath;
+  std::size_t lanes = 0;        // threads each way; 0: the kernel moves the packets
+  std::string offloads;         // that this program uses, separated by blanks
   std::string datapath_reason;  // "userspace: the system has no tunnel interface for v6v4"
   std::string local_outer, remote_outer, public_outer, local_inner, remote_inner, prefix;
   int mtu = 0;

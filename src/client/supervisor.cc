@@ -411,6 +411,8 @@ void Supervisor::on_up() {
   s.interface = config_.proxy_client ? "" : parameters_.interface;
   s.datapath = holder_.datapath();
   s.datapath_reason = holder_.datapath_reason();
+  s.lanes = holder_.lanes();
+  s.offloads = holder_.offloads();
   s.local_outer = parameters_.local_outer.to_string();
   s.remote_outer = parameters_.server_outer.to_string();
   s.local_inner = parameters_.client_inner.to_string();
@@ -447,7 +449,7 @@ asio::awaitable<void> Supervisor::tear_down() {
   }
   // Only the counters and the history of a tunnel that is no more.
   for (auto* text :
-       {&status_.interface, &status_.datapath, &status_.datapath_reason, &status_.local_outer,
+       {&status_.interface, &status_.datapath, &status_.offloads, &status_.datapath_reason, &status_.local_outer,
         &status_.remote_outer, &status_.public_outer, &status_.local_inner, &status_.remote_inner,
         &status_.prefix, &status_.mode, &status_.authentication, &status_.transport}) {
     text->clear();

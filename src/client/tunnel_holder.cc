@@ -188,12 +188,15 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create_in_userspace() {
   parameters_.kind = tunnel::InterfaceKind::kTun;
   choose_mtu();
   if (auto failed = open_outer()) co_return failed;
-  auto tun = platform::open_tun(parameters_.interface);
-  if (!tun) {
-    co_return Failed{kExitInterface, platform::explain_tun_error(parameters_.interface, tun.error())};
+  const datapath::LaneOptions options{static_cast<std::size_t>(config_.threads),
+                                      config_.offload ? platform::Offloads{} : platform::Offloads::none()};
+  auto queues =
+      platform::open_tun_queues(parameters_.interface, datapath::lane_count(options), options.offloads);
+  if (!queues) {
+    co_return Failed{kExitInterface, platform::explain_tun_error(parameters_.interface, queues.error())};
   }
-  tun_ = *std::move(tun);
-  parameters_.interface = tun_->name();
+  tun_ = *std::move(queues);
+  parameters_.interface = tun_.front()->name();
   bool is_unsupported = false;
   if (auto failed = co_await run_template(is_unsupported)) co_return failed;
   const int socket = is_over_udp(parameters_) ? socket_->release() : std::exchange(raw_socket_, -1);
@@ -201,7 +204,8 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create_in_userspace() {
   const auto target =
       parameters_.keepalive_interval ? parameters_.keepalive_address : parameters_.server_inner;
   link_ = std::make_unique<tunnel::DatapathLink>(io_.get_executor(), std::move(tun_), socket, parameters_,
-                                                 target, link_events());
+                                                 target, options.offloads, link_events());
+  tun_.clear();
   start_keepalive();
   start_probe();
   co_return std::nullopt;
@@ -394,7 +398,7 @@ asio::awaitable<bool> TunnelHolder::tear_down() {
   if (std::exchange(is_created_, false)) is_down = co_await template_.tear_down();
   last_counters_ = counters();
   link_.reset();
-  tun_.reset();
+  tun_.clear();
   socket_.reset();
   if (raw_socket_ >= 0) ::close(std::exchange(raw_socket_, -1));
   co_return is_down;

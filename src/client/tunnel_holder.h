@@ -14,7 +14,9 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "platform/packet_io.h"
 #include "platform/platform.h"
 #include "src/client/broker_search.h"
 #include "src/client/config.h"
@@ -70,6 +72,8 @@ class TunnelHolder {
   std::string_view datapath() const;
   // The same, and why: "kernel", "userspace (the kernel has no tunnel interface for v6v4)".
   const std::string& datapath_reason() const { return datapath_reason_; }
+  std::size_t lanes() const { return link_ ? link_->lanes() : 0; }
+  std::string offloads() const { return link_ ? link_->offloads() : std::string(); }
   datapath::Counters counters();
   const std::optional<tunnel::Keepalive>& keepalive() const { return keepalive_; }
 
@@ -105,7 +109,7 @@ class TunnelHolder {
   std::optional<boost::asio::ip::udp::socket> socket_;  // until the link takes it
   boost::asio::ip::udp::endpoint local_endpoint_;       // its own, to come back to
   boost::asio::ip::udp::endpoint remote_endpoint_;
-  std::unique_ptr<platform::TunDevice> tun_;  // until the link takes it
+  std::vector<std::unique_ptr<platform::TunQueue>> tun_;  // until the link takes it
   int raw_socket_ = -1;                       // until the link takes it
   std::unique_ptr<tunnel::Link> link_;
   std::string datapath_reason_;

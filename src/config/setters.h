@@ -30,6 +30,29 @@ auto number(Member member, long low, long high) {
   };
 }
 
+// Of the datapath: 0 is auto.
+template <typename Member>
+auto threads(Member member) {
+  return [member](auto& config, const std::string& value) {
+    long parsed = 0;
+    if (lower_case(value) != "auto" && !parse_number(value, 1, 64, parsed)) return false;
+    std::invoke(member, config) = static_cast<int>(parsed);
+    return true;
+  };
+}
+inline constexpr std::string_view kThreads = "auto or 1 to 64";
+
+// Of the datapath: false is off.
+template <typename Member>
+auto offload(Member member) {
+  return [member](auto& config, const std::string& value) {
+    const auto word = lower_case(value);
+    std::invoke(member, config) = word == "auto";
+    return word == "auto" || word == "off";
+  };
+}
+inline constexpr std::string_view kOffload = "auto or off";
+
 // NAME of template/NAME.sh.
 template <typename Member>
 auto template_name(Member member) {

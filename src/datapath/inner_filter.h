@@ -25,8 +25,9 @@ enum class Drop : std::uint8_t {
   kTooBig,         // larger than the tunnel's MTU
   kSendFailed,     // the outer socket or the interface did not take it
   kControl,        // RUDP where packets are expected
+  kCongestion,     // marked on its way, and its sender does not know the mark (RFC 6040)
 };
-inline constexpr std::size_t kDropReasons = 10;
+inline constexpr std::size_t kDropReasons = 11;
 std::string_view to_string(Drop reason);  // "malformed", "foreign-source", ...
 
 struct Counters {

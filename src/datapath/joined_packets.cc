@@ -119,6 +119,22 @@ void JoinedPackets::examine() {
   net::put16(packet_, at, complete);
 }
 
+std::optional<FrameHeader> JoinedPackets::frame() {
+  if (!is_joined_) return std::nullopt;
+  FrameHeader header;
+  header.segmentation = Segmentation::kTcp;
+  header.needs_checksum = true;
+  header.has_cwr = (packet_[transport_ + kTcpFlags] & kTcpCwr) != 0;
+  header.segment_size = static_cast<std::uint16_t>(data_);
+  header.header_length = static_cast<std::uint16_t>(headers_);
+  header.checksum_start = static_cast<std::uint16_t>(transport_);
+  header.checksum_offset = kTcpChecksum;
+  const auto unfinished = static_cast<std::uint16_t>(
+      ~net::finish_checksum(pseudo_header(packet_, kProtocolTcp, packet_.size() - transport_)));
+  net::put16(packet_, transport_ + kTcpChecksum, unfinished);
+  return header;
+}
+
 std::optional<std::span<std::uint8_t>> JoinedPackets::next() {
   if (has_ended_) return std::nullopt;
   if (is_joined_) return cut();

@@ -13,6 +13,8 @@
 #include <optional>
 #include <span>
 
+#include "src/datapath/frame.h"
+
 namespace sixlink::datapath {
 
 class JoinedPackets {
@@ -20,6 +22,12 @@ class JoinedPackets {
   // `packet` is one inner packet as received; it is changed in place. TCP longer than `mtu` is cut. What is
   // anything else, or malformed, comes out as it is.
   JoinedPackets(std::span<std::uint8_t> packet, std::size_t mtu);
+
+  bool is_joined() const { return is_joined_; }
+
+  // Joined TCP as one frame, for an interface that cuts: the packet, in place, with this header. nullopt: it
+  // is no such packet. In place of next(), not with it.
+  std::optional<FrameHeader> frame();
 
   // The next packet, valid until the next call; nullopt: that was all.
   std::optional<std::span<std::uint8_t>> next();

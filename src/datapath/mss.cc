@@ -13,6 +13,7 @@ namespace {
 
 // RFC 9293 section 3.1.
 constexpr std::uint8_t kProtocolTcp = 6;
+constexpr std::uint8_t kProtocolUdp = 17;
 constexpr std::size_t kTcpHeaderSize = 20;
 constexpr std::size_t kDataOffset = 12;
 constexpr std::size_t kFlags = 13;
@@ -27,11 +28,18 @@ std::uint16_t swapped(std::uint16_t word) {
   return static_cast<std::uint16_t>(word << 8 | word >> 8);
 }
 
-// Most packets are no SYN: this looks at no more than it must before it says so.
-bool may_be_tcp(std::span<const std::uint8_t> packet) {
+// Most packets are no SYN: this looks at no more than it must before it says so. What has extension headers
+// is looked at further.
+bool may_be_syn(std::span<const std::uint8_t> packet) {
   if (packet.size() < net::kIpv4HeaderSize + kTcpHeaderSize) return false;
-  if (packet[0] >> 4 == 4) return packet[9] == kProtocolTcp;
-  return packet[0] >> 4 == 6;
+  if (packet[0] >> 4 == 4) {
+    const std::size_t flags = (packet[0] & 0xfU) * 4U + kFlags;
+    return packet[9] == kProtocolTcp && flags < packet.size() && (packet[flags] & kSyn) != 0;
+  }
+  if (packet[0] >> 4 != 6 || packet.size() < net::kIpv6HeaderSize + kTcpHeaderSize) return false;
+  const auto next = packet[6];
+  if (next == kProtocolTcp) return (packet[net::kIpv6HeaderSize + kFlags] & kSyn) != 0;
+  return next != kProtocolUdp && next != net::kNextHeaderIcmpv6;
 }
 
 void lower(std::span<std::uint8_t> tcp, std::size_t at, std::uint16_t limit) {
@@ -50,7 +58,7 @@ void lower(std::span<std::uint8_t> tcp, std::size_t at, std::uint16_t limit) {
 }  // namespace
 
 bool clamp_mss(std::span<std::uint8_t> packet, std::size_t mtu) {
-  if (!may_be_tcp(packet)) return false;
+  if (!may_be_syn(packet)) return false;
   const auto upper = net::find_upper_layer(packet);
   if (!upper || upper->protocol != kProtocolTcp || upper->offset + kTcpHeaderSize > packet.size())
     return false;

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Moves packets between a TUN interface and a connected socket.
+// A client's end of a tunnel without encryption.
 #include "src/datapath/plain_tunnel.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/error.hpp>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
-#include "src/datapath/joined_packets.h"
-#include "src/datapath/mss.h"
+#include "platform/platform.h"
+#include "src/net/ipv4.h"
 
 namespace sixlink::datapath {
 namespace {
@@ -21,197 +19,144 @@ boost::system::error_code system_error(int number) {
   return {number, boost::system::system_category()};
 }
 
-// Full batches one after the other before the loop gets its turn again: throughput against the other
-// direction's delay.
-constexpr int kBatchesPerWakeup = 4;
-
-// The kernel has checked the header of what a raw socket receives; its total length is in the host's order on
-// some systems.
-std::size_t ipv4_header_length(std::span<const std::uint8_t> datagram) {
-  return datagram.empty() ? 0 : static_cast<std::size_t>(datagram[0] & 0xf) * 4;
+bool is_icmp(const net::IpHeader& header) {
+  return header.next_header == (header.is_v6() ? net::kNextHeaderIcmpv6 : net::kProtocolIcmp);
 }
 
 }  // namespace
 
+// One peer, one socket, one filter.
+class PlainTunnel::Policy final : public LanePolicy {
+ public:
+  explicit Policy(const Settings& settings)
+      : filter_(settings.filter), watched_(settings.watched), mtu_(static_cast<std::size_t>(settings.mtu)) {}
+
+  void set_mtu(std::size_t mtu) { mtu_ = mtu; }
+
+  LanePeer* find_sender(std::size_t, const platform::Route&) override { return &broker_; }
+
+  Arrival arrive(LanePeer&, std::span<const std::uint8_t> packet) override {
+    Arrival arrival;
+    std::optional<net::IpHeader> header;
+    arrival.drop = filter_.check_incoming(packet, header);
+    arrival.mtu = mtu_;
+    arrival.is_watched = !arrival.drop && is_icmp(*header) && header->source == watched_;
+    return arrival;
+  }
+
+  // The negotiation is over: a late copy of a reply.
+  bool takes_control() const override { return false; }
+
+  Departure depart(std::span<const std::uint8_t> frame, std::size_t largest) override {
+    Departure departure;
+    departure.mtu = mtu_;
+    departure.drop = largest > mtu_ ? Drop::kTooBig : filter_.check_outgoing(frame);
+    return departure;
+  }
+
+ private:
+  struct Broker : LanePeer {};
+
+  Broker broker_;
+  InnerFilter filter_;
+  boost::asio::ip::address watched_;
+  std::size_t mtu_;
+};
+
 PlainTunnel::PlainTunnel(const boost::asio::any_io_executor& executor,
-                         std::unique_ptr<platform::TunDevice> tun, int socket, Encapsulation encapsulation,
-                         const InnerFilter& filter, int mtu, Events events)
-    : tun_(std::move(tun)),
-      socket_(executor, socket),
-      encapsulation_(encapsulation),
-      interface_(executor, tun_->fd()),
-      filter_(filter),
-      mtu_(static_cast<std::size_t>(mtu)),
-      events_(std::move(events)),
-      incoming_(encapsulation == Encapsulation::kUdp ? platform::DatagramBatch::kBufferSize
-                                                     : platform::DatagramBatch::kJoinedSize) {
-  boost::system::error_code ignored;
-  socket_.non_blocking(true, ignored);
+                         std::vector<std::unique_ptr<platform::TunQueue>> queues, int socket,
+                         const Settings& settings, Events events)
+    : events_(std::move(events)),
+      socket_(socket),
+      policy_(std::make_unique<Policy>(settings)),
+      mail_(executor, mailbox_.fd()) {
+  ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
   // A TUN hands over packets faster than they leave; without room the kernel drops bursts.
   constexpr int kRoom = 4 << 20;
   ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kRoom, sizeof kRoom);
   ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kRoom, sizeof kRoom);
-  wait_for_socket();
-  wait_for_interface();
+  lanes_ = std::make_unique<Lanes>(
+      std::move(queues), std::vector<std::vector<Lanes::Socket>>{{{socket, settings.encapsulation, true}}},
+      Lanes::Settings{settings.offloads, static_cast<std::size_t>(settings.mtu)}, *policy_, mailbox_);
+  wait_for_mail();
 }
 
 PlainTunnel::~PlainTunnel() {
   *is_alive_ = false;
-  interface_.release();
+  lanes_->stop();
+  mail_.release();
+  if (socket_ >= 0) ::close(socket_);
+}
+
+void PlainTunnel::set_mtu(int mtu) {
+  lanes_->exclusively([&] { policy_->set_mtu(static_cast<std::size_t>(mtu)); });
 }
 
 int PlainTunnel::lend_socket() {
   if (!*is_alive_ || is_lent_) return -1;
-  const int copy = ::fcntl(socket_.native_handle(), F_DUPFD_CLOEXEC, 0);
+  const int copy = ::fcntl(socket_, F_DUPFD_CLOEXEC, 0);
   if (copy < 0) return -1;
   is_lent_ = true;
-  boost::system::error_code ignored;
-  socket_.cancel(ignored);
+  lanes_->pause_receiving();
   return copy;
 }
 
 void PlainTunnel::take_socket_back() {
-  if (std::exchange(is_lent_, false) && *is_alive_) wait_for_socket();
+  if (std::exchange(is_lent_, false) && *is_alive_) lanes_->resume_receiving();
 }
 
 void PlainTunnel::input(std::span<std::uint8_t> packet) {
-  if (*is_alive_) deliver(packet);
+  if (*is_alive_ && is_lent_) lanes_->input({}, packet);
 }
 
 int PlainTunnel::release_socket() {
   *is_alive_ = false;
-  return socket_.release();
+  lanes_->pause_receiving();  // undoes what the socket was told, too
+  lanes_->stop();
+  return std::exchange(socket_, -1);
 }
 
-void PlainTunnel::wait_for_socket() {
-  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                     [this, alive = is_alive_](const boost::system::error_code& error) {
-                       if (!*alive || error == boost::asio::error::operation_aborted) return;
-                       // Woken, and lent before its turn came.
-                       if (is_lent_) return;
-                       read_socket();
-                       if (*alive) wait_for_socket();
-                     });
+void PlainTunnel::wait_for_mail() {
+  mail_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                   [this, alive = is_alive_](const boost::system::error_code& error) {
+                     if (!*alive || error == boost::asio::error::operation_aborted) return;
+                     read_mail();
+                     if (*alive) wait_for_mail();
+                   });
 }
 
-void PlainTunnel::wait_for_interface() {
-  interface_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                        [this, alive = is_alive_](const boost::system::error_code& error) {
-                          if (!*alive || error == boost::asio::error::operation_aborted) return;
-                          if (read_interface() && *alive) wait_for_interface();
-                        });
-}
-
-void PlainTunnel::read_socket() {
+void PlainTunnel::read_mail() {
   const auto alive = is_alive_;
-  for (int round = 0; round < kBatchesPerWakeup; ++round) {
-    if (const auto error = platform::receive_batch(socket_.native_handle(), incoming_)) {
-      events_.on_socket_error(error);
-      return;
-    }
-    for (std::size_t i = 0; i < incoming_.count; ++i) {
-      const auto& datagram = incoming_[i];
-      std::span<std::uint8_t> packet(datagram.data, datagram.size);
-      if (datagram.is_truncated) {
-        counters_.drop(Drop::kTooBig);
-        continue;
-      }
-      if (encapsulation_ == Encapsulation::kIpv6InIpv4) {
-        packet = packet.subspan(std::min(ipv4_header_length(packet), packet.size()));
-      }
-      if (encapsulation_ == Encapsulation::kUdp && !packet.empty() && packet[0] >> 4 == 0xF) {
-        counters_.drop(Drop::kControl);  // a late copy of a negotiation reply
-        continue;
-      }
-      if (encapsulation_ == Encapsulation::kUdp) {
-        if (!deliver(packet) || !*alive) return;
-        continue;
-      }
-      JoinedPackets packets(packet, mtu_);
-      while (const auto one = packets.next()) {
-        if (!deliver(*one) || !*alive) return;
-      }
-    }
-    if (incoming_.count < platform::DatagramBatch::kCapacity) return;
+  const auto errors = mailbox_.drain([&](const LaneMessage& message) {
+    if (*alive && message.kind == LaneMessage::Kind::kPacket) events_.on_packet(message.bytes);
+  });
+  for (const int number : {errors.receive, errors.send}) {
+    if (*alive && number != 0) events_.on_socket_error(system_error(number));
   }
-}
-
-bool PlainTunnel::deliver(std::span<std::uint8_t> packet) {
-  std::optional<net::IpHeader> header;
-  if (const auto drop = filter_.check_incoming(packet, header)) {
-    counters_.drop(*drop);
-    return true;
-  }
-  ++counters_.packets_in;
-  counters_.bytes_in += packet.size();
-  events_.on_packet(*header, packet);
-  clamp_mss(packet, mtu_);
-  if (const int result = tun_->write(packet); result < 0) {
-    counters_.drop(Drop::kSendFailed);
-    // EIO: the interface is down, EBADFD: it was deleted. EINVAL concerns this packet only.
-    if (result != -EINVAL) {
-      events_.on_interface_error(system_error(-result));
-      return false;
-    }
-  }
-  return true;
-}
-
-bool PlainTunnel::read_interface() {
-  for (int round = 0; round < kBatchesPerWakeup; ++round) {
-    outgoing_.count = 0;
-    std::size_t bytes = 0;
-    bool is_empty = false;
-    while (outgoing_.count < platform::DatagramBatch::kCapacity) {
-      const auto buffer = outgoing_.buffer(outgoing_.count);
-      const auto size = tun_->read(buffer);
-      if (size == 0) {
-        is_empty = true;
-        break;
-      }
-      if (size < 0) {
-        flush(bytes);
-        events_.on_interface_error(system_error(static_cast<int>(-size)));
-        return false;
-      }
-      const auto packet = buffer.first(static_cast<std::size_t>(size));
-      if (packet.size() > mtu_) {
-        counters_.drop(Drop::kTooBig);
-      } else if (const auto drop = filter_.check_outgoing(packet)) {
-        counters_.drop(*drop);
-      } else {
-        clamp_mss(packet, mtu_);
-        auto& datagram = outgoing_[outgoing_.count++];
-        datagram.data = packet.data();
-        datagram.size = packet.size();
-        bytes += packet.size();
-      }
-    }
-    flush(bytes);
-    if (is_empty) return true;
-  }
-  return true;
-}
-
-void PlainTunnel::flush(std::size_t bytes) {
-  if (outgoing_.count == 0) return;
-  boost::system::error_code error;
-  const auto sent = platform::send_batch(socket_.native_handle(), outgoing_, true, error);
-  counters_.packets_out += sent;
-  counters_.bytes_out += sent == outgoing_.count ? bytes : bytes * sent / outgoing_.count;
-  for (std::size_t i = sent; i < outgoing_.count; ++i) counters_.drop(Drop::kSendFailed);
-  if (error && error != boost::asio::error::would_block && error != boost::asio::error::no_buffer_space)
-    events_.on_socket_error(error);
+  if (*alive && errors.interface != 0) events_.on_interface_error(system_error(errors.interface));
 }
 
 void PlainTunnel::send(std::span<const std::uint8_t> packet, bool may_fragment) {
-  const auto error = may_fragment ? platform::send_one(socket_.native_handle(), packet)
-                                  : platform::send_unfragmented(socket_.native_handle(), packet);
+  boost::system::error_code error;
+  if (may_fragment) {
+    error = platform::send_one(socket_, packet);
+  } else {
+    // Said to the socket, so it would concern the lanes' packets too.
+    lanes_->pause_sending();
+    error = platform::send_unfragmented(socket_, packet);
+    lanes_->resume_sending();
+  }
   // A packet that does not fit is an answer to the question, no trouble.
   if (!error || error == boost::asio::error::message_size) return;
-  counters_.drop(Drop::kSendFailed);
+  ++failed_sends_;
   if (error != boost::asio::error::would_block && error != boost::asio::error::no_buffer_space)
     events_.on_socket_error(error);
+}
+
+Counters PlainTunnel::counters() const {
+  auto counters = lanes_->counters();
+  counters.drops[static_cast<std::size_t>(Drop::kSendFailed)] += failed_sends_;
+  return counters;
 }
 
 }  // namespace sixlink::datapath

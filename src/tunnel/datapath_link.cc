@@ -20,26 +20,28 @@ datapath::Encapsulation encapsulation_of(tsp::Mode mode) {
   }
 }
 
-bool may_be_echo_reply(const net::IpHeader& header) {
-  return header.next_header == (header.is_v6() ? net::kNextHeaderIcmpv6 : net::kProtocolIcmp);
+datapath::PlainTunnel::Settings settings_of(const TunnelParameters& parameters,
+                                            const boost::asio::ip::address& echo_target,
+                                            const platform::Offloads& offloads) {
+  return {encapsulation_of(parameters.mode),
+          datapath::InnerFilter(parameters.client_inner, parameters.prefix, parameters.prefix_v4),
+          parameters.mtu, echo_target, offloads};
 }
 
 }  // namespace
 
 DatapathLink::DatapathLink(const boost::asio::any_io_executor& executor,
-                           std::unique_ptr<platform::TunDevice> tun, int socket,
+                           std::vector<std::unique_ptr<platform::TunQueue>> queues, int socket,
                            const TunnelParameters& parameters, const boost::asio::ip::address& echo_target,
-                           LinkEvents events)
+                           const platform::Offloads& offloads, LinkEvents events)
     : source_(parameters.client_inner),
       target_(echo_target),
       events_(std::move(events)),
-      tunnel_(executor, std::move(tun), socket, encapsulation_of(parameters.mode),
-              datapath::InnerFilter(parameters.client_inner, parameters.prefix, parameters.prefix_v4),
-              parameters.mtu,
-              {[this](const net::IpHeader& header, std::span<const std::uint8_t> packet) {
-                 if (!may_be_echo_reply(header) || header.source != target_ || header.destination != source_)
-                   return;
-                 if (const auto reply = net::parse_echo_reply(packet)) events_.on_echo_reply(*reply);
+      tunnel_(executor, std::move(queues), socket, settings_of(parameters, echo_target, offloads),
+              {[this](std::span<const std::uint8_t> packet) {
+                 const auto reply = net::parse_echo_reply(packet);
+                 if (reply && reply->source == target_ && reply->destination == source_)
+                   events_.on_echo_reply(*reply);
                },
                events_.on_outer_error, events_.on_interface_error}) {}
 

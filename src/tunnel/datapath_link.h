@@ -12,16 +12,19 @@ namespace sixlink::tunnel {
 
 class DatapathLink : public Link {
  public:
-  // `socket` is connected and becomes the link's; `tun` has the parameters' MTU. Echoes go to
+  // `socket` is connected and becomes the link's; the interface has the parameters' MTU. Echoes go to
   // `echo_target`, unspecified for none.
-  DatapathLink(const boost::asio::any_io_executor& executor, std::unique_ptr<platform::TunDevice> tun,
-               int socket, const TunnelParameters& parameters, const boost::asio::ip::address& echo_target,
-               LinkEvents events);
+  DatapathLink(const boost::asio::any_io_executor& executor,
+               std::vector<std::unique_ptr<platform::TunQueue>> queues, int socket,
+               const TunnelParameters& parameters, const boost::asio::ip::address& echo_target,
+               const platform::Offloads& offloads, LinkEvents events);
 
   void send_echo(const EchoMessage& echo) override;
   std::optional<datapath::Counters> counters() override { return tunnel_.counters(); }
   std::string_view datapath() const override { return "userspace"; }
   void set_mtu(int mtu) override { tunnel_.set_mtu(mtu); }
+  std::size_t lanes() const override { return tunnel_.lanes(); }
+  std::string offloads() const override { return platform::to_string(tunnel_.offloads()); }
 
   // See PlainTunnel.
   int lend_socket() { return tunnel_.lend_socket(); }

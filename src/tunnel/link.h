@@ -5,6 +5,7 @@
 #include <boost/system/error_code.hpp>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "src/datapath/inner_filter.h"
@@ -32,6 +33,10 @@ class Link {
   virtual std::optional<datapath::Counters> counters() = 0;
   // "kernel" or "userspace"
   virtual std::string_view datapath() const = 0;
+  // How many threads move packets each way, and with what help of the system's; 0 and empty: the kernel does
+  // it all.
+  virtual std::size_t lanes() const { return 0; }
+  virtual std::string offloads() const { return {}; }
   // The inner packets that may pass have this size from now on.
   virtual void set_mtu(int mtu) = 0;
 };

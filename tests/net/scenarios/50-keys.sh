@@ -11,6 +11,7 @@
 # covers: key host_type, key prefixlen, key if_prefix, key dns_server, key routing_info, key client_v4, key run_dir, key state_dir
 # covers: key last_server, key keepalive, key keepalive_interval, key auto_retry_connect, key retry_delay, key retry_delay_max
 # covers: key proxy_client, key template, key gogoc_dir, key tunnel_mode, key if_tunnel_v6v4, key if_tunnel_v6udpv4, key datapath
+# covers: key threads, key offload
 # covers: key gw6_dir, key tsp_dir, key haccess_proxy_enabled, key haccess_web_enabled, key haccess_document_root
 # covers: key hap6_proxy_enabled, key hap6_web_enabled, key hap6_document_root, key syslog_level
 # covers: registry key keepalive_interval_min
@@ -40,6 +41,7 @@ bad=('server=[broker.example.net' "userid=alice$control" 'auth_method=kerberos' 
   'dslite_client=224.0.0.1' 'dslite_server=::1' 'proxy_client=maybe' "broker_list=list$control" "last_server=last$control"
   'always_use_same_server=maybe' 'log_console=4' 'log_stderr=-1' 'log_file=high' 'log_syslog=9' 'log_filename=logs/' 'log_rotation=maybe'
   'log_rotation_size=64' 'log_rotation_delete=maybe' 'syslog_facility=KERN' 'server_order=random' 'default_route=maybe' 'datapath=gpu'
+  'threads=0' 'threads=65' 'offload=on'
   "run_dir=/$control" "state_dir=/$control")
 write_client_config bad client "${bad[@]}"
 run_client bad -n -b
@@ -181,6 +183,18 @@ check_match "if_tunnel_v6v4, datapath=userspace: a TUN of that name" ' tun ' "$(
 check "tunnel_mode=v6v4: ping" can_ping direct "$BROKER_V6"
 check_equal "datapath=userspace: status says so" userspace "$(status_field direct datapath)"
 stop_client direct
+for offload in auto off; do
+  write_client_config direct direct threads=2 offload=$offload
+  spawn_client direct
+  wait_up direct || die "the tunnel with offload=$offload does not come up: $(tail -n 2 "$TEMP/direct/out")"
+  check "threads=2 offload=$offload: ping" can_ping direct "$BROKER_V6"
+  check_equal "threads=2: status says so" 2 "$(status_field direct threads)"
+  case $offload in
+    auto) check_match "offload=auto: status says what there is" 'none|tun-checksum|udp-' "$(status_field direct offloads)" ;;
+    off) check_equal "offload=off: status says so" none "$(status_field direct offloads)" ;;
+  esac
+  stop_client direct
+done
 write_client_config direct direct tunnel_mode=v6v4 if_tunnel_v6v4=six7 datapath=kernel
 CLIENT_TIMEOUT=5 run_client direct -n -b
 status=$?

@@ -6,7 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/udp.hpp>
 
-#include "tests/unit/datapath/memory_tun.h"
+#include "tests/unit/datapath/memory_queue.h"
 #include "tests/unit/net/run_coroutine.h"
 
 using namespace sixlink;
@@ -37,9 +37,10 @@ struct Fixture {
     events.on_echo_reply = [this](const net::EchoReply& reply) { replies.push_back(reply.sequence); };
     events.on_outer_error = [](const boost::system::error_code&) {};
     events.on_interface_error = [](const boost::system::error_code&) {};
-    link = std::make_unique<DatapathLink>(io.get_executor(), std::make_unique<test::MemoryTun>(kernel.slot()),
-                                          socket.release(), parameters, v6("2001:db8:f:f::1"),
-                                          std::move(events));
+    std::vector<std::unique_ptr<platform::TunQueue>> queues;
+    queues.push_back(std::make_unique<test::MemoryQueue>(kernel.slot()));
+    link = std::make_unique<DatapathLink>(io.get_executor(), std::move(queues), socket.release(), parameters,
+                                          v6("2001:db8:f:f::1"), platform::Offloads{}, std::move(events));
   }
   std::optional<Packet> at_broker() {
     Packet packet(65536);
@@ -53,10 +54,12 @@ struct Fixture {
     REQUIRE(test::run_until(io, [&] { return (packet = at_broker()).has_value(); }));
     return *packet;
   }
-  // Delivers it, and waits until it came out of the tunnel.
+  // Delivers it, and waits until it came out of the tunnel and what it means was told.
   void deliver(const Packet& packet) {
     broker.send_to(boost::asio::buffer(packet), client);
     REQUIRE(test::run_until(io, [&] { return kernel.receive().has_value(); }));
+    io.restart();
+    io.run_for(std::chrono::milliseconds(20));
   }
 };
 

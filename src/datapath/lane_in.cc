@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From the outer sockets to the interface.
+#include "src/datapath/lane_in.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "src/datapath/joined_packets.h"
+#include "src/datapath/mss.h"
+#include "src/net/ecn.h"
+
+namespace sixlink::datapath {
+namespace {
+
+// Super datagrams that one call receives: their data should still be in the cache when they are written.
+constexpr std::size_t kBatch = 16;
+constexpr std::size_t kBufferSize = 65536;
+
+// Its first nibble tells it from inner packets.
+bool is_rudp(std::span<const std::uint8_t> datagram) {
+  return !datagram.empty() && datagram[0] >> 4 == 0xF;
+}
+
+// The kernel has checked the header of what a raw socket receives; its total length is in the host's order on
+// some systems.
+std::size_t ipv4_header_length(std::span<const std::uint8_t> datagram) {
+  return datagram.empty() ? 0 : static_cast<std::size_t>(datagram[0] & 0xf) * 4;
+}
+
+CoalesceOptions options_of(const platform::Offloads& granted) {
+  return {granted.tun_tcp, granted.tun_udp};
+}
+
+// Of a packet's addresses, and ports where they are at hand: enough to keep a flow on one queue.
+std::size_t flow_of(const iovec& head) {
+  const auto* bytes = static_cast<const std::uint8_t*>(head.iov_base);
+  const bool is_v6 = head.iov_len > 0 && bytes[0] >> 4 == 6;
+  const std::size_t from = is_v6 ? 8 : 12;
+  const std::size_t end = std::min<std::size_t>(head.iov_len, is_v6 ? 44 : 24);
+  std::size_t hash = 2166136261U;  // FNV-1a
+  for (std::size_t at = from; at < end; ++at) hash = (hash ^ bytes[at]) * 16777619U;
+  return hash ^ hash >> 16;
+}
+
+}  // namespace
+
+InLane::InLane(std::vector<Source> sources, std::vector<platform::TunQueue*> queues, LanePolicy& policy,
+               LaneMailbox& mailbox, std::size_t mtu)
+    : sources_(std::move(sources)),
+      queues_(std::move(queues)),
+      policy_(policy),
+      mailbox_(mailbox),
+      mtu_(mtu),
+      cuts_tcp_(queues_.front()->granted().tun_tcp),
+      batch_(kBatch, kBufferSize),
+      coalescer_(options_of(queues_.front()->granted())) {}
+
+std::vector<int> InLane::descriptors() const {
+  std::vector<int> descriptors;
+  for (const auto& source : sources_) descriptors.push_back(source.socket->fd());
+  return descriptors;
+}
+
+LaneThread::Turn InLane::turn(std::size_t i) {
+  if (has_failed_) return LaneThread::Turn::kEnded;
+  const auto& source = sources_[i];
+  const auto error = source.socket->receive(batch_);
+  if (error) {
+    mailbox_.post_receive_error(error.value());
+    return LaneThread::Turn::kEmpty;
+  }
+  {
+    Lock lock(mutex_);
+    for (auto& entry : batch_.entries()) take(source, entry, lock);
+  }
+  write_frames();
+  if (has_failed_) return LaneThread::Turn::kEnded;
+  return batch_.size() == batch_.capacity() ? LaneThread::Turn::kMore : LaneThread::Turn::kEmpty;
+}
+
+void InLane::input(const platform::Route& route, std::span<std::uint8_t> packet) {
+  if (has_failed_) return;
+  {
+    Lock lock(mutex_);
+    const auto& source = sources_.front();
+    if (pass(source, policy_.find_sender(source.number, route), route, packet)) add(packet, lock);
+  }
+  write_frames();
+}
+
+void InLane::take(const Source& source, platform::ReceiveBatch::Entry& entry, Lock& lock) {
+  const std::span<std::uint8_t> all(entry.data, entry.size);
+  if (entry.is_truncated) {
+    // Larger than any packet, and perhaps cut within one.
+    if (source.encapsulation == Encapsulation::kUdp && is_rudp(all)) {
+      take_control(source, entry.route, {}, true);
+    } else {
+      counters_.drop(Drop::kTooBig);
+    }
+    return;
+  }
+  if (source.encapsulation != Encapsulation::kUdp) {
+    take_raw(source, entry.route, all, lock);
+    return;
+  }
+  LanePeer* sender = nullptr;
+  bool is_looked_up = false;
+  std::size_t at = 0;
+  do {
+    const auto datagram =
+        all.subspan(at, entry.segment_size == 0 ? all.size() : std::min(entry.segment_size, all.size() - at));
+    at += std::max<std::size_t>(datagram.size(), 1);
+    if (is_rudp(datagram)) {
+      take_control(source, entry.route, datagram, false);
+      continue;
+    }
+    if (!std::exchange(is_looked_up, true)) sender = policy_.find_sender(source.number, entry.route);
+    if (pass(source, sender, entry.route, datagram)) add(datagram, lock);
+  } while (at < all.size());
+}
+
+void InLane::take_raw(const Source& source, const platform::Route& route, std::span<std::uint8_t> packet,
+                      Lock& lock) {
+  if (source.encapsulation == Encapsulation::kIpv6InIpv4)
+    packet = packet.subspan(std::min(ipv4_header_length(packet), packet.size()));
+  auto* sender = policy_.find_sender(source.number, route);
+  JoinedPackets packets(packet, mtu_);
+  // Pieces are made one over the other, so each has to be written before the next.
+  const auto write_alone = [&](const FrameHeader& header, std::span<std::uint8_t> bytes) {
+    lock.unlock();
+    write_frames();
+    const iovec piece{bytes.data(), bytes.size()};
+    write(header, {&piece, 1}, 1);
+    lock.lock();
+  };
+  if (cuts_tcp_) {
+    if (const auto header = packets.frame()) {
+      if (pass(source, sender, route, packet)) write_alone(*header, packet);
+      return;
+    }
+  }
+  const bool is_joined = packets.is_joined();
+  while (const auto one = packets.next()) {
+    if (!pass(source, sender, route, *one)) continue;
+    if (is_joined) {
+      write_alone({}, *one);
+    } else {
+      add(*one, lock);
+    }
+  }
+}
+
+void InLane::take_control(const Source& source, const platform::Route& route,
+                          std::span<std::uint8_t> datagram, bool is_truncated) {
+  LaneMessage message;
+  message.kind = LaneMessage::Kind::kDatagram;
+  message.is_truncated = is_truncated;
+  message.socket = static_cast<std::uint16_t>(source.number);
+  message.route = route;
+  message.bytes = datagram;
+  if (!policy_.takes_control() || !mailbox_.post(message)) counters_.drop(Drop::kControl);
+}
+
+bool InLane::pass(const Source& source, LanePeer* sender, const platform::Route& route,
+                  std::span<std::uint8_t> packet) {
+  if (!sender) {
+    counters_.drop(Drop::kUnknownPeer);
+    return false;
+  }
+  const auto arrival = policy_.arrive(*sender, packet);
+  if (arrival.drop) {
+    counters_.drop(*arrival.drop);
+    if (arrival.error) {
+      LaneMessage message;
+      message.kind = LaneMessage::Kind::kUndeliverable;
+      message.socket = static_cast<std::uint16_t>(source.number);
+      message.route = route;
+      message.reason = *arrival.error;
+      message.mtu = arrival.mtu;
+      message.bytes = packet;
+      mailbox_.post(message);
+    }
+    return false;
+  }
+  if (!net::decapsulate_ecn(packet, route.traffic_class)) {
+    counters_.drop(Drop::kCongestion);
+    return false;
+  }
+  ++passed_packets_;
+  passed_bytes_ += packet.size();
+  if (arrival.is_watched) {
+    LaneMessage message;
+    message.kind = LaneMessage::Kind::kPacket;
+    message.bytes = packet;
+    mailbox_.post(message);
+  }
+  clamp_mss(packet, arrival.mtu);
+  return true;
+}
+
+void InLane::add(std::span<std::uint8_t> packet, Lock& lock) {
+  if (coalescer_.add(packet)) return;
+  lock.unlock();
+  write_frames();
+  lock.lock();
+  if (!coalescer_.add(packet)) counters_.drop(Drop::kSendFailed);
+}
+
+void InLane::write_frames() {
+  const auto count = coalescer_.frames();
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto frame = coalescer_.frame(i);
+    write(frame.header, frame.pieces, frame.packets);
+  }
+  coalescer_.clear();
+  // Whoever reads the counters finds what is counted at the interface.
+  counters_.add_in(std::exchange(passed_packets_, 0), std::exchange(passed_bytes_, 0));
+}
+
+void InLane::write(const FrameHeader& header, std::span<const iovec> pieces, std::size_t packets) {
+  auto& queue = *queues_[queues_.size() == 1 ? 0 : flow_of(pieces[0]) % queues_.size()];
+  const int result = queue.write(header, pieces);
+  if (result == 0) return;
+  counters_.drop(Drop::kSendFailed, packets);
+  // EIO: the interface is down, EBADFD: it was deleted.
+  if (result == -EINVAL || result == -ENOBUFS || std::exchange(has_failed_, true)) return;
+  mailbox_.post_interface_error(-result);
+}
+
+}  // namespace sixlink::datapath

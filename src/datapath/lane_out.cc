@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From the interface to the outer sockets.
+#include "src/datapath/lane_out.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "src/datapath/mss.h"
+#include "src/net/ecn.h"
+
+namespace sixlink::datapath {
+namespace {
+
+// Frames do not share a cache line.
+constexpr std::size_t align(std::size_t size) {
+  return (size + 63) / 64 * 64;
+}
+
+std::span<const iovec> pieces_of(const Segment& segment, std::array<iovec, 2>& pieces) {
+  const auto piece = [](std::span<const std::uint8_t> bytes) {
+    return iovec{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+  };
+  if (segment.header.empty()) {
+    pieces[0] = piece(segment.data);
+    return {pieces.data(), 1};
+  }
+  pieces = {piece(segment.header), piece(segment.data)};
+  return pieces;
+}
+
+}  // namespace
+
+OutLane::OutLane(platform::TunQueue& queue, std::vector<platform::DatagramSocket*> sockets,
+                 LanePolicy& policy, LaneMailbox& mailbox)
+    : queue_(queue),
+      policy_(policy),
+      mailbox_(mailbox),
+      frame_room_(new std::uint8_t[kFrameRoom]),
+      header_room_(new std::uint8_t[kHeaderRoom]) {
+  for (auto* socket : sockets) outputs_.push_back({socket, platform::SendBatch(), 0});
+}
+
+LaneThread::Turn OutLane::turn() {
+  const int error = read_batch();
+  if (count_ > 0) {
+    {
+      std::unique_lock lock(mutex_);
+      for (std::size_t i = 0; i < count_; ++i) forward(frames_[i], lock);
+    }
+    flush();
+  }
+  if (error != 0) {
+    mailbox_.post_interface_error(error);
+    return LaneThread::Turn::kEnded;
+  }
+  return is_drained_ ? LaneThread::Turn::kEmpty : LaneThread::Turn::kMore;
+}
+
+int OutLane::read_batch() {
+  count_ = 0;
+  is_drained_ = false;
+  std::size_t used = 0;
+  while (count_ < kMostFrames && kFrameRoom - used >= kFrameBuffer) {
+    auto& frame = frames_[count_];
+    const std::span<std::uint8_t> room(frame_room_.get() + used, kFrameRoom - used);
+    const auto size = queue_.read(frame.header, room);
+    if (size < 0) return static_cast<int>(-size);
+    if (size == 0) {
+      is_drained_ = true;
+      return 0;
+    }
+    frame.bytes = room.first(static_cast<std::size_t>(size));
+    ++count_;
+    used += align(static_cast<std::size_t>(size));
+  }
+  return 0;
+}
+
+void OutLane::forward(const Frame& frame, std::unique_lock<std::mutex>& lock) {
+  if (!segmenter_.start(frame.header, frame.bytes)) {
+    counters_.drop(Drop::kMalformed);
+    return;
+  }
+  auto departure = policy_.depart(frame.bytes, segmenter_.largest());
+  if (departure.drop) {
+    refuse(frame, departure);
+    return;
+  }
+  // What is cut is no SYN.
+  if (frame.header.segmentation == Segmentation::kNone) clamp_mss(frame.bytes, departure.mtu);
+  departure.route.traffic_class = net::ecn_of(frame.bytes);
+  auto& output = outputs_[departure.socket];
+  const auto room_of_header = segmenter_.header_size();
+  const auto send_first = [&] {
+    lock.unlock();
+    flush();
+    lock.lock();
+  };
+  for (;;) {
+    if (kHeaderRoom - headers_used_ < room_of_header) send_first();
+    const std::span<std::uint8_t> storage(header_room_.get() + headers_used_, room_of_header);
+    auto segment = segmenter_.next(storage);
+    if (!segment) return;
+    std::array<iovec, 2> pieces;
+    if (!output.batch.add(departure.route, pieces_of(*segment, pieces))) {
+      send_first();
+      // Its header is where none is any more.
+      std::memmove(header_room_.get(), storage.data(), segment->header.size());
+      segment->header = {header_room_.get(), segment->header.size()};
+      if (!output.batch.add(departure.route, pieces_of(*segment, pieces))) {
+        counters_.drop(Drop::kSendFailed);
+        continue;
+      }
+    }
+    headers_used_ += segment->header.size();
+    output.bytes += segment->size();
+  }
+}
+
+void OutLane::refuse(const Frame& frame, const LanePolicy::Departure& departure) {
+  counters_.drop(*departure.drop, segmenter_.count());
+  if (!departure.error) return;
+  LaneMessage message;
+  message.kind = LaneMessage::Kind::kUndeliverable;
+  message.is_from_inside = true;
+  message.reason = *departure.error;
+  message.mtu = departure.mtu;
+  message.bytes = frame.bytes;
+  mailbox_.post(message);
+}
+
+void OutLane::flush() {
+  for (auto& output : outputs_) {
+    if (!output.batch.is_empty()) flush(output);
+  }
+  headers_used_ = 0;
+}
+
+void OutLane::flush(Output& output) {
+  const auto result = output.socket->send(output.batch);
+  const auto all = output.batch.datagrams();
+  counters_.add_out(result.sent, result.failed == 0 ? output.bytes : output.bytes * result.sent / all);
+  if (result.failed > 0) counters_.drop(Drop::kSendFailed, result.failed);
+  if (result.error && !result.is_queue_full) mailbox_.post_send_error(result.error.value());
+  output.batch.clear();
+  output.bytes = 0;
+}
+
+}  // namespace sixlink::datapath
