@@ -14,24 +14,6 @@
 namespace sixlink::wireguard {
 namespace {
 
-class Category : public boost::system::error_category {
- public:
-  const char* name() const noexcept override { return "wireguard"; }
-  std::string message(int value) const override {
-    switch (static_cast<Error>(value)) {
-      case Error::kOwnKey:
-        return "the peer's public key is this device's own";
-      case Error::kUselessKey:
-        return "the peer's public key is no usable one (a point of low order)";
-      case Error::kPeerExists:
-        return "there is a peer with this public key already";
-      case Error::kTooManyPeers:
-        return "there are as many peers as are allowed";
-    }
-    return "unknown error";
-  }
-};
-
 void system_random(std::span<std::uint8_t> bytes) {
   if (RAND_priv_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1)
     throw std::runtime_error("OpenSSL has no randomness");
@@ -63,9 +45,22 @@ Identity identity_of(Crypto& crypto, SecretKey private_key) {
 
 }  // namespace
 
-boost::system::error_code make_error_code(Error error) {
-  static const Category category;
-  return {static_cast<int>(error), category};
+const char* explain(Error error) {
+  switch (error) {
+    case Error::kOwnKey:
+      return "the peer's public key is this device's own";
+    case Error::kUselessKey:
+      return "the peer's public key is no usable one (a point of low order)";
+    case Error::kPeerExists:
+      return "there is a peer with this public key already";
+    case Error::kTooManyPeers:
+      return "there are as many peers as are allowed";
+  }
+  return "unknown error";
+}
+
+void throw_exception_from_error(const Error& error, const boost::source_location& /*where*/) {
+  throw std::invalid_argument(explain(error));
 }
 
 const char* to_string(Outcome outcome) {
@@ -158,13 +153,14 @@ Outcome Device::Machine::count(Outcome outcome) {
   return outcome;
 }
 
-boost::system::result<PeerId> Device::Machine::add_peer(PeerConfig config, TimePoint now, Actions& actions) {
-  if (config.public_key == own.public_key) return make_error_code(Error::kOwnKey);
-  if (by_key.contains(config.public_key)) return make_error_code(Error::kPeerExists);
-  if (by_key.size() >= settings.most_peers) return make_error_code(Error::kTooManyPeers);
+boost::system::result<PeerId, Error> Device::Machine::add_peer(PeerConfig config, TimePoint now,
+                                                               Actions& actions) {
+  if (config.public_key == own.public_key) return Error::kOwnKey;
+  if (by_key.contains(config.public_key)) return Error::kPeerExists;
+  if (by_key.size() >= settings.most_peers) return Error::kTooManyPeers;
   ++counters.dh_operations;
   auto static_dh = crypto.dh(own.private_key, config.public_key);
-  if (!static_dh) return make_error_code(Error::kUselessKey);
+  if (!static_dh) return Error::kUselessKey;
 
   if (free_slots.empty()) {
     free_slots.push_back(static_cast<std::uint32_t>(slots.size()));
@@ -230,7 +226,7 @@ const PublicKey& Device::public_key() const {
   return machine_->own.public_key;
 }
 
-boost::system::result<PeerId> Device::add_peer(PeerConfig config, TimePoint now, Actions& actions) {
+boost::system::result<PeerId, Error> Device::add_peer(PeerConfig config, TimePoint now, Actions& actions) {
   return machine_->add_peer(std::move(config), now, actions);
 }
 

@@ -52,12 +52,14 @@ struct PeerConfig {
 };
 
 enum class Error {
-  kOwnKey = 1,    // a peer with this device's own public key
+  kOwnKey,        // a peer with this device's own public key
   kUselessKey,    // a public key of low order: everyone would know the keys made with it
   kPeerExists,    // a second peer with the same key
   kTooManyPeers,  // Settings::most_peers
 };
-boost::system::error_code make_error_code(Error error);
+const char* explain(Error error);
+// For result::value().
+[[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
 
 struct Settings {
   std::size_t most_peers = 1 << 20;
@@ -170,7 +172,7 @@ class Device {
   const PublicKey& public_key() const;
 
   // ---- peers ----
-  boost::system::result<PeerId> add_peer(PeerConfig config, TimePoint now, Actions& actions);
+  boost::system::result<PeerId, Error> add_peer(PeerConfig config, TimePoint now, Actions& actions);
   // Its keys are wiped as soon as no lane holds them; actions.changes says so (keypairs() is empty then).
   void remove_peer(PeerId peer, Actions& actions);
   std::optional<PeerId> find_peer(const PublicKey& public_key) const;
@@ -219,6 +221,3 @@ class Device {
 };
 
 }  // namespace sixlink::wireguard
-
-template <>
-struct boost::system::is_error_code_enum<sixlink::wireguard::Error> : std::true_type {};

@@ -24,7 +24,7 @@ class Device::Machine {
 
   // ---- device.cc ----
   Peer* find(PeerId id) const;
-  boost::system::result<PeerId> add_peer(PeerConfig config, TimePoint now, Actions& actions);
+  boost::system::result<PeerId, Error> add_peer(PeerConfig config, TimePoint now, Actions& actions);
   void remove_peer(Peer& peer, Actions& actions);
   void add_allowed_ip(Peer& peer, const net::Prefix& prefix);
   Outcome count(Outcome outcome);
