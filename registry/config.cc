@@ -10,6 +10,7 @@
 
 #include "registry/config_dns.h"
 #include "registry/config_redirect.h"
+#include "registry/config_wireguard.h"
 #include "src/config/setters.h"
 
 namespace sixlink::registry {
@@ -25,6 +26,7 @@ constexpr long kSmallestMtu = 1280;
 constexpr int kLargestMtuV6UdpV4 = 1472;
 constexpr int kLargestMtuV6V4 = 1480;
 constexpr int kLargestMtuV4V6 = 1460;
+constexpr int kLargestMtuWireguard = 1420;  // also over IPv6; what wg-quick(8) takes
 // An IPv4 prefix holds a network, the broker, a client and a broadcast address at least, and no more than
 // what a provider is given.
 constexpr int kShortestPrefixV4 = 8;
@@ -131,12 +133,7 @@ bool set_realm(Config& config, const std::string& value) {
 }
 
 bool set_interface(Config& config, const std::string& value) {
-  // IFNAMSIZ less the NUL; nothing that a command could take for an option or a path.
-  if (value.empty() || value.size() > 15 || value.front() == '-' || value == "." || value == "..")
-    return false;
-  for (const char c : value) {
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '.' && c != '-') return false;
-  }
+  if (!is_interface_name(value)) return false;
   config.interface = value;
   return true;
 }
@@ -204,6 +201,7 @@ std::vector<Key> make_keys() {
       {"run_dir", kDirectory, platform::kRunDirectory, directory(&Config::run_dir)},
       {"state_dir", kDirectory, "/var/lib/sixlink", directory(&Config::state_dir)},
   };
+  append_wireguard_keys(keys);
   append_dns_keys(keys);
   append_redirect_keys(keys);
   log::append_log_keys(keys, &Config::log, "/var/log/sixlink-registry.log");
@@ -220,6 +218,7 @@ class CrossCheck {
     check_delegation();
     check_v4v6();
     check_listen();
+    check_wireguard(config_, report_);
     check_authentication();
     check_dns(config_, report_);
     check_redirect(config_, report_);
@@ -284,10 +283,13 @@ class CrossCheck {
       return;
     }
     if (!config_.mode_v4v6 && report_.has_value("tunnel_modes")) {
-      report_.warning("prefix_v4", "without effect: tunnel_modes does not have v4v6");
-      return;
+      if (!config_.wireguard.is_served) {
+        report_.warning("prefix_v4", "without effect: tunnel_modes does not have v4v6, and wireguard=no");
+        return;
+      }
+    } else {
+      config_.mode_v4v6 = true;
     }
-    config_.mode_v4v6 = true;
     if (report_.is_refused("prefix_v4_length_min") || report_.is_refused("prefix_v4_length_max")) return;
     if (!report_.is_given("prefix_v4_length_min")) {
       leases.shortest_delegation_v4 = std::max(leases.shortest_delegation_v4, leases.prefix_v4->length + 1);
@@ -351,6 +353,8 @@ int Config::mode_mtu(LeaseMode mode) const {
       return std::min(mtu, kLargestMtuV6V4);
     case LeaseMode::kV4V6:
       return std::min(mtu, kLargestMtuV4V6);
+    case LeaseMode::kWireguard:
+      return std::min(mtu, kLargestMtuWireguard);
   }
   return mtu;
 }
@@ -361,6 +365,10 @@ std::string Config::database_path() const {
 
 std::string Config::host_key_path() const {
   return in_directory(state_dir, "passdss-host-key.pem");
+}
+
+std::string Config::wireguard_key_path() const {
+  return in_directory(state_dir, "wireguard.key");
 }
 
 std::string Config::control_path() const {

@@ -34,6 +34,19 @@ struct RedirectConfig {
   int above_load = 0;                         // redirect_above_load=, percent, 0: no limit
 };
 
+// Who moves the packets of WireGuard tunnels: kAuto is the kernel where wireguard_port leaves it a port of its
+// own and it has WireGuard, else this program.
+enum class WireguardDatapath { kAuto, kKernel, kUserspace };
+
+struct WireguardConfig {
+  bool is_served = true;                                 // wireguard=
+  std::uint16_t port = 0;                                // wireguard_port=, 0: those of TSP
+  WireguardDatapath datapath = WireguardDatapath::kAuto;  // wireguard_datapath=
+  std::string interface = "sixlink-wg0";                 // wireguard_interface=: the kernel's
+  // wireguard_endpoint=: where clients that do not speak TSP find this machine; port 0: as wireguard_port
+  std::optional<net::ServerAddress> endpoint;
+};
+
 struct Config {
   std::string path;
   LeasePolicy leases;                 // prefix=, prefix_v4=, prefix_length_min/max=, anonymous_*=
@@ -48,6 +61,7 @@ struct Config {
   bool mode_v6udpv4 = true;     // tunnel_modes=v6udpv4 v6v4 v4v6
   bool mode_v6v4 = true;
   bool mode_v4v6 = false;         // only with prefix_v4=
+  WireguardConfig wireguard;
   bool prefers_v6v4 = false;      // prefer=v6udpv4|v6v4: for v6anyv4 without a NAT
   bool proxy = false;             // proxy=yes|no: a client may ask for a tunnel to another machine's address
   std::string realm = "sixlink";  // realm=
@@ -69,9 +83,12 @@ struct Config {
 
   // What the mode carries, and mtu= allows.
   int mode_mtu(LeaseMode mode) const;
+  // IPv4 inside some tunnels.
+  bool serves_v4() const { return leases.prefix_v4 && (mode_v4v6 || wireguard.is_served); }
   std::string database_path() const;  // state_dir/registry.db
   std::string control_path() const;   // run_dir/NAME.sock
   std::string host_key_path() const;  // state_dir/passdss-host-key.pem
+  std::string wireguard_key_path() const;  // state_dir/wireguard.key
   std::string instance_name() const;  // the file's name without its extension
 };
 

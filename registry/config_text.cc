@@ -25,8 +25,8 @@ listen=@LISTEN@
 # client spoke to.
 #server_v4=
 
-# An IPv4 prefix (/8 to /30) that is routed to this machine, for clients on IPv6-only networks (v4v6). Its first address
-# is this machine's. Empty: no v4v6.
+# An IPv4 prefix (/8 to /30) that is routed to this machine, for clients on IPv6-only networks (v4v6) and for WireGuard
+# tunnels. Its first address is this machine's. Empty: no v4v6, and IPv6 only in WireGuard.
 #prefix_v4=
 
 # The DNS server (an IPv6 address) that clients are told. Empty: this machine's address inside the tunnels.
@@ -82,6 +82,22 @@ listen=@LISTEN@
 
 # Clients that want to send keepalives more often (seconds) are told this interval.
 #keepalive_interval_min=5
+
+# ---- WireGuard -------------------------------------------------------------------------------------------------
+
+# Encrypted tunnels, for sixlink's clients and, with "sixlink-registry peer export", for everything that has WireGuard. This
+# machine's key is wireguard.key in state_dir, to be kept in a backup.
+#wireguard=yes
+
+# A UDP port of its own for them; 0: the port of listen=, beside TSP.
+#wireguard_port=0
+
+# Who moves the packets: kernel (with a port of its own), userspace (this program), auto (the kernel where it can).
+#wireguard_datapath=auto
+#wireguard_interface=sixlink-wg0
+
+# The name or address, with an optional :port, that exported peers send to. Empty: server_v4, or an address of listen=.
+#wireguard_endpoint=
 
 # ---- Names in DNS ----------------------------------------------------------------------------------------------
 

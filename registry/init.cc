@@ -15,6 +15,7 @@
 #include "registry/config.h"
 #include "registry/host_key.h"
 #include "registry/store/store.h"
+#include "src/pki/wireguard_key.h"
 
 namespace sixlink::registry {
 namespace {
@@ -86,7 +87,8 @@ std::string option_of(const std::string& key) {
   return option;
 }
 
-std::string next_steps(const Options& options, const Config& config, const std::string& fingerprint) {
+std::string next_steps(const Options& options, const Config& config, const std::string& fingerprint,
+                       const std::string& wireguard_key) {
   const std::string file = options.is_default_config ? "" : " -f " + options.config_file;
   std::uint16_t port = net::kTspPort;
   if (!config.listen.empty()) port = config.listen.front().port;
@@ -94,7 +96,7 @@ std::string next_steps(const Options& options, const Config& config, const std::
   std::string server = "THIS-MACHINE";
   if (port != net::kTspPort) server += ":" + port_text;
   return "Written: " + options.config_file + "\nDatabase: " + config.database_path() +
-         "\nHost key: " + fingerprint +
+         "\nHost key: " + fingerprint + "\nWireGuard key: " + wireguard_key +
          "\n\n"
          "Next:\n"
          "  1. Let UDP and TCP port " +
@@ -168,12 +170,15 @@ int run_init(const Options& options, std::ostream& out, std::ostream& err) {
   }
   const auto host_key = load_or_make_host_key(loaded.config->host_key_path());
   if (!host_key.key) return fail(host_key.problem, kExitFailure);
+  const auto wireguard_key = pki::load_or_make_wireguard_key(loaded.config->wireguard_key_path());
+  if (!wireguard_key.pair) return fail(wireguard_key.problem, kExitFailure);
   if (const auto parent = fs::path(options.config_file).parent_path(); !parent.empty()) {
     failure = make_directory(parent.string(), 0755);
   }
   if (failure.empty()) failure = write_file(options.config_file, text, options.force);
   if (!failure.empty()) return fail(failure, kExitFailure);
-  out << next_steps(options, *loaded.config, tsp::host_key_fingerprint(host_key.key->blob()));
+  out << next_steps(options, *loaded.config, tsp::host_key_fingerprint(host_key.key->blob()),
+                    wireguard_key.pair->public_key().to_string());
   return kExitOk;
 }
 

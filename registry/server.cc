@@ -59,7 +59,7 @@ TunnelServer::Settings tunnel_settings(const Config& config, const LeaseBook& bo
   const auto mtu = [&](LeaseMode mode) { return static_cast<std::size_t>(config.mode_mtu(mode)); };
   return {config.leases.prefix,     book.broker_address(), static_cast<std::size_t>(config.mtu),
           mtu(LeaseMode::kV6UdpV4), mtu(LeaseMode::kV6V4), mtu(LeaseMode::kV4V6),
-          book.broker_address_v4()};
+          book.broker_address_v4(), mtu(LeaseMode::kWireguard)};
 }
 
 std::string make_nonce() {
@@ -221,6 +221,67 @@ void Server::load_host_key() {
   log_.info("host key {}{}", tsp::host_key_fingerprint(host_key_->blob()), loaded.is_new ? ", made now" : "");
 }
 
+void Server::begin_wireguard() {
+  if (!config_.wireguard.is_served) return;
+  const auto loaded = pki::load_or_make_wireguard_key(config_.wireguard_key_path());
+  if (!loaded.pair) {
+    log_.error("WireGuard tunnels are not served: {}", loaded.problem);
+    return;
+  }
+  try {
+    wireguard_ = std::make_unique<WireguardService>(
+        io_.get_executor(), *loaded.pair, static_cast<std::size_t>(config_.mode_mtu(LeaseMode::kWireguard)),
+        WireguardService::Hooks{
+            [this](const wireguard::Endpoint& to, std::span<const std::uint8_t> datagram) {
+              send_wireguard(to, datagram);
+            },
+            [this](std::int64_t lease, std::span<std::uint8_t> packet) { on_wireguard_packet(lease, packet); }});
+  } catch (const std::exception& exception) {
+    log_.error("WireGuard tunnels are not served: {}", exception.what());
+    return;
+  }
+  tsp::WireguardServer told;
+  told.key = loaded.pair->public_key();
+  told.endpoint_port = config_.wireguard.port;
+  granter_.set_wireguard(told);
+  Granter::Changes changes;
+  changes.put = [this](const Lease& lease) {
+    if (const auto problem = wireguard_->put(lease); !problem.empty())
+      log_.warn("no WireGuard tunnel for {}: {}", lease.address.to_string(), problem);
+  };
+  changes.remove = [this](std::int64_t lease) { wireguard_->remove(lease); };
+  granter_.on_changes(std::move(changes));
+  policy_.capabilities.tunnels.emplace_back("WIREGUARD");
+  log_.info("WireGuard key {}{}", told.key.to_string(), loaded.is_new ? ", made now" : "");
+}
+
+void Server::send_wireguard(const wireguard::Endpoint& to, std::span<const std::uint8_t> datagram) {
+  OuterSocket* fitting = nullptr;
+  for (auto& socket : outer_) {
+    if (socket->kind != OuterSocket::Kind::kUdp || socket->bound.is_v6() != to.remote.address().is_v6()) continue;
+    if (config_.wireguard.port != 0 && socket->port != config_.wireguard.port) continue;
+    // The one that the client speaks to; before it spoke, any.
+    if (!fitting || socket->bound == to.local || (socket->bound.is_unspecified() && fitting->bound != to.local))
+      fitting = socket.get();
+  }
+  if (!fitting) {
+    tunnels_.counters().drop(Drop::kNotConnected);
+    return;
+  }
+  queue_to(*fitting, to.remote, to.local, datagram);
+  flush(*fitting);
+}
+
+void Server::on_wireguard_packet(std::int64_t lease, std::span<std::uint8_t> packet) {
+  const auto verdict = tunnels_.from_peer(lease, packet, wall_now());
+  if (!verdict.drop) {
+    datapath::clamp_mss(packet, tunnels_.mtu_of(*verdict.tunnel));
+    write_interface(packet);
+  } else if (verdict.error) {
+    wireguard_->send(lease, verdict.error->bytes());
+  }
+}
+
 bool Server::begin_costly_login(const asio::ip::address& peer) {
   const auto now = Clock::now();
   return failed_logins_.has(peer, now) && costly_logins_.take(asio::ip::address(), now) &&
@@ -259,10 +320,14 @@ asio::awaitable<int> Server::run() {
   // On its own line: gcc 12 miscompiles co_await as an operand of &&.
   if (is_ready) is_ready = co_await create_interface();
   if (is_ready && !is_stopping_) {
+    begin_wireguard();
     newcomers_.begin();
     rudp_.limit_redirections(
         [this](const asio::ip::address& peer) { return requests_.take(net::unmapped(peer), Clock::now()); });
-    for (const auto& lease : book_.all()) tunnels_.put(lease);
+    for (const auto& lease : book_.all()) {
+      tunnels_.put(lease);
+      if (wireguard_) wireguard_->put(lease);
+    }
     for (std::size_t i = 0; i < outer_.size(); ++i) wait_for_outer(i);
     for (auto& acceptor : acceptors_) tcp_.listen(*acceptor);
     wait_for_interface();
@@ -305,7 +370,7 @@ asio::awaitable<bool> Server::create_interface() {
   parameters_.interface = tun_->name();
   parameters_.server_inner = book_.broker_address();
   parameters_.prefix = config_.leases.prefix;
-  if (config_.mode_v4v6) {
+  if (config_.serves_v4()) {
     parameters_.prefix_v4 = config_.leases.prefix_v4;
     parameters_.server_inner_v4 = book_.broker_address_v4();
   }
@@ -320,7 +385,7 @@ asio::awaitable<bool> Server::create_interface() {
     co_return false;
   }
   interface_ = std::make_unique<asio::posix::stream_descriptor>(io_, tun_->fd());
-  co_return !config_.mode_v4v6 || open_icmp();
+  co_return !config_.serves_v4() || open_icmp();
 }
 
 asio::awaitable<void> Server::tear_down() {
@@ -332,6 +397,9 @@ asio::awaitable<void> Server::tear_down() {
 bool Server::open_sockets() {
   for (const auto& address : config_.listen) {
     if (!open_udp(address) || !open_tcp(address)) return false;
+    if (config_.wireguard.is_served && config_.wireguard.port != 0 &&
+        !open_udp({address.address, config_.wireguard.port}))
+      return false;
   }
   open_raw_tunnels();
   return true;
@@ -359,7 +427,7 @@ bool Server::open_udp(const ListenAddress& address) {
   socket.set_option(asio::socket_base::receive_buffer_size(8 << 20), ignored);
   socket.set_option(asio::socket_base::send_buffer_size(8 << 20), ignored);
   outer_.push_back(std::unique_ptr<OuterSocket>(new OuterSocket{
-      OuterSocket::Kind::kUdp, address.address, asio::posix::stream_descriptor(io_, socket.release())}));
+      OuterSocket::Kind::kUdp, address.address, asio::posix::stream_descriptor(io_, socket.release()), address.port}));
   log_.debug("listening on UDP {}", endpoint_text(address));
   return true;
 }
@@ -457,6 +525,8 @@ void Server::read_outer(OuterSocket& socket, std::size_t index) {
         }
       } else if (datagram.is_truncated) {
         tunnels_.counters().drop(Drop::kTooBig);
+      } else if (socket.kind == OuterSocket::Kind::kUdp && wireguard_ && is_wireguard(bytes)) {
+        wireguard_->input(bytes, {datagram.peer, datagram.local});
       } else {
         datapath::JoinedPackets packets(
             socket.kind == OuterSocket::Kind::kIpv6InIpv4 ? ipv4_payload(bytes) : bytes,
@@ -551,7 +621,16 @@ bool Server::read_interface() {
     const auto verdict = tunnels_.from_inside(packet);
     if (verdict.error) send_back(*verdict.error);
     if (verdict.drop) continue;
-    if (auto* socket = outer_for(*verdict.tunnel)) {
+    if (verdict.tunnel->outer.mode == LeaseMode::kWireguard) {
+      datapath::clamp_mss(packet, tunnels_.mtu_of(*verdict.tunnel));
+      auto& counters = tunnels_.counters();
+      if (wireguard_ && wireguard_->send(verdict.tunnel->lease, packet)) {
+        ++counters.packets_out;
+        counters.bytes_out += packet.size();
+      } else {
+        counters.drop(Drop::kNotConnected);
+      }
+    } else if (auto* socket = outer_for(*verdict.tunnel)) {
       datapath::clamp_mss(packet, tunnels_.mtu_of(*verdict.tunnel));
       queue(*socket, *verdict.tunnel, packet);
     } else {
@@ -715,7 +794,9 @@ void Server::expire_leases(WallSeconds now) {
     return;
   }
   for (const auto id : ended) {
-    if (!book_.find(id)) tunnels_.remove(id);
+    if (book_.find(id)) continue;
+    tunnels_.remove(id);
+    if (wireguard_) wireguard_->remove(id);
   }
   log_.info("{} leases ended (expired, or their user was deleted)", ended.size());
 }

@@ -30,6 +30,7 @@
 #include "registry/host_key.h"
 #include "registry/lease/lease_book.h"
 #include "registry/store/store.h"
+#include "registry/wireguard_service.h"
 #include "src/log/log.h"
 #include "src/tsp/server_session.h"
 #include "src/tunnel/template_runner.h"
@@ -67,6 +68,7 @@ class Server {
     Kind kind;
     boost::asio::ip::address bound;  // unspecified: all addresses of its family
     boost::asio::posix::stream_descriptor descriptor;
+    std::uint16_t port = 0;  // UDP
     platform::DatagramBatch incoming{platform::DatagramBatch::kJoinedSize};
     platform::DatagramBatch outgoing{};
   };
@@ -77,6 +79,10 @@ class Server {
   boost::asio::awaitable<void> maintain();
   void check_methods();
   void load_host_key();
+  // Mode wireguard on this program's own datapath; offered when the key is there.
+  void begin_wireguard();
+  void send_wireguard(const wireguard::Endpoint& to, std::span<const std::uint8_t> datagram);
+  void on_wireguard_packet(std::int64_t lease, std::span<std::uint8_t> packet);
   bool begin_costly_login(const boost::asio::ip::address& peer);
   bool open_sockets();
   bool open_udp(const ListenAddress& address);
@@ -132,6 +138,7 @@ class Server {
   std::unique_ptr<tsp::DsaHostKey> host_key_;
   std::unique_ptr<StoreCredentials> credentials_;
   TunnelServer tunnels_;
+  std::unique_ptr<WireguardService> wireguard_;
   Granter granter_;
   Newcomers newcomers_;
   RudpSessions rudp_;

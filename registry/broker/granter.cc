@@ -30,6 +30,8 @@ int status_of(const boost::system::error_code& error) {
       return tsp::kPrefixNotForAnonymous;
     case LeaseError::kTooManyForAddress:
       return tsp::kServerBusy;
+    case LeaseError::kKeyInUse:
+      return tsp::kInvalidRequest;
     case LeaseError::kUserDeleted:
       return tsp::kAuthenticationFailed;
     case LeaseError::kStore:
@@ -41,7 +43,7 @@ int status_of(const boost::system::error_code& error) {
 }  // namespace
 
 ModeDecision decide_mode(const Config& config, const RawTunnels& raw, const tsp::CreateRequest& request,
-                         const Requester& requester) {
+                         const Requester& requester, bool has_wireguard) {
   const auto refuse = [](int status) { return ModeDecision{status, LeaseMode::kV6UdpV4, {}, 0}; };
   const bool is_over_v4 = requester.peer.is_v4();
   // The client is told our end of the same family as its own.
@@ -71,7 +73,10 @@ ModeDecision decide_mode(const Config& config, const RawTunnels& raw, const tsp:
       if (v6v4 && is_own_address && (config.prefers_v6v4 || !v6udpv4)) return by_v6v4;
       return v6udpv4 ? by_udp : refuse(tsp::kModeNotSupported);
     case tsp::Mode::kWireguard:
-      return refuse(tsp::kModeNotSupported);
+      // The other machine's key could be known, but not who answers for it.
+      if (!has_wireguard || request.is_proxy || !request.wireguard_key) return refuse(tsp::kModeNotSupported);
+      // Where its WireGuard is will show; quotas go by where it asks from.
+      return {tsp::kSuccess, LeaseMode::kWireguard, requester.peer, 0};
   }
   return refuse(tsp::kModeNotSupported);
 }
@@ -80,7 +85,7 @@ void Granter::request(const tsp::CreateRequest& request, const Requester& reques
                       Done done) {
   Pending pending;
   pending.done = std::move(done);
-  const auto decision = decide_mode(config_, raw_, request, requester);
+  const auto decision = decide_mode(config_, raw_, request, requester, wireguard_.has_value());
   if (decision.status != tsp::kSuccess) {
     pending.answer = decision.status;
   } else {
@@ -106,7 +111,9 @@ std::optional<std::int64_t> Granter::lease_to_release(const tsp::DeleteRequest& 
       inner.is_v4() ? boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, inner.to_v4())
                     : inner.to_v6());
   const auto* lease = tunnel ? book_.find(tunnel->lease) : nullptr;
-  if (!lease || !lease->user.empty() || tunnel->outer.address != requester.peer) return std::nullopt;
+  if (!lease || !lease->user.empty()) return std::nullopt;
+  const bool is_wireguard = lease->mode == LeaseMode::kWireguard;
+  if ((is_wireguard ? lease->outer_address : tunnel->outer.address) != requester.peer) return std::nullopt;
   // A forged datagram would have to hit the tunnel's own port and inner address. A tunnel without ports has
   // only its address, which others may know: there the client is to come over TCP, which cannot be forged.
   const bool is_there =
@@ -173,11 +180,20 @@ void Granter::acquire(const tsp::CreateRequest& request, const Requester& reques
     wanted.name_servers = *std::move(servers);
   }
   boost::system::error_code error;
+  if (decision.mode == LeaseMode::kWireguard) {
+    wanted.wireguard_key = request.wireguard_key;
+    if (const auto refusal = free_key(*request.wireguard_key, requester, now, pending)) {
+      pending.answer = *refusal;
+      return;
+    }
+  }
   // The source of a datagram can be forged: an anonymous request must not take a living tunnel's place.
-  const auto* before = tunnels_.find_outer({decision.mode, decision.outer, decision.port});
+  const auto* before = decision.mode == LeaseMode::kWireguard
+                           ? nullptr
+                           : tunnels_.find_outer({decision.mode, decision.outer, decision.port});
   const auto* held = before ? book_.find(before->lease) : nullptr;
   if (held && requester.user.empty()) {
-    const bool is_alive = now - std::max(before->last_seen, held->last_seen) < kAlive;
+    const bool is_alive = now - std::max(before->last_seen.load(), held->last_seen) < kAlive;
     if (is_alive && !held->user.empty()) {
       pending.answer = static_cast<int>(tsp::kRequestInProgress);
       return;
@@ -214,6 +230,25 @@ void Granter::acquire(const tsp::CreateRequest& request, const Requester& reques
   }
 }
 
+std::optional<int> Granter::free_key(const pki::WireguardKey& key, const Requester& requester, WallSeconds now,
+                                     Pending& pending) {
+  const auto* held = book_.find_key(key);
+  if (!held || held->user == requester.user) return std::nullopt;
+  // A public key is no secret: whoever saw it must not get at the tunnel of a user, nor of an anonymous client
+  // in the middle of it.
+  if (!held->user.empty()) return tsp::kInvalidRequest;
+  const auto* tunnel = tunnels_.find(held->address);
+  const auto last_seen = std::max(held->last_seen, tunnel ? tunnel->last_seen.load() : 0);
+  if (held->outer_address != requester.peer && now - last_seen < kAlive) return tsp::kRequestInProgress;
+  if (const auto error = release(held->id, pending)) {
+    store_problem_ = book_.store_error().message();
+    pending.replaced.clear();
+    fail_batch(pending_);
+    return status_of(error);
+  }
+  return std::nullopt;
+}
+
 void Granter::flush() {
   is_flush_posted_ = false;
   auto batch = std::exchange(pending_, {});
@@ -227,6 +262,7 @@ void Granter::flush() {
     for (const auto id : pending.replaced) {
       if (!book_.find(id)) {
         tunnels_.remove(id);
+        changes_.remove(id);
       } else if (pending.is_release) {
         pending.answer = static_cast<int>(tsp::kServerError);
       }
@@ -237,12 +273,29 @@ void Granter::flush() {
           booked->outer_address == pending.lease->outer_address) {
         // The tunnel works before the client hears of it: it may send at once.
         tunnels_.put(*booked, pending.local);
+        changes_.put(*booked);
       } else {
         pending.answer = static_cast<int>(tsp::kServerError);
       }
     }
     pending.done(std::move(pending.answer));
   }
+}
+
+void Granter::fill_in_wireguard(const Lease& lease, const tsp::CreateRequest& request,
+                                tsp::TunnelInfo& info) const {
+  info.mode = tsp::Mode::kWireguard;
+  info.server_v6 = book_.broker_address();
+  info.client_v6 = lease.address;
+  info.keepalive_address = book_.broker_address();
+  info.wireguard = wireguard_;
+  info.wireguard->allowed = {{net::AddressV6(), 0}};
+  if (lease.address_v4) {
+    info.server_v4 = book_.broker_address_v4();
+    info.client_v4 = *lease.address_v4;
+    info.wireguard->allowed.push_back(net::v4_mapped({boost::asio::ip::address_v4(), 0}));
+  }
+  if (request.is_router) info.prefix = lease.prefix;
 }
 
 tsp::TunnelInfo Granter::info_for(const Lease& lease, const tsp::CreateRequest& request,
@@ -252,7 +305,9 @@ tsp::TunnelInfo Granter::info_for(const Lease& lease, const tsp::CreateRequest& 
                       ? std::min(config_.lifetime, std::chrono::seconds(config_.leases.anonymous_lifetime))
                       : config_.lifetime;
   if (config_.mtu != 1280) info.mtu = config_.mode_mtu(lease.mode);
-  if (is_v4_inside(lease.mode)) {
+  if (lease.mode == LeaseMode::kWireguard) {
+    fill_in_wireguard(lease, request, info);
+  } else if (is_v4_inside(lease.mode)) {
     info.mode = tsp::Mode::kV4V6;
     info.server_v4 = book_.broker_address_v4();
     info.client_v4 = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, lease.address);

@@ -7,6 +7,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -41,7 +42,7 @@ struct RawTunnels {
   bool v4v6 = false;
 };
 ModeDecision decide_mode(const Config& config, const RawTunnels& raw, const tsp::CreateRequest& request,
-                         const Requester& requester);
+                         const Requester& requester, bool has_wireguard = false);
 
 class Granter {
  public:
@@ -60,6 +61,15 @@ class Granter {
   // False: there is none, and the requester may be guessing where one ends.
   bool release(const tsp::DeleteRequest& request, const Requester& requester, Released done);
   void set_raw_tunnels(const RawTunnels& available) { raw_ = available; }
+  // What clients of mode wireguard are told of our end; without it the mode is not granted. `endpoint_address`
+  // and `endpoint_port` may be left open, `allowed` is filled in here.
+  void set_wireguard(const tsp::WireguardServer& server) { wireguard_ = server; }
+  // Called after the commit with the leases whose tunnel is to begin (or change) and with those that ended.
+  struct Changes {
+    std::function<void(const Lease& lease)> put = [](const Lease&) {};
+    std::function<void(std::int64_t lease)> remove = [](std::int64_t) {};
+  };
+  void on_changes(Changes changes) { changes_ = std::move(changes); }
   // The text of the last failure of the store, for the log; empty: none since the last call.
   std::string take_store_problem() { return std::exchange(store_problem_, {}); }
 
@@ -81,6 +91,11 @@ class Granter {
   void post_flush();
   void acquire(const tsp::CreateRequest& request, const Requester& requester, const ModeDecision& decision,
                WallSeconds now, Pending& pending);
+  // Ends the anonymous lease that has the key, where it is the requester's own or in nobody's use. nullopt:
+  // there is none in the way; otherwise the status that refuses the request.
+  std::optional<int> free_key(const pki::WireguardKey& key, const Requester& requester, WallSeconds now,
+                              Pending& pending);
+  void fill_in_wireguard(const Lease& lease, const tsp::CreateRequest& request, tsp::TunnelInfo& info) const;
   tsp::TunnelInfo info_for(const Lease& lease, const tsp::CreateRequest& request,
                            const Requester& requester) const;
 
@@ -89,6 +104,8 @@ class Granter {
   LeaseBook& book_;
   TunnelServer& tunnels_;
   RawTunnels raw_;
+  std::optional<tsp::WireguardServer> wireguard_;
+  Changes changes_;
   bool is_flush_posted_ = false;
   std::vector<Pending> pending_;
   std::string store_problem_;

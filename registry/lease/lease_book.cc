@@ -44,6 +44,8 @@ class LeaseCategory final : public boost::system::error_category {
         return "too many anonymous leases are held from this outer address";
       case LeaseError::kStore:
         return "the database failed";
+      case LeaseError::kKeyInUse:
+        return "another tunnel has this WireGuard key";
       case LeaseError::kUserDeleted:
         return "the user does not exist any more";
     }
@@ -93,11 +95,14 @@ boost::system::result<LeaseBook> LeaseBook::load(Store& store, const LeasePolicy
   book.skipped_ = loaded->corrupt;
   book.next_id_ = loaded->highest_id + 1;
   std::uint32_t highest = kFirstIdentifier - 1;
-  for (const Lease& lease : loaded->leases) {
+  for (Lease lease : loaded->leases) {
     if (!book.can_serve(lease)) {
       ++book.skipped_;
       continue;
     }
+    // Of another prefix_v4, or none any more: it gets one again when it asks.
+    if (lease.address_v4 && !(book.pool_v4_ && book.pool_v4_->is_free(single(*lease.address_v4))))
+      lease.address_v4.reset();
     if (const auto number = book.identifier(lease.address)) highest = std::max(highest, *number);
     book.replace(lease.id, lease);
   }
@@ -133,6 +138,7 @@ std::optional<std::uint32_t> LeaseBook::free_identifier() const {
 }
 
 bool LeaseBook::can_serve(const Lease& lease) const {
+  if (lease.wireguard_key && by_key_.contains(*lease.wireguard_key)) return false;
   if (!lease.user.empty() && by_user_[is_v4_inside(lease.mode)].contains(lease.user)) return false;
   if (is_v4_inside(lease.mode)) {
     if (!pool_v4_ || !pool_v4_->is_free({lease.address, kAddressLength})) return false;
@@ -151,6 +157,8 @@ void LeaseBook::add_to_indexes(const Lease& lease) {
     ++used_count_;
   }
   if (lease.prefix) pool_of(lease.mode).reserve(*lease.prefix);
+  if (lease.address_v4) pool_v4_->reserve(single(*lease.address_v4));
+  if (lease.wireguard_key) by_key_[*lease.wireguard_key] = lease.id;
   if (lease.user.empty()) {
     ++anonymous_[lease.outer_address];
   } else {
@@ -166,6 +174,8 @@ void LeaseBook::remove_from_indexes(const Lease& lease) {
     --used_count_;
   }
   if (lease.prefix) pool_of(lease.mode).release(*lease.prefix);
+  if (lease.address_v4) pool_v4_->release(single(*lease.address_v4));
+  if (lease.wireguard_key) by_key_.erase(*lease.wireguard_key);
   if (!lease.user.empty()) {
     by_user_[is_v4_inside(lease.mode)].erase(lease.user);
   } else if (const auto held = anonymous_.find(lease.outer_address); --held->second == 0) {
@@ -226,10 +236,20 @@ boost::system::result<int> LeaseBook::wanted_length(const LeaseRequest& request,
   return is_v4 ? length + kMappedBits : length;
 }
 
+const Lease* LeaseBook::held_by(const LeaseRequest& request) const {
+  if (!request.user.empty()) return find_user(request.user, request.mode);
+  const Lease* lease = request.wireguard_key ? find_key(*request.wireguard_key) : nullptr;
+  return lease && lease->user.empty() ? lease : nullptr;
+}
+
 boost::system::result<Lease> LeaseBook::draft(const LeaseRequest& request, WallSeconds now) {
   // Mode v4v6 is not offered without a pool; who asks all the same finds nothing left.
   if (is_v4_inside(request.mode) && !pool_v4_) return LeaseError::kNoAddressLeft;
-  const Lease* held = request.user.empty() ? nullptr : find_user(request.user, request.mode);
+  const Lease* held = held_by(request);
+  if (request.wireguard_key) {
+    const Lease* holder = find_key(*request.wireguard_key);
+    if (holder != nullptr && holder != held) return LeaseError::kKeyInUse;
+  }
   const auto length = wanted_length(request, held);
   if (!length) return length.error();
   Lease lease;
@@ -250,6 +270,11 @@ boost::system::result<Lease> LeaseBook::draft(const LeaseRequest& request, WallS
     lease.created = now;
   }
   lease.mode = request.mode;
+  lease.wireguard_key = request.wireguard_key;
+  if (lease.mode == LeaseMode::kWireguard && pool_v4_ && !lease.address_v4) {
+    if (const auto chosen = choose_address(LeaseMode::kV4V6))
+      lease.address_v4 = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, *chosen);
+  }
   if (*length != 0 && (!lease.prefix || lease.prefix->length != *length)) {
     const auto prefix = choose_prefix(lease, *length);
     if (!prefix) return LeaseError::kNoPrefixLeft;
@@ -421,6 +446,11 @@ const Lease* LeaseBook::find_user(const std::string& user, LeaseMode mode) const
   const auto& users = by_user_[is_v4_inside(mode)];
   const auto id = users.find(user);
   return id == users.end() ? nullptr : find(id->second);
+}
+
+const Lease* LeaseBook::find_key(const pki::WireguardKey& key) const {
+  const auto id = by_key_.find(key);
+  return id == by_key_.end() ? nullptr : find(id->second);
 }
 
 std::vector<Lease> LeaseBook::all() const {

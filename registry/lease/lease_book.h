@@ -25,6 +25,7 @@ enum class LeaseError {
   kPrefixNotForAnonymous,  // TSP 522
   kTooManyForAddress,      // the quota of anonymous leases for one outer address
   kStore,                  // the store failed and the batch was rolled back; store_error() has the reason
+  kKeyInUse,               // another's tunnel has the WireGuard key
   kUserDeleted,            // no such user in the store (deleted after the login); the batch goes on
 };
 const boost::system::error_category& lease_category();
@@ -59,6 +60,7 @@ struct LeaseRequest {
   static constexpr int kAnyLength = -1;
   // For the prefix's reverse zone; absent: what the lease has stays.
   std::optional<std::vector<std::string>> name_servers;
+  std::optional<pki::WireguardKey> wireguard_key{};  // mode wireguard
 };
 
 class LeaseBook {
@@ -76,6 +78,8 @@ class LeaseBook {
   // A user has one lease of each inner family: v6udpv4 and v6v4 share one, v4v6 has another. It is found
   // again with the same address and prefix, and takes the new mode and outer endpoint; a user who asks for
   // another prefix length gets another prefix and keeps the address; one who asks none keeps what is held.
+  // Mode wireguard: an anonymous client is found again by its key, and an IPv4 address comes with the lease
+  // where there is a prefix_v4 with a free one.
   // Begins the batch's transaction when there is none. Nothing is durable before commit(). On an error
   // nothing of this call remains.
   [[nodiscard]] boost::system::result<Lease> acquire(const LeaseRequest& request, WallSeconds now);
@@ -112,6 +116,7 @@ class LeaseBook {
   const Lease* find(std::int64_t id) const;
   // The user's lease of the mode's inner family.
   const Lease* find_user(const std::string& user, LeaseMode mode = LeaseMode::kV6UdpV4) const;
+  const Lease* find_key(const pki::WireguardKey& key) const;
   std::vector<Lease> all() const;
   const std::map<std::int64_t, Lease>& leases() const { return leases_; }
   // Grows with every change of a lease, except of when it was last seen.
@@ -141,6 +146,8 @@ class LeaseBook {
   // 0: the lease keeps what it has.
   boost::system::result<int> wanted_length(const LeaseRequest& request, const Lease* held) const;
   boost::system::result<Lease> draft(const LeaseRequest& request, WallSeconds now);
+  // The lease that the request is to be given again; null: none.
+  const Lease* held_by(const LeaseRequest& request) const;
 
   boost::system::error_code ensure_batch();
   boost::system::error_code fail(const boost::system::error_code& reason);
@@ -157,6 +164,7 @@ class LeaseBook {
   std::optional<PrefixPool> pool_v4_;
   std::map<std::int64_t, Lease> leases_;
   std::array<std::unordered_map<std::string, std::int64_t>, 2> by_user_;  // of IPv6 inside, of IPv4
+  std::map<pki::WireguardKey, std::int64_t> by_key_;
   std::map<boost::asio::ip::address, int> anonymous_;  // leases held from each outer address
   std::vector<bool> used_;                             // by interface identifier
   std::size_t used_count_ = 0;

@@ -56,6 +56,10 @@ constexpr const char* kUpgrades[] = {
     // Leases of mode v4v6 appear, which an older sixlink-registry would take for corrupt ones: it is to
     // refuse the database instead. The tables are as they were.
     "",
+    // Mode wireguard: the client's public key in base64, and an IPv4 address; NULL: none.
+    "ALTER TABLE leases ADD COLUMN wireguard_key TEXT;"
+    "ALTER TABLE leases ADD COLUMN address_v4 TEXT;"
+    "CREATE UNIQUE INDEX leases_wireguard_key ON leases(wireguard_key);",
 };
 constexpr std::int64_t kVersion = std::size(kUpgrades);
 
@@ -162,7 +166,7 @@ std::string join_words(const std::vector<std::string>& words) {
 }
 
 constexpr std::pair<LeaseMode, std::string_view> kModes[] = {
-    {LeaseMode::kV6UdpV4, "v6udpv4"}, {LeaseMode::kV6V4, "v6v4"}, {LeaseMode::kV4V6, "v4v6"}};
+    {LeaseMode::kV6UdpV4, "v6udpv4"}, {LeaseMode::kV6V4, "v6v4"}, {LeaseMode::kV4V6, "v4v6"}, {LeaseMode::kWireguard, "wireguard"}};
 
 std::string mode_text(LeaseMode mode) {
   for (const auto& [value, text] : kModes) {
@@ -216,6 +220,15 @@ std::optional<Lease> read_lease(sqlite3_stmt* statement) {
   if (!read_number(statement, 7, kLatest, lease.created)) return std::nullopt;
   if (!read_number(statement, 8, kLatest, lease.last_seen)) return std::nullopt;
   lease.name_servers = split_words(column_bytes(statement, 9));
+  if (sqlite3_column_type(statement, 10) != SQLITE_NULL) {
+    lease.wireguard_key = pki::WireguardKey::parse(column_bytes(statement, 10));
+    if (!lease.wireguard_key) return std::nullopt;
+  }
+  if (lease.wireguard_key.has_value() != (lease.mode == LeaseMode::kWireguard)) return std::nullopt;
+  if (sqlite3_column_type(statement, 11) != SQLITE_NULL) {
+    lease.address_v4 = net::parse_v4(column_bytes(statement, 11));
+    if (!lease.address_v4) return std::nullopt;
+  }
   return lease;
 }
 
@@ -396,8 +409,8 @@ boost::system::result<bool> Store::delete_user(const std::string& name) {
 
 boost::system::result<LoadedLeases> Store::load_leases() {
   const auto use = statement(
-      "SELECT id, user, address, prefix, mode, outer_address, outer_port, created, last_seen, name_servers "
-      "FROM leases ORDER BY id");
+      "SELECT id, user, address, prefix, mode, outer_address, outer_port, created, last_seen, name_servers, "
+      "wireguard_key, address_v4 FROM leases ORDER BY id");
   if (!use) return use.error();
   LoadedLeases loaded;
   int code = 0;
@@ -418,17 +431,20 @@ error_code Store::put_lease(const Lease& lease) {
   // An upsert, not INSERT OR REPLACE: that would hide a broken foreign key behind a delete.
   const auto use = statement(
       "INSERT INTO leases (id, user, address, prefix, mode, outer_address, outer_port, created, last_seen,"
-      " name_servers) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+      " name_servers, wireguard_key, address_v4) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
       " ON CONFLICT (id) DO UPDATE SET user = excluded.user,"
       " address = excluded.address, prefix = excluded.prefix, mode = excluded.mode,"
       " outer_address = excluded.outer_address, outer_port = excluded.outer_port, created = excluded.created,"
-      " last_seen = excluded.last_seen, name_servers = excluded.name_servers");
+      " last_seen = excluded.last_seen, name_servers = excluded.name_servers,"
+      " wireguard_key = excluded.wireguard_key, address_v4 = excluded.address_v4");
   if (!use) return use.error();
   sqlite3_stmt* const row = use->get();
   const std::string address = lease.address.to_string();
   const std::string prefix = lease.prefix ? lease.prefix->to_string() : std::string();
   const std::string mode = mode_text(lease.mode);
   const std::string name_servers = join_words(lease.name_servers);
+  const std::string key = lease.wireguard_key ? lease.wireguard_key->to_string() : std::string();
+  const std::string address_v4 = lease.address_v4 ? lease.address_v4->to_string() : std::string();
   const std::string outer =
       lease.outer_address.is_unspecified() ? std::string() : lease.outer_address.to_string();
   bind(row, 1, lease.id);
@@ -441,6 +457,8 @@ error_code Store::put_lease(const Lease& lease) {
   bind(row, 8, lease.created);
   bind(row, 9, lease.last_seen);
   if (!lease.name_servers.empty()) bind(row, 10, name_servers);
+  if (lease.wireguard_key) bind(row, 11, key);
+  if (lease.address_v4) bind(row, 12, address_v4);
   return run(row);
 }
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "src/net/prefix.h"
+#include "src/pki/wireguard_key.h"
 
 namespace sixlink::registry {
 
@@ -30,7 +31,7 @@ struct User {
   WallSeconds created = 0;
 };
 
-enum class LeaseMode { kV6UdpV4, kV6V4, kV4V6 };
+enum class LeaseMode { kV6UdpV4, kV6V4, kV4V6, kWireguard };
 
 // Such a lease's address and prefix are v4-mapped (::ffff:a.b.c.d), so that one kind of table holds both
 // families.
@@ -47,6 +48,10 @@ struct Lease {
   LeaseMode mode = LeaseMode::kV6UdpV4;
   boost::asio::ip::address outer_address;  // where the client is; unspecified: nowhere yet
   std::uint16_t outer_port = 0;            // v6udpv4 only
+  // Mode wireguard: the client's public key, which no other lease has, and the IPv4 address beside the IPv6
+  // one.
+  std::optional<pki::WireguardKey> wireguard_key;
+  std::optional<boost::asio::ip::address_v4> address_v4;
   WallSeconds created = 0;
   WallSeconds last_seen = 0;
 
