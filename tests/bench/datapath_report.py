@@ -4,6 +4,11 @@
 
   datapath_report.py SAMPLES OUTPUT   reads what datapath.sh wrote, prints the tables, writes datapath.json and datapath.svg
   datapath_report.py --figure JSON    prints the picture of a datapath.json
+
+datapath.json has `environment`, `subjects` and `targets`. A subject has its `state` (measured, failed, not installed, not built) with
+the `reason`, `samples` by measure and round, `medians` with least and most, and its ratios to the bare veth and to the best peer; a
+target has `name`, `target`, `value`, `holds`, and the `reason` when there is no value. Rates are bits or packets a second, times
+milliseconds, memory KiB.
 """
 
 import json
@@ -51,6 +56,10 @@ def load(directory):
         subjects[name] = {"name": name, "label": label, "kind": kind, "version": version, "mtu": None,
                           "state": missing.split(":")[0] if missing else "measured", "reason": missing,
                           "failures": [], "samples": {}}
+        path = os.path.join(directory, "status." + name)
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                subject["client_status"] = json.load(file)
     for line in read_lines(directory, "samples"):
         number, name, measure, value = line.split("\t")
         subject = subjects[name]
