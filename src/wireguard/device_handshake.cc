@@ -124,7 +124,7 @@ Outcome Device::Machine::receive_initiation(Bytes datagram, const Endpoint& from
   if (!timestamp) return Outcome::kForged;
   if (*timestamp <= peer.greatest_timestamp) return Outcome::kReplayed;
   if (peer.last_initiation_received &&
-      now - *peer.last_initiation_received < std::chrono::seconds(1) / kInitiationsPerSecond)
+      now - *peer.last_initiation_received < std::chrono::milliseconds(1000) / kInitiationsPerSecond)
     return Outcome::kFlooding;
 
   Response fields;

@@ -15,6 +15,15 @@
 #include "src/wireguard/keys.h"
 #include "src/wireguard/messages.h"
 
+namespace sixlink::wireguard {
+
+// So that a failed check says it in words.
+inline doctest::String toString(Outcome outcome) {
+  return to_string(outcome);
+}
+
+}  // namespace sixlink::wireguard
+
 namespace sixlink::wireguard::test {
 
 using Packet = std::vector<std::uint8_t>;
