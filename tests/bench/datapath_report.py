@@ -59,7 +59,7 @@ def load(directory):
         path = os.path.join(directory, "status." + name)
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
-                subject["client_status"] = json.load(file)
+                subjects[name]["client_status"] = json.load(file)
     for line in read_lines(directory, "samples"):
         number, name, measure, value = line.split("\t")
         subject = subjects[name]

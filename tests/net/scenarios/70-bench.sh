@@ -26,7 +26,7 @@ figures_subject() {  # NAME KIND LABEL MTU TCP PACKETS LATENCY
 # figures PLAIN_TCP: a run in which fastd is the fastest peer with a normal MTU, and Yggdrasil is faster without one.
 figures() {
   rm -rf "$REPORT"
-  mkdir -p "$REPORT/out"
+  mkdir -p "$REPORT/results"
   touch "$REPORT/subjects" "$REPORT/samples" "$REPORT/failures"
   printf '%s\n' date=2026-01-01T00:00:00Z kernel=Linux architecture=x86_64 system=x processor=x cores=2 memory_mib=1 virtual=no \
     load_before=0 load_after=0 sixlink=x commit=x iperf3=x openssl=x rounds=3 seconds=1 idle_seconds=1 udp_segments_128=1 \
@@ -36,9 +36,9 @@ figures() {
   printf 'wireguard\tours\t\tsixlink wireguard\tnot built: no such mode\n' >>"$REPORT/subjects"
   figures_subject fastd-null peer "fastd null" 1426 400000000 100000 3.1
   figures_subject yggdrasil peer Yggdrasil 65535 1000000000 50000 5.1
-  "$PYTHON" "$BENCH/datapath_report.py" "$REPORT" "$REPORT/out" >"$REPORT/text"
+  "$PYTHON" "$BENCH/datapath_report.py" "$REPORT" "$REPORT/results" >"$REPORT/text"
 }
-field() { "$PYTHON" "$TOOLS/json_field.py" "$1" <"$REPORT/out/datapath.json"; }
+field() { "$PYTHON" "$TOOLS/json_field.py" "$1" <"$REPORT/results/datapath.json"; }
 
 figures 3900000000
 check_equal "report: 0.39 of the bare veth is not enough" false "$(field targets.0.holds)"
@@ -53,7 +53,7 @@ check_match "report: latency without the bare veth's" '^(2\.0|1\.9999)' "$(field
 check_equal "report: latency below every peer's" true "$(field targets.7.holds)"
 check_match "report: the table says which hold" '^plain v6udpv4, one TCP stream, of the bare veth .* at least 0\.40 +0\.39 +no$' \
   "$(cat "$REPORT/text")"
-check "report: the picture is XML" "$PYTHON" -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' "$REPORT/out/datapath.svg"
+check "report: the picture is XML" "$PYTHON" -c 'import sys, xml.dom.minidom as m; m.parse(sys.argv[1])' "$REPORT/results/datapath.svg"
 
 figures 4100000000
 check_equal "report: 0.41 of the bare veth is enough" true "$(field targets.0.holds)"
