@@ -147,6 +147,7 @@ class SendBatch {
   bool is_empty() const { return datagrams_ == 0; }
   std::size_t datagrams() const { return datagrams_; }
   std::size_t super_datagrams() const { return message_count_; }
+  Scratch& scratch() { return *scratch_; }
 
  private:
   friend class DatagramSocket;
@@ -199,6 +200,7 @@ class DatagramSocket {
   bool has_gro_ = false;
   bool can_segment_ = false;              // the system can
   std::atomic<bool> may_segment_{false};  // and the ways out, as far as is known
+  std::atomic<int> traffic_class_{0};     // where the system has it as the socket's option
 };
 
 }  // namespace sixlink::platform
