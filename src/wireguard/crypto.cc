@@ -56,6 +56,7 @@ struct Crypto::State {
   Owned<EVP_CIPHER, EVP_CIPHER_free> aead{EVP_CIPHER_fetch(nullptr, "ChaCha20-Poly1305", nullptr)};
   Owned<EVP_CIPHER, EVP_CIPHER_free> stream{EVP_CIPHER_fetch(nullptr, "ChaCha20", nullptr)};
   Owned<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free> cipher{EVP_CIPHER_CTX_new()};
+  OwnedKeyContext key_maker{EVP_PKEY_CTX_new_from_name(nullptr, "X25519", nullptr)};
 
   void start(Bytes first) {
     require(EVP_DigestInit_ex2(digest.get(), blake2s.get(), nullptr) == 1, "BLAKE2s");
@@ -137,6 +138,7 @@ bool Crypto::State::open(const std::uint8_t* key, const Nonce& nonce, Bytes asso
 Crypto::Crypto() : state_(std::make_unique<State>()) {
   require(state_->blake2s && state_->digest, "BLAKE2s");
   require(state_->keyed_blake2s && state_->mac, "keyed BLAKE2s");
+  require(state_->key_maker && EVP_PKEY_fromdata_init(state_->key_maker.get()) == 1, "X25519");
   require(state_->aead && state_->stream && state_->cipher, "ChaCha20-Poly1305");
 }
 
@@ -200,8 +202,19 @@ PublicKey Crypto::public_key(const SecretKey& private_key) {
 }
 
 std::optional<SecretKey> Crypto::dh(const SecretKey& private_key, const PublicKey& public_key) {
-  const OwnedKey ours(
-      EVP_PKEY_new_raw_private_key_ex(nullptr, "X25519", nullptr, private_key.reveal().data(), kKeySize));
+  // Of a private key alone, OpenSSL would compute the public one, which costs as much as what follows and is
+  // of no use for it: so it is given one, the base point.
+  std::array<std::uint8_t, kKeySize> base{9};
+  const std::array<OSSL_PARAM, 3> halves{
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY,
+                                        const_cast<std::uint8_t*>(private_key.reveal().data()), kKeySize),
+      OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, base.data(), base.size()),
+      OSSL_PARAM_construct_end()};
+  EVP_PKEY* made = nullptr;
+  require(EVP_PKEY_fromdata(state_->key_maker.get(), &made, EVP_PKEY_KEYPAIR,
+                            const_cast<OSSL_PARAM*>(halves.data())) == 1,
+          "X25519");
+  const OwnedKey ours(made);
   const OwnedKey theirs(
       EVP_PKEY_new_raw_public_key_ex(nullptr, "X25519", nullptr, public_key.data(), public_key.size()));
   require(ours && theirs, "X25519");

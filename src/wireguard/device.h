@@ -66,8 +66,8 @@ struct Settings {
   // Of the tunnel: inner packets are not padded beyond it. 0: without limit.
   std::size_t mtu = 1420;
   // Handshakes that arrive in a second, from all; above it initiators must first show, with a cookie, that
-  // they receive at their address. One costs about a quarter of a millisecond.
-  unsigned busy_handshakes_per_second = 400;
+  // they receive at their address. One costs an eighth of a millisecond.
+  unsigned busy_handshakes_per_second = 800;
   // For tests and simulations: where randomness and the wall clock (only for timestamps in initiations and
   // for "latest handshake") come from. Empty: the system's.
   std::function<void(std::span<std::uint8_t>)> random;

@@ -14,16 +14,19 @@ namespace sixlink::fuzz {
 
 using Input = std::span<const std::uint8_t>;
 
-void server_stream(Input input);   // TCP segments to a broker
-void rudp_sessions(Input input);   // datagrams to a registry
-void client_session(Input input);  // replies to a client
-void tunnel_xml(Input input);      // <tunnel> elements
-void digest_md5(Input input);      // SASL texts
-void passdss(Input input);         // PASSDSS-3DES-1's messages, host keys and the file of known ones
-void config(Input input);          // sixlink.conf, gogoc.conf, sixlink-registry.conf
-void packet(Input input);          // inner packets
-void leftover(Input input);        // NAME.tunnel
-void broker_lines(Input input);    // broker_list, last_server
+void server_stream(Input input);     // TCP segments to a broker
+void rudp_sessions(Input input);     // datagrams to a registry
+void client_session(Input input);    // replies to a client
+void tunnel_xml(Input input);        // <tunnel> elements
+void digest_md5(Input input);        // SASL texts
+void passdss(Input input);           // PASSDSS-3DES-1's messages, host keys and the file of known ones
+void config(Input input);            // sixlink.conf, gogoc.conf, sixlink-registry.conf
+void packet(Input input);            // inner packets
+void leftover(Input input);          // NAME.tunnel
+void broker_lines(Input input);      // broker_list, last_server
+void segment(Input input);           // frames from a TUN
+void coalesce(Input input);          // inner packets to be joined
+void wireguard_device(Input input);  // datagrams between two WireGuard devices
 
 struct EntryPoint {
   const char* name;  // of the file, without _fuzz.cc
@@ -40,6 +43,9 @@ inline constexpr EntryPoint kEntryPoints[] = {
     {"packet", packet},
     {"leftover", leftover},
     {"broker_lines", broker_lines},
+    {"segment", segment},
+    {"coalesce", coalesce},
+    {"wireguard_device", wireguard_device},
 };
 
 inline std::string_view text_of(Input input) {

@@ -15,6 +15,7 @@
 #include "src/tsp/message.h"
 #include "src/tsp/passdss.h"
 #include "tests/fuzz/fixture.h"
+#include "tests/fuzz/frame_seeds.h"
 #include "tests/unit/net/ipv4_packet.h"
 #include "tests/unit/tsp/recording.h"
 
@@ -160,6 +161,23 @@ inline std::vector<std::string> seeds(std::string_view fuzzer) {
     found.insert("broker.example.net\n192.0.2.1:3653\n[2001:db8::1]:3653\n2001:db8::2\n");
     found.insert("# a comment\r\n\r\nbroker.example.net\r\nno broker\n192.0.2.300");
     found.insert("fe80::1%eth0\n\tb.example.net \n" + std::string(3, '\0') + "\n");
+  }
+  if (fuzzer == "segment") found = segment_seeds();
+  if (fuzzer == "coalesce") found = coalesce_seeds();
+  if (fuzzer == "wireguard_device") {
+    // Steps of wireguard_device_fuzz.cc: messages of each type by a stranger, with and without a right mac1.
+    for (const auto& [type, size] : {std::pair{1, 148}, {2, 92}, {3, 64}, {4, 32}, {4, 128}}) {
+      std::string message(static_cast<std::size_t>(size), '\0');
+      message[0] = static_cast<char>(type);
+      found.insert('\x08' + record(message) + '\x09' + record(message) + '\x11' + record(message));
+    }
+    const auto data = record(std::string("\x60", 1) + std::string(99, '\0'));
+    // Both send, one message is lost, one changed, one repeated; time passes; all arrive.
+    found.insert('\x02' + data + '\x0a' + data + '\x05' + '\x06' + record("\x01") + '\x14' + '\x07' + '\x04');
+    found.insert(std::string("\x03\xff\xff\x03\xff\xff", 6) + '\x02' + data + '\x06' + record("\x80") +
+                 '\x08' + '\x04');
+    found.insert('\x02' + data + std::string("\x03\xff\xff\x04", 4) + '\x0a' + data + '\x16' + record("") +
+                 '\x30' + '\x04');
   }
   return {found.begin(), found.end()};
 }

@@ -227,8 +227,8 @@ TEST_CASE("wireguard attack: a flood of initiations is answered with cookies, wi
         at(("10." + std::to_string(i >> 8) + "." + std::to_string(i & 255) + ".1").c_str(), 1000);
     if (net.inject(net.b, flooder.initiation(net.now), from) == Outcome::kCookieAnswered) ++cookies;
   }
-  CHECK(cookies > 4900);
-  CHECK(net.b.device.counters().dh_operations - before < 100);
+  CHECK(cookies > 4800);
+  CHECK(net.b.device.counters().dh_operations - before < 150);
   for (const auto& [datagram, is_from_a] : net.wire) {
     CHECK(datagram.bytes.size() == 64);  // smaller than what it answers
     CHECK_FALSE(net.b.device.endpoint(datagram.peer));
