@@ -2,9 +2,17 @@
 // Names of this system's; for directories see hier(7).
 #include "platform/system_defaults.h"
 
+#include "platform/posix/unit_name.h"
+
 namespace sixlink::platform {
 
 const char kTemplateName[] = "netbsd";
 const char kRunDirectory[] = "/var/run/sixlink";
+const char kTunnelV6V4[] = "gif0";
+const char kTunnelV4V6[] = "gif0";
+
+bool can_be_tun(std::string_view name) {
+  return name == "tun" || posix::unit_of(name, "tun");
+}
 
 }  // namespace sixlink::platform

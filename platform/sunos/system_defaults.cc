@@ -2,9 +2,18 @@
 // Names of this system's; for directories see filesystem(7).
 #include "platform/system_defaults.h"
 
+#include "platform/posix/unit_name.h"
+
 namespace sixlink::platform {
 
 const char kTemplateName[] = "sunos";
 const char kRunDirectory[] = "/var/run/sixlink";
+// dladm(8): letters, then a number.
+const char kTunnelV6V4[] = "iptun0";
+const char kTunnelV4V6[] = "iptun0";
+
+bool can_be_tun(std::string_view name) {
+  return name == "tun" || posix::unit_of(name, "tun");
+}
 
 }  // namespace sixlink::platform

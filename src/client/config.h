@@ -52,9 +52,9 @@ struct Config {
   bool keepalive = true;
   std::chrono::seconds keepalive_interval{30};
   TunnelMode tunnel_mode = TunnelMode::kV6AnyV4;
-  std::string interface_v6v4 = "sit1";
+  std::string interface_v6v4 = platform::kTunnelV6V4;
   std::string interface_v6udpv4 = "tun";
-  std::string interface_v4v6 = "sit0";
+  std::string interface_v4v6 = platform::kTunnelV4V6;
   std::string client_v4 = "auto";  // or a valid IPv4 address to bind to
   std::string client_v6 = "auto";
   std::string template_name = platform::kTemplateName;
@@ -102,5 +102,8 @@ void apply_options(const Options& options, Config& config);
 // 1 to 15 of [A-Za-z0-9_.:-], not beginning with "-", nor ".", "..", "all" or "default": safe as a word of a
 // command and as a file name.
 bool is_interface_name(std::string_view text);
+// Of another machine, for proxy_client=yes, as GigabitEthernet0/1: 2 to 64 of [A-Za-z0-9/.:-], the first a
+// letter, the last a digit.
+bool is_router_interface_name(std::string_view text);
 
 }  // namespace sixlink::client

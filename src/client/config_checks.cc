@@ -37,6 +37,12 @@ void cross_check(const Config& config, config::KeyReport& report) {
     problem("if_prefix",
             "host_type=router needs the interface of the network behind this machine: set if_prefix");
   }
+  for (const auto& name : config.home_interfaces) {
+    if (config.proxy_client || is_interface_name(name)) continue;
+    problem("if_prefix", "\"" + name +
+                             "\" is not allowed; allowed: interfaces of this machine; names as "
+                             "GigabitEthernet0/1 are for proxy_client=yes");
+  }
   if (config.retry_delay > config.retry_delay_max) {
     problem("retry_delay_max", "is " + std::to_string(config.retry_delay_max.count()) +
                                    ", less than retry_delay=" + std::to_string(config.retry_delay.count()) +

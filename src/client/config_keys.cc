@@ -61,10 +61,12 @@ Setter interface(std::string Config::*member) {
   };
 }
 
+// Which of the two it may be depends on proxy_client: cross_check().
 bool set_home_interfaces(Config& config, const std::string& value) {
   std::vector<std::string> interfaces;
   for (const auto part : config::split_list(value)) {
-    if (!is_interface_name(part) || interfaces.size() == kMostHomeInterfaces) return false;
+    if (!is_interface_name(part) && !is_router_interface_name(part)) return false;
+    if (interfaces.size() == kMostHomeInterfaces) return false;
     if (std::find(interfaces.begin(), interfaces.end(), part) != interfaces.end()) return false;
     interfaces.emplace_back(part);
   }
@@ -197,12 +199,13 @@ std::vector<Key> make_keys() {
                                    {"v6v4", kV6V4},
                                    {"v4v6", kV4V6},
                                    {"dslite", kDsLite}})},
-      {"if_tunnel_v6v4", kInterface, "sit1", interface(&Config::interface_v6v4)},
+      {"if_tunnel_v6v4", kInterface, platform::kTunnelV6V4, interface(&Config::interface_v6v4)},
       {"if_tunnel_v6udpv4", kInterface, "tun", interface(&Config::interface_v6udpv4)},
-      {"if_tunnel_v4v6", kInterface, "sit0", interface(&Config::interface_v4v6)},
+      {"if_tunnel_v4v6", kInterface, platform::kTunnelV4V6, interface(&Config::interface_v4v6)},
       {"client_v4", "auto or an IPv4 address of this machine", "auto", set_client_v4},
       {"client_v6", "auto or an IPv6 address of this machine", "auto", set_client_v6},
-      {"template", config::kTemplateNames, platform::kTemplateName, config::template_name(&Config::template_name)},
+      {"template", config::kTemplateNames, platform::kTemplateName,
+       config::template_name(&Config::template_name)},
       {"dslite_client", "an IPv4 address", "192.0.0.2", address_v4(&Config::dslite_client)},
       {"dslite_server", "an IPv4 address", "192.0.0.1", address_v4(&Config::dslite_server)},
       {"proxy_client", kYesNo, "no", config::yes_no(&Config::proxy_client)},
@@ -234,6 +237,17 @@ std::vector<Key> make_keys() {
 const std::vector<Key>& config_keys() {
   static const std::vector<Key> keys = make_keys();
   return keys;
+}
+
+bool is_router_interface_name(std::string_view text) {
+  constexpr std::size_t kLongest = 64;  // ours: real ones have about 30
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (text.empty() || text.size() > kLongest || !is_letter(text.front()) || !is_digit(text.back()))
+    return false;
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    return is_letter(c) || is_digit(c) || std::string_view("/.:-").find(c) != std::string_view::npos;
+  });
 }
 
 bool is_interface_name(std::string_view text) {

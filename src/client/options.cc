@@ -29,6 +29,13 @@ Error set_interface(std::optional<std::string>& out, const std::string& value) {
   return {};
 }
 
+// With proxy_client=yes it is another machine's: what it may be then is seen when the file is known.
+Error set_home_interface(std::optional<std::string>& out, const std::string& value) {
+  if (!is_router_interface_name(value)) return set_interface(out, value);
+  out = value;
+  return {};
+}
+
 Error set_source(std::optional<std::string>& out, const std::string& value) {
   boost::system::error_code error;
   const auto address = boost::asio::ip::make_address(value, error);
@@ -61,7 +68,7 @@ Error apply(Options& options, const OptionSpec& spec, const std::string& value) 
   if (name == "boot") options.boot = true;
   if (name == "json") options.json = true;
   if (name == "release") options.release = true;
-  if (name == "if-prefix") return set_interface(options.if_prefix, value);
+  if (name == "if-prefix") return set_home_interface(options.if_prefix, value);
   if (name == "if-udp") return set_interface(options.if_v6udpv4, value);
   if (name == "source") return set_source(options.if_or_source, value);
   if (name == "retry-delay") return set_retry_delay(options.retry_delay, value);

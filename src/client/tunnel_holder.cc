@@ -8,6 +8,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "platform/system_defaults.h"
 #include "src/tunnel/datapath_link.h"
 #include "src/tunnel/kernel_link.h"
 
@@ -74,7 +75,7 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create(tunnel::TunnelParame
     datapath_reason_ = "none: the tunnel is another machine's";
     co_return co_await run_template(is_unsupported);
   }
-  // In v6udpv4 our own datapath checks inner addresses, which the kernel's FOU does not.
+  // FOU is for those who ask for it: the kernel then holds the negotiation's port, and no lease can be renewed over it.
   const bool is_kernel_first = config_.datapath == DatapathChoice::kKernel ||
                                (config_.datapath == DatapathChoice::kAuto && !is_over_udp(parameters_));
   if (is_kernel_first) {
@@ -133,7 +134,7 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create_in_kernel(bool& is_u
   if (is_over_udp(parameters_)) {
     // FOU takes the port over: the NAT's mapping stays.
     socket_.reset();
-    if (parameters_.interface == "tun") parameters_.interface = "sit1";
+    if (parameters_.interface == "tun") parameters_.interface = platform::kTunnelV6V4;
   }
   if (auto failed = co_await run_template(is_unsupported)) {
     if (is_unsupported && is_over_udp(parameters_) && !reopen_socket()) is_unsupported = false;
@@ -188,6 +189,10 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create_in_userspace() {
   parameters_.kind = tunnel::InterfaceKind::kTun;
   choose_mtu();
   if (auto failed = open_outer()) co_return failed;
+  if (!platform::can_be_tun(parameters_.interface)) {
+    log_.info("{} is no name for this system's TUN interfaces: taking the first free one", parameters_.interface);
+    parameters_.interface = "tun";
+  }
   const datapath::LaneOptions options{static_cast<std::size_t>(config_.threads),
                                       config_.offload ? platform::Offloads{} : platform::Offloads::none()};
   auto queues =

@@ -64,9 +64,9 @@ check "cisco: nothing is left in run_dir" run_dir_is_empty home
 
 # --- cisco, for a router ---
 
-check "cisco router: the program ends when it has the tunnel" start_proxy template=cisco auth_method=digest-md5 userid=alice passwd=s3cret host_type=router prefixlen=64 if_prefix=Vlan2
+check "cisco router: the program ends when it has the tunnel" start_proxy template=cisco auth_method=digest-md5 userid=alice passwd=s3cret host_type=router prefixlen=64 if_prefix=GigabitEthernet0/1
 TEXT=$(cat "$TEMP"/home/run/cisco-*.txt)
-check_match "cisco router: the home interface" '^interface Vlan2$' "$TEXT"
+check_match "cisco router: the home interface" '^interface GigabitEthernet0/1$' "$TEXT"
 check_match "cisco router: has the first address of the prefix" '^ ipv6 address 2001:db8:42:[0-9a-f:]+::1/64$' "$TEXT"
 check_match "cisco router: the rest of the prefix goes nowhere" '^ipv6 route 2001:0?db8:0?042:.*/64 Null0$' "$TEXT"
 check "cisco router: stop succeeds" client home stop

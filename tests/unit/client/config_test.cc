@@ -329,7 +329,8 @@ TEST_CASE("config: what the modes need of each other is told") {
   const std::string proxy = std::string(kServer) + "proxy_client=yes\nkeepalive=no\n";
   CHECK(contains(problems_of(proxy), "client_v4: proxy_client=yes sets up another machine's tunnel"));
   CHECK(problems_of(proxy + "client_v4=192.0.2.7\n").empty());
-  CHECK(contains(problems_of(proxy + "tunnel_mode=v4v6\nclient_v4=192.0.2.7\n"), "client_v6: proxy_client=yes"));
+  CHECK(contains(problems_of(proxy + "tunnel_mode=v4v6\nclient_v4=192.0.2.7\n"),
+                 "client_v6: proxy_client=yes"));
   CHECK(contains(problems_of(proxy + "tunnel_mode=dslite\nclient_v4=192.0.2.7\n"), "dslite asks no broker"));
 }
 
@@ -343,15 +344,45 @@ TEST_CASE("config: if_prefix may name several interfaces, each once") {
   }
 }
 
+TEST_CASE("config: if_prefix may name another machine's interfaces with proxy_client=yes only") {
+  const std::string router = "host_type=router\ntunnel_mode=v6v4\nclient_v4=192.0.2.7\nkeepalive=no\n";
+  const std::string proxy = "server=a.example\nproxy_client=yes\n" + router;
+  CHECK(good(proxy + "if_prefix=GigabitEthernet0/0/1.100, Vlan2 Serial0/1:0\n").home_interfaces ==
+        std::vector<std::string>{"GigabitEthernet0/0/1.100", "Vlan2", "Serial0/1:0"});
+  CHECK(good(proxy + "if_prefix=br_lan\n").home_interfaces == std::vector<std::string>{"br_lan"});
+  for (const auto& wrong : {std::string("Ethernet0/1;id"), std::string("$(id)/0"), std::string("/0"),
+                            std::string("../0"), std::string("Ethernet0/1\\"), std::string("Ethernet'0"),
+                            std::string("Ethernet0/*"), "Ethernet" + std::string(57, '0')}) {
+    CAPTURE(wrong);
+    CHECK(contains(problems_of(proxy + "if_prefix=" + wrong + "\n"), "if_prefix: "));
+  }
+  CHECK(contains(problems_of(kServer + router + "if_prefix=GigabitEthernet0/1\n"),
+                 "if_prefix: \"GigabitEthernet0/1\" is not allowed; allowed: "));
+}
+
 TEST_CASE("config: every value of gogoc's keys is taken without a warning") {
   const std::string account = std::string(kServer) + "userid=u\npasswd=p\n";
-  for (const auto line :
-       {"tunnel_mode=v6udpv4", "tunnel_mode=v6v4", "tunnel_mode=v4v6", "tunnel_mode=dslite",
-        "auth_method=passdss-3des-1", "proxy_client=yes\nkeepalive=no\nclient_v4=192.0.2.1",
-        "host_type=router\nif_prefix=eth1", "prefixlen=48", "dns_server=ns.example", "if_tunnel_v6v4=sit2",
-        "if_tunnel_v4v6=sit2", "if_tunnel_v6udpv4=tun7", "client_v4=192.0.2.1", "client_v6=2001:db8::1",
-        "broker_list=/x/list", "last_server=last", "always_use_same_server=yes", "template=mine",
-        "routing_info=bgp", "datapath=kernel", "default_route=no"}) {
+  for (const auto line : {"tunnel_mode=v6udpv4",
+                          "tunnel_mode=v6v4",
+                          "tunnel_mode=v4v6",
+                          "tunnel_mode=dslite",
+                          "auth_method=passdss-3des-1",
+                          "proxy_client=yes\nkeepalive=no\nclient_v4=192.0.2.1",
+                          "host_type=router\nif_prefix=eth1",
+                          "prefixlen=48",
+                          "dns_server=ns.example",
+                          "if_tunnel_v6v4=sit2",
+                          "if_tunnel_v4v6=sit2",
+                          "if_tunnel_v6udpv4=tun7",
+                          "client_v4=192.0.2.1",
+                          "client_v6=2001:db8::1",
+                          "broker_list=/x/list",
+                          "last_server=last",
+                          "always_use_same_server=yes",
+                          "template=mine",
+                          "routing_info=bgp",
+                          "datapath=kernel",
+                          "default_route=no"}) {
     CAPTURE(line);
     CHECK(warnings_of(account + line).empty());
     CHECK(problems_of(account + line).empty());

@@ -179,6 +179,9 @@ TEST_CASE("options: what they give, the file need not") {
   CHECK(as_proxy.problems.empty());
   REQUIRE(as_proxy.config);
   CHECK(as_proxy.config->client_v4 == "203.0.113.9");
+  options = parsed({"-s", "203.0.113.9", "-i", "GigabitEthernet0/1"});
+  CHECK(parse_config("x.conf", proxy, &options).problems.empty());
+  CHECK_FALSE(parse_config("x.conf", router, &options).config);
 }
 
 TEST_CASE("options: the help has every option and command, each once") {
