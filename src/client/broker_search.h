@@ -9,6 +9,7 @@
 #include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -41,6 +42,7 @@ struct Failed {
   int code = kExitFailed;
   std::string message;
   bool is_immediate = false;  // another attempt is worth it at once
+  bool is_passing = false;    // a broker that answered before does not now: the delay is not to grow
 };
 
 // What a broker at `from` may send its clients to: not this machine, which runs what the broker has no
@@ -58,7 +60,8 @@ struct SearchHooks {
       [](std::chrono::microseconds, unsigned) {};
 };
 
-// One search at a time; `config` and `log` outlive it.
+// One search at a time; `config` and `log` outlive it. It remembers over its searches which brokers answered
+// over UDP: where packets are lost, three of them in a row say little, and another transport is no better.
 class BrokerSearch {
  public:
   BrokerSearch(const Config& config, spdlog::logger& log, SearchHooks hooks)
@@ -73,6 +76,8 @@ class BrokerSearch {
   // when those are out of reach, and ends with a grant, or with the failure that tells the user most when
   // every broker was tried. Cancellable.
   boost::asio::awaitable<std::variant<Grant, Failed>> run();
+  // Of the last run: a broker that had answered over UDP before did not.
+  bool has_met_silence() const { return progress_.has_met_silence; }
 
  private:
   // A broker to be tried.
@@ -90,6 +95,7 @@ class BrokerSearch {
     std::set<std::string> names;      // tried: "host port"
     std::set<std::string> endpoints;  // tried: "address:port"
     std::size_t redirected = 0;       // brokers that redirections named
+    bool has_met_silence = false;
     Failed reported{kExitCannotConnect, "no broker is configured"};
     int significance = -2;
   };
@@ -103,6 +109,9 @@ class BrokerSearch {
                                                                MeasureLimits limits);
   boost::asio::awaitable<tunnel::Negotiation> negotiate_versions(const tunnel::NegotiationTarget& target,
                                                                  const net::ServerAddress& server);
+  // Asks a broker that answered before again, when it is silent.
+  boost::asio::awaitable<tunnel::Negotiation> negotiate_patiently(const tunnel::NegotiationTarget& target,
+                                                                  const net::ServerAddress& server);
   void note(int significance, int code, std::string message);
   void note_circle(const std::vector<std::string>& path, const net::ServerAddress& server);
 
@@ -111,6 +120,8 @@ class BrokerSearch {
   SearchHooks hooks_;
   BrokerFiles files_;
   Progress progress_;
+  // Endpoints that answered over UDP, and in how many searches since they did not.
+  std::map<std::string, int> silences_;
 };
 
 }  // namespace sixlink::client

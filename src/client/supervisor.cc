@@ -118,6 +118,7 @@ asio::awaitable<int> Supervisor::run_until_stopped() {
     const bool was_up = status_.state == State::kUp;
     const auto lived = Clock::now() - up_since_;
     bool is_immediate = false;
+    bool is_passing = false;
     if (outcome.index() == 0) {
       const auto& failed = std::get<0>(outcome);
       if (!failed) {
@@ -127,6 +128,7 @@ asio::awaitable<int> Supervisor::run_until_stopped() {
       status_.last_error = failed->message;
       code = failed->code;
       is_immediate = failed->is_immediate;
+      is_passing = failed->is_passing;
       log_.error("{}{}", was_up ? "the tunnel failed: " : "no tunnel: ", failed->message);
     } else if (was_up) {
       code = kExitOk;
@@ -140,7 +142,8 @@ asio::awaitable<int> Supervisor::run_until_stopped() {
       retry_.reset();
       continue;
     }
-    co_await pause(retry_.next());
+    const auto delay = is_passing ? retry_.repeat() : retry_.next();
+    co_await pause(delay);
   }
   enter(State::kStopping);
   if (is_releasing_) co_await give_back(std::move(last_socket));
@@ -309,7 +312,8 @@ asio::awaitable<std::optional<Failed>> Supervisor::negotiate() {
         "broker " + grant.server.text +
             " granted a v6udpv4 tunnel over TCP because UDP did not get through; v6udpv4 carries its packets "
             "in UDP and cannot work over TCP: let UDP port " +
-            std::to_string(grant.target.port) + " to the broker through the firewall"};
+            std::to_string(grant.target.port) + " to the broker through the firewall",
+        false, search_.has_met_silence()};
   }
   parameters_ = tunnel::from_info(info);
   leased_ = Leased{grant.server,

@@ -286,12 +286,12 @@ asio::awaitable<Negotiation> negotiate(tsp::ClientProfile profile, NegotiationTa
     }
     if (output.is_done()) break;
     result.failure = co_await carrier->receive(reply);
+    result.round_trips = carrier->round_trips();
     if (result.failure) co_return result;
     events.on_message('<', reply);
     output = session.input(reply);
   }
   result.method = session.method();
-  result.round_trips = carrier->round_trips();
   result.failure = std::move(output.failure);
   result.tunnel = std::move(output.tunnel);
   result.is_released = output.is_released;

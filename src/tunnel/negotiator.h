@@ -29,7 +29,7 @@ struct Negotiation {
   boost::asio::ip::address local_address;  // of the socket
   std::string method;                      // authentication, as chosen
   std::string version;                     // of TSP
-  unsigned round_trips = 0;
+  unsigned round_trips = 0;                // of a failed one too: whether the broker answered at all
 };
 
 // Called while a negotiation runs. Messages that carry credentials or could serve to guess them are left out

@@ -6,9 +6,13 @@
 
 namespace sixlink::tunnel {
 
-std::chrono::milliseconds RetrySchedule::next() {
+std::chrono::milliseconds RetrySchedule::repeat() {
   std::uniform_int_distribution<std::int64_t> jitter(current_.count() * 3 / 4, current_.count() * 5 / 4);
-  const auto wait = std::min(std::chrono::milliseconds(jitter(random_)), std::max(longest_, delay_));
+  return std::min(std::chrono::milliseconds(jitter(random_)), std::max(longest_, delay_));
+}
+
+std::chrono::milliseconds RetrySchedule::next() {
+  const auto wait = repeat();
   current_ = std::min(2 * current_, std::max(longest_, delay_));
   return wait;
 }

@@ -18,6 +18,8 @@ class RetrySchedule {
   // The wait before the next attempt, and doubles the one after. Between 75 and 125 % of the nominal delay,
   // never above the longest.
   std::chrono::milliseconds next();
+  // The same, and the one after is no longer.
+  std::chrono::milliseconds repeat();
   // The tunnel worked: start over with the short delay.
   void reset() { current_ = delay_; }
 

@@ -44,6 +44,8 @@ class FakeBroker {
   std::vector<std::string> redirects_to;
   int refuses_with = 0;  // in reply to AUTHENTICATE
 
+  unsigned ignores = 0;  // so many messages are lost
+
   bool answers_echo = true;
   std::chrono::milliseconds delay{0};  // of echoes
   unsigned echoes = 0;
@@ -73,7 +75,9 @@ class FakeBroker {
     socket_.async_receive_from(asio::buffer(buffer_), peer_, [this](const auto& error, std::size_t size) {
       if (error) return;
       if (const auto message = tsp::parse_rudp({buffer_.data(), size})) {
-        if (message->text == "ECHO REQUEST") {
+        if (ignores > 0) {
+          --ignores;
+        } else if (message->text == "ECHO REQUEST") {
           ++echoes;
           if (answers_echo) {
             const auto timer = std::make_shared<asio::steady_timer>(socket_.get_executor(), delay);
@@ -145,6 +149,28 @@ struct Fixture {
 };
 
 }  // namespace
+
+TEST_CASE("search: a broker that answered before is asked again over UDP before TCP is tried") {
+  Fixture f;
+  auto& broker = f.add();
+  f.configure(broker.text());
+  f.config->tunnel_mode = client::TunnelMode::kV6AnyV4;
+  BrokerSearch search(*f.config, f.log, {});
+  // RUDP sends three times and gives up after 6 s. Nobody listens on TCP.
+  broker.ignores = 3;
+  auto outcome = test::run(f.io, search.run());
+  REQUIRE(std::holds_alternative<Failed>(outcome));
+  CHECK_FALSE(std::get<Failed>(outcome).is_passing);
+  CHECK(f.has_logged("TCP"));
+  outcome = test::run(f.io, search.run());
+  CHECK(std::holds_alternative<Grant>(outcome));
+  f.lines.str("");
+  broker.ignores = 3;
+  outcome = test::run(f.io, search.run());
+  CHECK(std::holds_alternative<Grant>(outcome));
+  CHECK(f.has_logged("does not answer, but did before"));
+  CHECK_FALSE(f.has_logged("TCP"));
+}
 
 TEST_CASE("search: one configured broker is not measured") {
   Fixture f;

@@ -28,6 +28,17 @@ TEST_CASE("retry: starts over after a reset") {
   CHECK(schedule.next() >= 15s);
 }
 
+TEST_CASE("retry: repeating a delay does not make the next one longer") {
+  RetrySchedule schedule(10s, 1000s, 7);
+  for (int i = 0; i < 20; ++i) {
+    const auto wait = schedule.repeat();
+    CHECK(wait >= 7500ms);
+    CHECK(wait <= 12500ms);
+  }
+  CHECK(schedule.next() <= 12500ms);
+  CHECK(schedule.repeat() >= 15s);
+}
+
 TEST_CASE("retry: a maximum below the delay does not shorten it") {
   RetrySchedule schedule(60s, 10s, 1);
   for (int i = 0; i < 10; ++i) CHECK(schedule.next() >= 45s);
