@@ -2,8 +2,6 @@
 // Runs a template.
 #include "src/tunnel/script.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,11 +15,11 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 #include "platform/platform.h"
 #include "src/tsp/status.h"
+#include "src/tunnel/child_process.h"
 
 namespace sixlink::tunnel {
 namespace {
@@ -55,70 +53,9 @@ std::string last_words(const std::string& output) {
   return tsp::printable(chosen, 500);
 }
 
-// Between fork and exec only async-signal-safe calls: another thread may hold any lock.
-[[noreturn]] void become_script(int output, char* const* arguments, char* const* environment) {
-  ::setpgid(0, 0);
-  platform::end_with_parent();
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD, SIGUSR1}) ::signal(signal, SIG_DFL);
-  const int null = ::open("/dev/null", O_RDONLY);
-  ::dup2(null, 0);
-  ::dup2(output, 1);
-  ::dup2(output, 2);
-  for (int fd = 3; fd < 4096; ++fd) ::close(fd);
-  ::execve("/bin/sh", arguments, environment);
-  ::_exit(127);
-}
-
-// The child and the reading end of its output.
-struct Child {
-  pid_t pid = -1;
-  int output = -1;
-};
-
-boost::system::result<Child> spawn(const std::string& path, const Environment& environment) {
-  std::string shell = "sh";
-  std::string script = path;
-  char* arguments[] = {shell.data(), script.data(), nullptr};
-  const char* path_variable = std::getenv("PATH");
-  Environment all = environment;
-  all.push_back("PATH=" + std::string(path_variable ? path_variable : "/usr/bin:/bin") +
-                ":/usr/local/sbin:/usr/sbin:/sbin");
-  all.emplace_back("LC_ALL=C");
-  std::vector<char*> pointers;
-  for (auto& variable : all) pointers.push_back(variable.data());
-  pointers.push_back(nullptr);
-  int ends[2];
-  if (::pipe(ends) != 0) return boost::system::error_code(errno, boost::system::system_category());
-  ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  const pid_t pid = ::fork();
-  if (pid == 0) become_script(ends[1], arguments, pointers.data());
-  const int error = errno;
-  ::close(ends[1]);
-  if (pid < 0) {
-    ::close(ends[0]);
-    return boost::system::error_code(error, boost::system::system_category());
-  }
-  return Child{pid, ends[0]};
-}
-
-// Appends what is there; false at the end of the output. A script that never stops writing must not hold the
-// event loop.
-bool drain(int fd, std::string& output) {
-  char buffer[4096];
-  for (int reads = 0; reads < 64; ++reads) {
-    const auto size = ::read(fd, buffer, sizeof buffer);
-    if (size > 0) {
-      output.append(buffer, static_cast<std::size_t>(size));
-      if (output.size() > 2 * kKeptOutput) output.erase(0, output.size() - kKeptOutput);
-    } else {
-      return size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
-    }
-  }
-  return true;
+// The last of it is what counts.
+void keep_last(std::string& output, std::size_t most) {
+  if (output.size() > most) output.erase(0, output.size() - kKeptOutput);
 }
 
 bool is_readable_file(const std::string& path) {
@@ -136,12 +73,14 @@ asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment envir
   }
   // Registered before the fork, so that the child's end cannot be missed.
   asio::signal_set child_ended(executor, SIGCHLD);
-  const auto child = spawn(path, environment);
+  environment.push_back("PATH=" + child_search_path());
+  environment.emplace_back("LC_ALL=C");
+  auto child = ChildProcess::start({"/bin/sh", path}, std::move(environment), false);
   if (!child) {
     result.problem = "cannot start the template " + path + ": " + child.error().message();
     co_return result;
   }
-  asio::posix::stream_descriptor output(executor, child->output);
+  asio::posix::stream_descriptor output(executor, child->release_channel());
   asio::steady_timer timer(executor, started + limit);
   auto deadline = started + limit;
   bool has_output = true;
@@ -149,9 +88,9 @@ asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment envir
   int status = 0;
   // A daemon that the template starts may keep the pipe open, so the child's own end is what counts.
   for (;;) {
-    has_output = has_output && drain(child->output, result.output);
-    const pid_t ended = ::waitpid(child->pid, &status, WNOHANG);
-    if (ended == child->pid || (ended < 0 && errno == ECHILD)) break;
+    has_output = has_output && read_available(output.native_handle(), result.output);
+    keep_last(result.output, 2 * kKeptOutput);
+    if (child->has_ended(status)) break;
     const auto now = std::chrono::steady_clock::now();
     if (is_hurried && is_hurried()) {
       deadline = std::min(deadline, now + kHurriedLimit);
@@ -159,10 +98,7 @@ asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment envir
     }
     if (now >= deadline) {
       has_timed_out = true;
-      ::kill(-child->pid, SIGKILL);
-      ::kill(child->pid, SIGKILL);
-      while (::waitpid(child->pid, &status, 0) < 0 && errno == EINTR) {
-      }
+      child->kill();
       break;
     }
     // SIGCHLD of another child, or one coalesced away, is caught by looking again after a while.
@@ -174,8 +110,8 @@ asio::awaitable<ScriptResult> run_to_its_end(std::string path, Environment envir
       co_await (child_ended.async_wait(kAwait) || timer.async_wait(kAwait));
     }
   }
-  if (has_output) drain(child->output, result.output);
-  if (result.output.size() > kKeptOutput) result.output.erase(0, result.output.size() - kKeptOutput);
+  if (has_output) read_available(output.native_handle(), result.output);
+  keep_last(result.output, kKeptOutput);
   result.duration =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
   result.has_succeeded = !has_timed_out && WIFEXITED(status) && WEXITSTATUS(status) == 0;
