@@ -37,7 +37,8 @@ function dladm(  name, at, type, part, i, from, to) {
     gsub(/:/, "\\:", from)
     gsub(/:/, "\\:", to)
     print from ":" to
-  } else if (word[1] == "modify-iptun") replace(at, "link " name " iptun " ends(word[count - 1], "local") " " ends(word[count - 1], "remote"))
+  } else if (word[1] == "set-linkprop") return
+  else if (word[1] == "modify-iptun") replace(at, "link " name " iptun " ends(word[count - 1], "local") " " ends(word[count - 1], "remote"))
   else {
     if (find("ipif " name)) problem("could not delete tunnel: link busy")
     drop(at)
