@@ -273,6 +273,8 @@ def print_report(environment, subjects, target_rows):
     print("\n%s; load %s before, %s after" % (machine(environment), environment["load_before"], environment["load_after"]))
     print("%d rounds of %d s a measurement, %d s in all; both ends on these cores" %
           (environment["rounds"], environment["seconds"], environment["took_seconds"]))
+    if float(environment["load_before"].split()[0]) > environment["cores"] / 2:
+        print("The machine was busy with something else before it began: these figures are not what it can do.")
     print_medians(subjects, ("tcp1", "tcp4", "both", "udp128", "udp1280"), "Throughput: medians, ± half of the range")
     print_medians(subjects, ("latency", "latency_added", "latency_p99", "idle_cpu", "cpu_per_gigabit", "memory"),
                   "Ping while one stream runs; what it adds to the bare veth's; both ends' processor time and memory")
@@ -341,12 +343,12 @@ def main():
     add_latency_of_the_cable(subjects)
     summarise(subjects)
     report = {"bench": "datapath", "environment": environment, "subjects": subjects, "targets": targets(subjects)}
-    print_report(environment, subjects, report["targets"])
     with open(os.path.join(sys.argv[2], "datapath.json"), "w", encoding="utf-8") as file:
         json.dump(report, file, indent=1, ensure_ascii=False)
         file.write("\n")
     with open(os.path.join(sys.argv[2], "datapath.svg"), "w", encoding="utf-8") as file:
         file.write(figure(report))
+    print_report(environment, subjects, report["targets"])
     return 0
 
 
