@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <memory>
 
 #include "registry/dns/record_plan.h"
 #include "src/tsp/status.h"
@@ -32,10 +33,6 @@ int status_of(const boost::system::error_code& error) {
       return tsp::kServerBusy;
     case LeaseError::kKeyInUse:
       return tsp::kInvalidRequest;
-    case LeaseError::kUserDeleted:
-      return tsp::kAuthenticationFailed;
-    case LeaseError::kStore:
-      return tsp::kServerError;
   }
   return tsp::kServerError;
 }
@@ -129,32 +126,14 @@ bool Granter::release(const tsp::DeleteRequest& request, const Requester& reques
   pending.answer = static_cast<int>(tsp::kSuccess);
   pending.done = [done = std::move(done)](const Answer& answer) { done(std::get<int>(answer)); };
   const auto id = lease_to_release(request, requester);
-  if (id) {
-    if (const auto error = release(*id, pending)) {
-      pending.answer = status_of(error);
-      store_problem_ = book_.store_error().message();
-      fail_batch(pending_);
-    }
-  }
+  if (id) release(*id, pending);
   pending_.push_back(std::move(pending));
   post_flush();
   return id.has_value();
 }
 
-void Granter::fail_batch(std::vector<Pending>& batch) {
-  for (auto& pending : batch) {
-    const bool is_lost =
-        std::exchange(pending.lease, std::nullopt) || (pending.is_release && !pending.replaced.empty());
-    pending.replaced.clear();
-    if (is_lost) pending.answer = static_cast<int>(tsp::kServerError);
-  }
-}
-
-boost::system::error_code Granter::release(std::int64_t id, Pending& pending) {
-  const auto released = book_.release(id);
-  if (!released) return released.error();
-  pending.replaced.push_back(id);
-  return {};
+void Granter::release(std::int64_t id, Pending& pending) {
+  if (book_.release(id)) pending.replaced.push_back(id);
 }
 
 void Granter::acquire(const tsp::CreateRequest& request, const Requester& requester,
@@ -179,7 +158,6 @@ void Granter::acquire(const tsp::CreateRequest& request, const Requester& reques
     }
     wanted.name_servers = *std::move(servers);
   }
-  boost::system::error_code error;
   if (decision.mode == LeaseMode::kWireguard) {
     wanted.wireguard_key = request.wireguard_key;
     if (const auto refusal = free_key(*request.wireguard_key, requester, now, pending)) {
@@ -204,61 +182,48 @@ void Granter::acquire(const tsp::CreateRequest& request, const Requester& reques
       pending.lease = *held;
       return;
     }
-    if (held->user.empty()) error = release(held->id, pending);
+    if (held->user.empty()) release(held->id, pending);
   }
-  if (!error) {
-    auto lease = book_.acquire(wanted, now);
-    if (lease.has_error() && lease.error() == make_error_code(LeaseError::kTooManyForAddress)) {
-      // Clients that came back from another port leave their old leases to the quota.
-      if (const auto stale = book_.stalest_anonymous(decision.outer, now - kSilent)) {
-        error = release(*stale, pending);
-        if (!error) lease = book_.acquire(wanted, now);
-      }
+  auto lease = book_.acquire(wanted, now);
+  if (lease.has_error() && lease.error() == make_error_code(LeaseError::kTooManyForAddress)) {
+    // Clients that came back from another port leave their old leases to the quota.
+    if (const auto stale = book_.stalest_anonymous(decision.outer, now - kSilent)) {
+      release(*stale, pending);
+      lease = book_.acquire(wanted, now);
     }
-    if (!error && lease) {
-      pending.answer = info_for(*lease, request, requester);
-      pending.lease = *std::move(lease);
-      return;
-    }
-    if (!error) error = lease.error();
   }
-  pending.answer = status_of(error);
-  if (error == make_error_code(LeaseError::kStore)) {
-    store_problem_ = book_.store_error().message();
-    pending.replaced.clear();
-    fail_batch(pending_);  // it went as a whole
+  if (!lease) {
+    pending.answer = status_of(lease.error());
+    return;
   }
+  pending.answer = info_for(*lease, request, requester);
+  pending.lease = *std::move(lease);
 }
 
-std::optional<int> Granter::free_key(const pki::WireguardKey& key, const Requester& requester, WallSeconds now,
-                                     Pending& pending) {
+std::optional<int> Granter::free_key(const pki::WireguardKey& key, const Requester& requester,
+                                     WallSeconds now, Pending& pending) {
   const auto* held = book_.find_key(key);
   if (!held || held->user == requester.user) return std::nullopt;
-  // A public key is no secret: whoever saw it must not get at the tunnel of a user, nor of an anonymous client
-  // in the middle of it.
+  // A public key is no secret: whoever saw it must not get at the tunnel of a user, nor of an anonymous
+  // client in the middle of it.
   if (!held->user.empty()) return tsp::kInvalidRequest;
   const auto* tunnel = tunnels_.find(held->address);
   const auto last_seen = std::max(held->last_seen, tunnel ? tunnel->last_seen.load() : 0);
   if (held->outer_address != requester.peer && now - last_seen < kAlive) return tsp::kRequestInProgress;
-  if (const auto error = release(held->id, pending)) {
-    store_problem_ = book_.store_error().message();
-    pending.replaced.clear();
-    fail_batch(pending_);
-    return status_of(error);
-  }
+  release(held->id, pending);
   return std::nullopt;
 }
 
 void Granter::flush() {
   is_flush_posted_ = false;
-  auto batch = std::exchange(pending_, {});
-  if (const auto error = book_.commit()) {
-    store_problem_ = error.message();
-    fail_batch(batch);
-  }
+  auto batch = std::make_shared<std::vector<Pending>>(std::exchange(pending_, {}));
+  commit_([this, batch](const boost::system::error_code& error) { answer(*batch, error); });
+}
+
+void Granter::answer(std::vector<Pending>& batch, const boost::system::error_code& error) {
+  if (error) store_problem_ = error.message();
   for (auto& pending : batch) {
-    // A commit of someone else's may have failed and taken the batch back meanwhile: only what the book says
-    // counts.
+    // The batch may have been taken back by a failure of another one: only what the book says counts.
     for (const auto id : pending.replaced) {
       if (!book_.find(id)) {
         tunnels_.remove(id);
@@ -274,6 +239,10 @@ void Granter::flush() {
         // The tunnel works before the client hears of it: it may send at once.
         tunnels_.put(*booked, pending.local);
         changes_.put(*booked);
+      } else if (book_.lacked_user(pending.lease->id)) {
+        tunnels_.remove(pending.lease->id);
+        changes_.remove(pending.lease->id);
+        pending.answer = static_cast<int>(tsp::kAuthenticationFailed);
       } else {
         pending.answer = static_cast<int>(tsp::kServerError);
       }

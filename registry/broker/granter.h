@@ -61,8 +61,8 @@ class Granter {
   // False: there is none, and the requester may be guessing where one ends.
   bool release(const tsp::DeleteRequest& request, const Requester& requester, Released done);
   void set_raw_tunnels(const RawTunnels& available) { raw_ = available; }
-  // What clients of mode wireguard are told of our end; without it the mode is not granted. `endpoint_address`
-  // and `endpoint_port` may be left open, `allowed` is filled in here.
+  // What clients of mode wireguard are told of our end; without it the mode is not granted.
+  // `endpoint_address` and `endpoint_port` may be left open, `allowed` is filled in here.
   void set_wireguard(const tsp::WireguardServer& server) { wireguard_ = server; }
   // Called after the commit with the leases whose tunnel is to begin (or change) and with those that ended.
   struct Changes {
@@ -70,6 +70,10 @@ class Granter {
     std::function<void(std::int64_t lease)> remove = [](std::int64_t) {};
   };
   void on_changes(Changes changes) { changes_ = std::move(changes); }
+  // How the book's changes are made durable; `done` is called when they are, or with the failure that took
+  // them back. Without it, at once by the book.
+  using Commit = std::function<void(std::function<void(const boost::system::error_code&)> done)>;
+  void commit_by(Commit commit) { commit_ = std::move(commit); }
   // The text of the last failure of the store, for the log; empty: none since the last call.
   std::string take_store_problem() { return std::exchange(store_problem_, {}); }
 
@@ -83,11 +87,10 @@ class Granter {
     Done done;
   };
   void flush();
-  boost::system::error_code release(std::int64_t id, Pending& pending);
+  void answer(std::vector<Pending>& batch, const boost::system::error_code& error);
+  void release(std::int64_t id, Pending& pending);
   std::optional<std::int64_t> lease_to_release(const tsp::DeleteRequest& request,
                                                const Requester& requester) const;
-  // The store took the whole batch back.
-  void fail_batch(std::vector<Pending>& batch);
   void post_flush();
   void acquire(const tsp::CreateRequest& request, const Requester& requester, const ModeDecision& decision,
                WallSeconds now, Pending& pending);
@@ -106,6 +109,9 @@ class Granter {
   RawTunnels raw_;
   std::optional<tsp::WireguardServer> wireguard_;
   Changes changes_;
+  Commit commit_ = [this](const std::function<void(const boost::system::error_code&)>& done) {
+    done(book_.commit());
+  };
   bool is_flush_posted_ = false;
   std::vector<Pending> pending_;
   std::string store_problem_;

@@ -225,13 +225,6 @@ void Updater::give_up_foreign_zone(const std::string& zone) {
 }
 
 bool Updater::begin() {
-  // Group commit: what a batch of leases began is made durable first, as it would be in a moment.
-  if (book_.has_uncommitted()) {
-    if (const auto error = book_.commit()) {
-      store_failed(error);
-      return false;
-    }
-  }
   if (const auto error = store_.begin()) {
     store_failed(error);
     return false;

@@ -14,6 +14,9 @@ using boost::system::error_code;
 // ::1 is the broker, :: the subnet-router anycast address (RFC 4291 section 2.6.1).
 constexpr std::uint32_t kFirstIdentifier = 2;
 
+// Of one batch, so that who waits for it does not wait long: about 10 ms.
+constexpr std::size_t kMostActivity = 2000;
+
 // Of a prefix that is one address; what v4-mapped ones are longer by (RFC 4291 section 2.5.5.2); a network of
 // two machines in IPv4.
 constexpr int kAddressLength = 128;
@@ -42,12 +45,8 @@ class LeaseCategory final : public boost::system::error_category {
         return "anonymous clients get no prefix here";
       case LeaseError::kTooManyForAddress:
         return "too many anonymous leases are held from this outer address";
-      case LeaseError::kStore:
-        return "the database failed";
       case LeaseError::kKeyInUse:
         return "another tunnel has this WireGuard key";
-      case LeaseError::kUserDeleted:
-        return "the user does not exist any more";
     }
     return "unknown lease error " + std::to_string(code);
   }
@@ -290,88 +289,119 @@ boost::system::result<Lease> LeaseBook::draft(const LeaseRequest& request, WallS
 boost::system::result<Lease> LeaseBook::acquire(const LeaseRequest& request, WallSeconds now) {
   const auto lease = draft(request, now);
   if (!lease) return lease.error();
-  if (const auto error = ensure_batch()) return error;
-  if (const auto error = store_->put_lease(*lease)) {
-    if (error.category() != store_category() || error.value() != SQLITE_CONSTRAINT_FOREIGNKEY)
-      return fail(error);
-    // Only this statement failed. Without other changes, holding the write lock serves nobody.
-    if (changes_.empty()) rollback();
-    return LeaseError::kUserDeleted;
-  }
-  const auto before = leases_.find(lease->id);
-  if (before == leases_.end()) {
-    changes_.push_back({lease->id, std::nullopt});
+  if (!leases_.contains(lease->id)) {
     next_id_ = lease->id + 1;
     if (const auto number = identifier(lease->address))
       cursor_ = *number == policy_.last_identifier ? kFirstIdentifier : *number + 1;
-  } else {
-    changes_.push_back({lease->id, before->second});
   }
-  replace(lease->id, *lease);
+  change(lease->id, *lease);
   return lease;
 }
 
-boost::system::result<bool> LeaseBook::release(std::int64_t id) {
-  const auto held = leases_.find(id);
-  if (held == leases_.end()) return false;
-  if (const auto error = ensure_batch()) return {boost::system::in_place_error, error};
-  if (const auto error = store_->delete_lease(id)) return {boost::system::in_place_error, fail(error)};
-  changes_.push_back({id, held->second});
-  replace(id, std::nullopt);
+bool LeaseBook::release(std::int64_t id) {
+  if (!leases_.contains(id)) return false;
+  change(id, std::nullopt);
   return true;
 }
 
-error_code LeaseBook::ensure_batch() {
-  if (in_batch_) return {};
-  if (const auto error = store_->begin()) {
-    store_error_ = error;
-    return LeaseError::kStore;
-  }
-  in_batch_ = true;
-  cursor_before_ = cursor_;
-  return {};
+void LeaseBook::change(std::int64_t id, std::optional<Lease> after) {
+  const auto before = leases_.find(id);
+  changes_.push_back({id, before == leases_.end() ? std::nullopt : std::optional(before->second)});
+  writes_.push_back({id, after});
+  replace(id, std::move(after));
 }
 
-error_code LeaseBook::fail(const error_code& reason) {
-  store_error_ = reason;
-  rollback();
-  return LeaseError::kStore;
+LeaseBatch LeaseBook::take_batch() {
+  LeaseBatch batch;
+  batch.writes = std::exchange(writes_, {});
+  under_way_ = changes_.size();
+  is_under_way_ = true;
+  const auto count = std::min(activity_.size(), kMostActivity);
+  const auto rest = activity_.end() - static_cast<std::ptrdiff_t>(count);
+  activity_under_way_.assign(rest, activity_.end());
+  activity_.erase(rest, activity_.end());
+  if (activity_.empty()) activity_.shrink_to_fit();
+  batch.last_seen = activity_under_way_;
+  return batch;
+}
+
+LeasesWritten LeaseBook::write(Store& store, const LeaseBatch& batch) {
+  LeasesWritten outcome;
+  if (batch.is_empty()) return outcome;
+  outcome.error = store.begin();
+  if (outcome.error) return outcome;
+  const auto fail = [&](const error_code& error) {
+    store.rollback();
+    return LeasesWritten{error, {}};
+  };
+  for (const auto& [id, lease] : batch.writes) {
+    const auto error = lease ? store.put_lease(*lease) : store.delete_lease(id);
+    if (error.category() == store_category() && error.value() == SQLITE_CONSTRAINT_FOREIGNKEY) {
+      // Only this statement failed.
+      outcome.lack_users.push_back(id);
+    } else if (error) {
+      return fail(error);
+    }
+  }
+  for (const auto& [id, when] : batch.last_seen) {
+    if (const auto error = store.put_last_seen(id, when)) return fail(error);
+  }
+  outcome.error = store.commit();
+  if (outcome.error) outcome.lack_users.clear();
+  return outcome;
+}
+
+void LeaseBook::written(const LeasesWritten& outcome) {
+  is_under_way_ = false;
+  if (under_way_ > 0) lacked_users_ = outcome.lack_users;
+  if (outcome.error) {
+    activity_.insert(activity_.end(), activity_under_way_.begin(), activity_under_way_.end());
+    merge_activity();
+    undo();
+    return;
+  }
+  activity_under_way_ = {};
+  changes_.erase(changes_.begin(), changes_.begin() + static_cast<std::ptrdiff_t>(under_way_));
+  under_way_ = 0;
+  for (const auto id : lacked_users_) {
+    replace(id, std::nullopt);
+    for (auto& later : changes_) {
+      if (later.id == id) later.before.reset();
+    }
+  }
 }
 
 error_code LeaseBook::commit() {
-  if (!in_batch_) return {};
-  if (const auto error = store_->commit()) {
-    undo();
-    return error;
+  while (has_unwritten()) {
+    const auto outcome = write(*store_, take_batch());
+    written(outcome);
+    if (outcome.error) return outcome.error;
   }
-  in_batch_ = false;
-  changes_.clear();
   return {};
 }
 
 void LeaseBook::rollback() {
-  if (!in_batch_) return;
-  store_->rollback();
   undo();
 }
 
 void LeaseBook::undo() {
+  std::unordered_map<std::int64_t, WallSeconds> heard;
+  if (!changes_.empty()) heard.insert(activity_.begin(), activity_.end());
   for (auto change = changes_.rbegin(); change != changes_.rend(); ++change) {
     if (change->before) {
       // That its client was heard is true whatever became of the batch.
-      const auto heard = activity_.find(change->id);
-      if (heard != activity_.end())
-        change->before->last_seen = std::max(change->before->last_seen, heard->second);
+      if (const auto seen = heard.find(change->id); seen != heard.end())
+        change->before->last_seen = std::max(change->before->last_seen, seen->second);
     }
     replace(change->id, std::move(change->before));
   }
   changes_.clear();
-  cursor_ = cursor_before_;
-  in_batch_ = false;
+  writes_.clear();
+  under_way_ = 0;
 }
 
-bool LeaseBook::has_uncommitted() const {
-  return in_batch_;
+bool LeaseBook::lacked_user(std::int64_t id) const {
+  return std::find(lacked_users_.begin(), lacked_users_.end(), id) != lacked_users_.end();
 }
 
 void LeaseBook::touch(std::int64_t id, WallSeconds now) {
@@ -381,23 +411,19 @@ void LeaseBook::touch(std::int64_t id, WallSeconds now) {
   const auto seen = std::max(now, lease->second.created + 1);
   if (lease->second.last_seen == seen) return;
   lease->second.last_seen = seen;
-  activity_[id] = seen;
+  activity_.emplace_back(id, seen);
+  // What cannot be written for long must not grow.
+  if (activity_.size() > 2 * leases_.size() + kMostActivity) merge_activity();
 }
 
-error_code LeaseBook::save_activity() {
-  if (activity_.empty()) return commit();
-  if (ensure_batch()) return store_error_;
-  for (const auto& [id, when] : activity_) {
-    const auto lease = leases_.find(id);
-    if (lease == leases_.end()) continue;
-    if (const auto error = store_->put_last_seen(id, lease->second.last_seen)) {
-      rollback();
-      return error;
-    }
+void LeaseBook::merge_activity() {
+  std::sort(activity_.begin(), activity_.end());
+  std::vector<std::pair<std::int64_t, WallSeconds>> latest;
+  for (const auto& entry : activity_) {
+    if (!latest.empty() && latest.back().first == entry.first) latest.pop_back();
+    latest.push_back(entry);
   }
-  const auto error = commit();
-  if (!error) activity_.clear();
-  return error;
+  activity_ = std::move(latest);
 }
 
 std::vector<std::int64_t> LeaseBook::expired(WallSeconds now, std::size_t limit) const {
@@ -429,7 +455,8 @@ std::optional<std::int64_t> LeaseBook::stalest_anonymous(const boost::asio::ip::
 boost::system::result<std::vector<std::int64_t>> LeaseBook::orphaned() {
   const auto stored = store_->lease_ids();
   if (!stored) return stored.error();
-  const std::unordered_set<std::int64_t> known(stored->begin(), stored->end());
+  std::unordered_set<std::int64_t> known(stored->begin(), stored->end());
+  for (const auto& change : changes_) known.insert(change.id);  // the store may not have them yet
   std::vector<std::int64_t> ids;
   for (const auto& [id, lease] : leases_) {
     if (!known.contains(id)) ids.push_back(id);

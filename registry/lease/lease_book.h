@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Who holds which inner address and which delegated prefix. The book is the truth while the registry runs;
-// every change is written to the store in one transaction a batch, and the caller tells a client of its lease
-// only after commit() (group commit: many sessions share one write to disk).
+// its changes are written to the store in one transaction a batch, and the caller tells a client of its lease
+// only after that (group commit: many sessions share one write to disk). While a batch is written, on any
+// thread, the next one is made (group_commit.h).
+//
+//   changes --take_batch()--> under way --written(ok)--> durable
+//      ^                          |
+//      +--- made meanwhile        +--written(error)--> all changes are undone, those made meanwhile too
 #pragma once
 
 #include <array>
@@ -24,9 +29,7 @@ enum class LeaseError {
   kPrefixLength,           // TSP 518: length not served here
   kPrefixNotForAnonymous,  // TSP 522
   kTooManyForAddress,      // the quota of anonymous leases for one outer address
-  kStore,                  // the store failed and the batch was rolled back; store_error() has the reason
   kKeyInUse,               // another's tunnel has the WireGuard key
-  kUserDeleted,            // no such user in the store (deleted after the login); the batch goes on
 };
 const boost::system::error_category& lease_category();
 boost::system::error_code make_error_code(LeaseError error);
@@ -63,11 +66,27 @@ struct LeaseRequest {
   std::optional<pki::WireguardKey> wireguard_key{};  // mode wireguard
 };
 
+// What is to be written in one transaction.
+struct LeaseBatch {
+  struct Write {
+    std::int64_t id = 0;
+    std::optional<Lease> lease;  // nullopt: it ended
+  };
+  std::vector<Write> writes;                                    // in this order
+  std::vector<std::pair<std::int64_t, WallSeconds>> last_seen;  // afterwards
+  bool is_empty() const { return writes.empty() && last_seen.empty(); }
+};
+
+// What became of it.
+struct LeasesWritten {
+  boost::system::error_code error;       // nothing was written
+  std::vector<std::int64_t> lack_users;  // not written: their users were deleted from the command line
+};
+
 class LeaseBook {
  public:
   // Loads the store's leases. One outside the policy's prefix, that overlaps another, or whose row is corrupt
-  // is left in the store, not served, and counted by skipped(). `store` outlives the book; its begin(),
-  // commit() and rollback() are the book's.
+  // is left in the store, not served, and counted by skipped(). `store` outlives the book.
   static boost::system::result<LeaseBook> load(Store& store, const LeasePolicy& policy);
 
   // The broker's own inner address: prefix::1.
@@ -80,27 +99,32 @@ class LeaseBook {
   // another prefix length gets another prefix and keeps the address; one who asks none keeps what is held.
   // Mode wireguard: an anonymous client is found again by its key, and an IPv4 address comes with the lease
   // where there is a prefix_v4 with a free one.
-  // Begins the batch's transaction when there is none. Nothing is durable before commit(). On an error
-  // nothing of this call remains.
+  // Nothing is durable before it is written. On an error nothing of this call remains.
   [[nodiscard]] boost::system::result<Lease> acquire(const LeaseRequest& request, WallSeconds now);
   // Ends a lease (TSP delete, expiry, user deleted). Part of the batch too. false: no such lease.
-  [[nodiscard]] boost::system::result<bool> release(std::int64_t id);
+  bool release(std::int64_t id);
 
-  // Makes the batch durable. On failure the store and the book are both as they were before the batch. No
-  // batch: success.
+  // What changed since the last one, and some of what touch() was told. The caller writes it, on whatever
+  // thread, and calls written() with the outcome before it takes another.
+  LeaseBatch take_batch();
+  static LeasesWritten write(Store& store, const LeaseBatch& batch);
+  // On failure the book is as it was before the batch. A lease without user is in the book no more.
+  void written(const LeasesWritten& outcome);
+  // All of that here and now, until nothing is left to write. On failure the store and the book are both as
+  // they were before the batch. Not while one is under way.
   [[nodiscard]] boost::system::error_code commit();
-  // Takes the batch back.
+  // Takes all changes back that are not durable. Not while a batch is under way.
   void rollback();
-  bool has_uncommitted() const;
+  // Changes that are not durable.
+  bool has_uncommitted() const { return !changes_.empty(); }
+  // That last_seen times wait to be written, too.
+  bool has_unwritten() const { return has_uncommitted() || !activity_.empty(); }
+  bool is_under_way() const { return is_under_way_; }
+  // In the last batch that had changes the lease was not written: its user was deleted after the login.
+  bool lacked_user(std::int64_t id) const;
 
-  // Why the last call that returned kStore did.
-  const boost::system::error_code& store_error() const { return store_error_; }
-
-  // In memory only; written by save_activity(). A lease that was never touched ends within kUnusedLifetime.
+  // In memory; written with a later batch. A lease that was never touched ends within kUnusedLifetime.
   void touch(std::int64_t id, WallSeconds now);
-  // Writes changed last_seen times and commits, together with an open batch; when it fails that is rolled
-  // back, and the times are written the next time.
-  [[nodiscard]] boost::system::error_code save_activity();
   static constexpr WallSeconds kUnusedLifetime = 600;
   // Ids of anonymous leases whose time is over, at most `limit`. The caller releases them.
   std::vector<std::int64_t> expired(WallSeconds now, std::size_t limit) const;
@@ -149,13 +173,14 @@ class LeaseBook {
   // The lease that the request is to be given again; null: none.
   const Lease* held_by(const LeaseRequest& request) const;
 
-  boost::system::error_code ensure_batch();
-  boost::system::error_code fail(const boost::system::error_code& reason);
+  void change(std::int64_t id, std::optional<Lease> after);
   // Makes `after` what the book says of `id`, in memory and all indexes.
   void replace(std::int64_t id, std::optional<Lease> after);
   void add_to_indexes(const Lease& lease);
   void remove_from_indexes(const Lease& lease);
   void undo();
+  // One entry a lease, the latest.
+  void merge_activity();
 
   Store* store_;
   LeasePolicy policy_;
@@ -173,11 +198,15 @@ class LeaseBook {
   std::size_t skipped_ = 0;
   std::uint64_t revision_ = 0;
 
-  bool in_batch_ = false;
-  std::vector<Change> changes_;  // of the batch, in order
-  std::uint32_t cursor_before_ = 0;
-  std::unordered_map<std::int64_t, WallSeconds> activity_;  // touched, not yet written
-  boost::system::error_code store_error_;
+  // Not durable, in order: those of the batch that is under way first.
+  std::vector<Change> changes_;
+  std::size_t under_way_ = 0;
+  bool is_under_way_ = false;
+  std::vector<LeaseBatch::Write> writes_;  // for the next batch
+  std::vector<std::int64_t> lacked_users_;
+  // Touched, not yet written; and those that are under way.
+  std::vector<std::pair<std::int64_t, WallSeconds>> activity_;
+  std::vector<std::pair<std::int64_t, WallSeconds>> activity_under_way_;
 };
 
 }  // namespace sixlink::registry

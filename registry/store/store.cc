@@ -321,6 +321,7 @@ boost::system::result<std::int64_t> Store::query_number(const char* sql) {
 }
 
 boost::system::result<Store::Use> Store::statement(const char* sql) {
+  Hold hold(*mutex_);
   Statement& prepared = statements_[sql];
   if (!prepared) {
     sqlite3_stmt* made = nullptr;
@@ -328,7 +329,7 @@ boost::system::result<Store::Use> Store::statement(const char* sql) {
     if (code != SQLITE_OK) return sqlite_error(code);
     prepared.reset(made);
   }
-  return Use(prepared.get());
+  return Use{std::move(hold), std::unique_ptr<sqlite3_stmt, ResetStatement>(prepared.get())};
 }
 
 error_code Store::run(sqlite3_stmt* statement) {
@@ -341,21 +342,39 @@ boost::system::result<bool> Store::run_changes(sqlite3_stmt* statement) {
 }
 
 error_code Store::begin() {
+  Hold hold(*mutex_);
   const auto use = statement("BEGIN IMMEDIATE");
-  return use ? run(use->get()) : use.error();
+  const auto error = use ? run(use->get()) : use.error();
+  if (!error) transaction_ = std::move(hold);
+  return error;
 }
 
 error_code Store::commit() {
-  const auto use = statement("COMMIT");
-  const auto error = use ? run(use->get()) : use.error();
-  if (error) rollback();
+  error_code error;
+  {
+    const auto use = statement("COMMIT");
+    error = use ? run(use->get()) : use.error();
+  }
+  if (error) {
+    rollback();
+  } else {
+    end_transaction();
+  }
   return error;
 }
 
 void Store::rollback() {
+  const Hold hold(*mutex_);
   // Some errors (disk full, I/O) have rolled back by themselves.
-  if (sqlite3_get_autocommit(database_.get()) != 0) return;
-  if (const auto use = statement("ROLLBACK")) sqlite3_step(use->get());
+  if (sqlite3_get_autocommit(database_.get()) == 0) {
+    if (const auto use = statement("ROLLBACK")) sqlite3_step(use->get());
+  }
+  end_transaction();
+}
+
+void Store::end_transaction() {
+  const Hold hold(*mutex_);
+  transaction_ = {};
 }
 
 boost::system::result<std::optional<User>> Store::find_user(const std::string& name) {

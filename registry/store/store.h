@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -101,6 +102,7 @@ enum StoreError : int {
 // Every failure is an error_code of store_category(), or the system's when the file cannot be opened.
 const boost::system::error_category& store_category();
 
+// Several threads may use it: a call waits while another thread has a transaction open.
 class Store {
  public:
   // Another process's transaction is waited for so long before a call fails with SQLITE_BUSY. The server
@@ -166,11 +168,18 @@ class Store {
     void operator()(sqlite3_stmt* statement) const;
   };
   using Statement = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
-  using Use = std::unique_ptr<sqlite3_stmt, ResetStatement>;
+  using Hold = std::unique_lock<std::recursive_mutex>;
+  // A statement, and the right to use the connection as long as it is there.
+  struct Use {
+    Hold hold;
+    std::unique_ptr<sqlite3_stmt, ResetStatement> running;
+    sqlite3_stmt* get() const { return running.get(); }
+  };
 
   explicit Store(sqlite3* database) : database_(database) {}
   boost::system::error_code configure(std::chrono::milliseconds busy_timeout);
   boost::system::error_code upgrade();
+  void end_transaction();
   boost::system::error_code execute(const char* sql);
   boost::system::result<std::int64_t> query_number(const char* sql);
   // Prepared once for each literal `sql`.
@@ -179,6 +188,8 @@ class Store {
   boost::system::error_code run(sqlite3_stmt* statement);
   boost::system::result<bool> run_changes(sqlite3_stmt* statement);
 
+  std::unique_ptr<std::recursive_mutex> mutex_ = std::make_unique<std::recursive_mutex>();
+  Hold transaction_;  // of the thread that began one
   std::unique_ptr<sqlite3, CloseDatabase> database_;
   std::map<const char*, Statement> statements_;  // goes before database_
 };

@@ -141,7 +141,7 @@ class World {
     return lease->id;
   }
   void release(std::int64_t id) {
-    REQUIRE(book->release(id).has_value());
+    REQUIRE(book->release(id));
     REQUIRE_FALSE(book->commit());
   }
   std::string database() const { return directory_.file("registry.db"); }
