@@ -24,6 +24,12 @@
 #   SIXLINK_MSS_CLAMP       yes: the template clamps the MSS of the TCP connections through the tunnel; no (default)
 #   SIXLINK_PREFIX_V4, SIXLINK_SERVER_V4  host type broker: its IPv4 prefix for clients (a.b.c.d/len) and its own
 #                           address, where it serves v4v6; may be empty
+#   SIXLINK_ALLOWED         mode wireguard: what the broker carries, prefixes, blank between; default ::/0
+#   SIXLINK_WIREGUARD_CONF  mode wireguard, kind kernel: a file for `wg setconf`. It holds a private key: it is read by wg
+#                           alone, and the daemon removes it afterwards
+#   SIXLINK_WIREGUARD_ROUTES  the same of host type broker: a file with its clients' prefixes, one a line. Creating the tunnel
+#                           again takes over what has changed in the two files
+# In mode wireguard all TSP_* addresses are inner ones, and those of IPv4 may be empty.
 # In mode v4v6 the TSP_*_IPV6 addresses are the outer ones, the TSP_*_IPV4 addresses and TSP_PREFIX the inner ones.
 #
 # Exit status: 0 done; 1 a command failed, and everything in the record was undone; 2 the environment is wrong,

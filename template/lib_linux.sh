@@ -165,6 +165,7 @@ is_record_line() {
         *) return 1 ;;
       esac
       ;;
+    wireguard:2) is_interface "$2" ;;
     fou:3) is_number_between "$2" 1 65535 && is_ipv4 "$3" ;;
     nft:2) is_interface "$2" ;;
     mss:5)
@@ -236,6 +237,7 @@ undo_line() {
       device_exists "$2" && is_tunnel_line "$3" "$query_output" || return 0
       undo_link "$2" ip link del dev "$2"
       ;;
+    wireguard) undo_wireguard "$2" ;;
     fou)
       attempt ip fou del port "$2" local "$3" && return 0
       query ip fou show || return 0

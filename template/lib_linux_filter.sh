@@ -71,7 +71,16 @@ filter_with_nft() { # family
   find_local_scope "$1"
   rules="add table inet $table; delete table inet $table; add table inet $table;"
   for direction in incoming outgoing; do
-    rules="$rules add chain inet $table $direction; add rule inet $table $direction meta nfproto != ipv$1 drop;"
+    rules="$rules add chain inet $table $direction;"
+    # Mode wireguard: one IPv4 address beside the IPv6 ones.
+    if [ -n "${client_v4-}" ]; then
+      if [ "$direction" = incoming ]; then
+        rules="$rules add rule inet $table incoming ip saddr $client_v4 drop; add rule inet $table incoming ip daddr $client_v4 return;"
+      else
+        rules="$rules add rule inet $table outgoing ip saddr $client_v4 return;"
+      fi
+    fi
+    rules="$rules add rule inet $table $direction meta nfproto != ipv$1 drop;"
     for address in $sources; do rules="$rules add rule inet $table $direction $ip saddr $address drop;"; done
     for address in $targets; do rules="$rules add rule inet $table $direction $ip daddr $address drop;"; done
   done

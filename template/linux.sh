@@ -8,6 +8,7 @@
 #   up IF                      address[4] IF ADDRESS LENGTH
 #   route[4] DESTINATION IF METRIC                       unreachable[4] PREFIX METRIC
 #   source-default PREFIX IF METRIC                      bypass 4|6 ADDRESS GATEWAY|- IF METRIC
+#   wireguard IF
 #   tunnel IF sit|ip6tnl LOCAL REMOTE PORT PORT          fou PORT LOCAL
 #   nft IF                     mss 4|6 forward-out|forward-in|output|input IF VALUE
 #   filter IF                  chain 4|6 in|out IF       radvd DIRECTORY IF
@@ -30,6 +31,8 @@ esac
 . "$here/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=lib_linux.sh
 . "$here/lib_linux.sh"
+# shellcheck source-path=SCRIPTDIR source=lib_linux_wireguard.sh
+. "$here/lib_linux_wireguard.sh"
 # shellcheck source-path=SCRIPTDIR source=lib_linux_filter.sh
 . "$here/lib_linux_filter.sh"
 
@@ -113,14 +116,20 @@ check_environment() {
     check_broker
     return 0
   fi
-  check_one_of TSP_TUNNEL_MODE "$mode" "v6udpv4, v6v4, v4v6"
+  check_one_of TSP_TUNNEL_MODE "$mode" "v6udpv4, v6v4, v4v6, wireguard"
   if [ "$mode" = v4v6 ]; then check_inner_v4; else check_inner_v6; fi
+  client_v4=
+  if [ "$mode" = wireguard ]; then check_wireguard; fi
   check_outer
   if [ "$kind_of_interface" = kernel ]; then check_kernel_tunnel; fi
   if [ "$host_type" = router ]; then check_router; fi
 }
 
 check_broker() {
+  if [ "$mode:$kind_of_interface" = wireguard:kernel ]; then
+    check_broker_wireguard
+    return 0
+  fi
   [ "$kind_of_interface" = tun ] || refuse "SIXLINK_INTERFACE_KIND must be tun for TSP_HOST_TYPE broker: its clients share one interface"
   check_number SIXLINK_MTU "$mtu" 1280 65535
   check_ipv6 TSP_SERVER_ADDRESS_IPV6 "${TSP_SERVER_ADDRESS_IPV6-}"
@@ -168,7 +177,7 @@ check_outer() {
   if [ "$mode" = v4v6 ]; then
     outer_client=${outer_client:-${TSP_CLIENT_ADDRESS_IPV6-}}
     outer_server=${outer_server:-${TSP_SERVER_ADDRESS_IPV6-}}
-  else
+  elif [ "$mode" != wireguard ]; then
     outer_client=${outer_client:-${TSP_CLIENT_ADDRESS_IPV4-}}
     outer_server=${outer_server:-${TSP_SERVER_ADDRESS_IPV4-}}
   fi
@@ -197,6 +206,8 @@ check_kernel_tunnel() {
       refuse "the interface $interface is the kernel's own for what belongs to no tunnel: choose another name with if_tunnel_$mode"
       ;;
   esac
+  # It has no end of its own: wherever the peer is heard of.
+  [ "$mode" != wireguard ] || return 0
   case $outer_client in
     *%*) unsupported "the kernel's tunnels cannot have the link-local address $outer_client for an end" ;;
   esac
@@ -277,7 +288,7 @@ is_home_there() {
 create() {
   check_environment
   if [ "$host_type" = broker ]; then
-    create_broker
+    if [ "$mode:$kind_of_interface" = wireguard:kernel ]; then create_broker_wireguard; else create_broker; fi
     return 0
   fi
   if [ "$host_type" = router ]; then
@@ -290,6 +301,7 @@ create() {
       v6v4) create_tunnel sit "$outer_client" "$outer_server" ;;
       v6udpv4) create_tunnel sit "$outer_client" "$outer_server" "$SIXLINK_OUTER_CLIENT_PORT" "$SIXLINK_OUTER_SERVER_PORT" ;;
       v4v6) create_tunnel ip6tnl "$outer_client" "$outer_server" ;;
+      wireguard) create_wireguard ;;
     esac
     # Before the interface is up.
     check_inner_addresses "$family"
@@ -303,7 +315,12 @@ create() {
   add_route "$family" "$(host_route "$family" "$server")"
   if [ "$host_type" = router ]; then add_home_networks; fi
   if [ -n "$prefix" ]; then add_unreachable "$family" "$prefix"; fi
-  add_default_route "$family"
+  if [ "$mode" = wireguard ]; then
+    add_wireguard_v4
+    add_allowed_routes
+  else
+    add_default_route "$family"
+  fi
   if [ "$host_type:$family:$default_route" = router:6:backup ]; then add_source_default "$prefix"; fi
   if [ "$host_type" = router ]; then switch_on_forwarding "$family"; fi
   keep_way_to_broker

@@ -26,7 +26,8 @@ std::vector<tunnel::NegotiationTarget> candidates(const Config& config, const st
       if (candidate.is_v6() == is_v6) targets.push_back({candidate, port, transport, source(config, is_v6)});
     }
   };
-  const bool udp_only = config.tunnel_mode == TunnelMode::kV6UdpV4;
+  const bool udp_only =
+      config.tunnel_mode == TunnelMode::kV6UdpV4 || config.tunnel_mode == TunnelMode::kWireguard;
   for (const bool is_v6 : {false, true}) {
     if (!is_v6 && config.tunnel_mode == TunnelMode::kV4V6) continue;
     add(is_v6, tsp::Transport::kRudp);

@@ -53,6 +53,7 @@ void place_files(Config& config) {
   // Not gogoc_dir: where programs lie nothing is written.
   config.broker_list = relative_to(config.state_dir, config.broker_list);
   config.last_server = relative_to(config.state_dir, config.last_server);
+  config.private_key_file = relative_to(config.state_dir, config.private_key_file);
   if (home.empty()) config.home_dir = std::string(config::data_dir());
 }
 
@@ -77,6 +78,10 @@ void warn_of_exposed_password(const std::string& path, std::vector<config::Probl
 std::string Config::instance_name() const {
   auto name = std::filesystem::path(path).stem().string();
   return name.empty() || name == "." || name == ".." ? "sixlink" : name;
+}
+
+std::string Config::wireguard_conf_path() const {
+  return relative_to(state_dir, instance_name() + ".wireguard.conf");
 }
 
 LoadedConfig parse_config(const std::string& path, std::string_view text, const Options* options) {
@@ -110,7 +115,8 @@ LoadedConfig load_config(const std::string& path, const Options* options) {
     if (!result.config->password.empty()) warn_of_exposed_password(path, result.warnings);
     for (std::string* file :
          {&result.config->home_dir, &result.config->log.filename, &result.config->run_dir,
-          &result.config->state_dir, &result.config->broker_list, &result.config->last_server}) {
+          &result.config->state_dir, &result.config->broker_list, &result.config->last_server,
+          &result.config->private_key_file}) {
       make_absolute(*file);
     }
   }

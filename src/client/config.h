@@ -20,8 +20,8 @@ namespace sixlink::client {
 
 enum class AuthMethod { kAnonymous, kAny, kPlain, kDigestMd5, kPassDss3Des1 };
 enum class HostType { kHost, kRouter };
-// gogoc's tunnel_mode values.
-enum class TunnelMode { kV6V4, kV6UdpV4, kV6AnyV4, kV4V6, kDsLite };
+// gogoc's tunnel_mode values, and two of our own: kAnyMode is WireGuard where the broker offers it, else v6anyv4.
+enum class TunnelMode { kV6V4, kV6UdpV4, kV6AnyV4, kV4V6, kDsLite, kWireguard, kAnyMode };
 // kBackup: a default route with a worse metric than any native one. kYes: a better one. kNo: none.
 enum class DefaultRoute { kBackup, kYes, kNo };
 // Which of the configured brokers is tried first.
@@ -73,12 +73,19 @@ struct Config {
   DatapathChoice datapath = DatapathChoice::kAuto;
   int threads = 0;      // of our datapath, each way; 0: as many as help
   bool offload = true;  // whether it uses what the system can do for it
+  std::string interface_wireguard = "wg6";
+  std::string private_key_file = "wireguard.key";  // of WireGuard; made absolute, in state_dir
   std::string run_dir = platform::kRunDirectory;
   std::string state_dir = "/var/lib/sixlink";
 
   // Of the command line: -y.
   bool accepts_unknown_host_key = false;
 
+  bool may_use_wireguard() const {
+    return tunnel_mode == TunnelMode::kWireguard || tunnel_mode == TunnelMode::kAnyMode;
+  }
+  // For `wg setconf`, while it runs: holds the private key.
+  std::string wireguard_conf_path() const;
   // Names the PID file, control socket and records below run_dir: the file's name without its extension.
   std::string instance_name() const;
 };

@@ -52,6 +52,11 @@ void cross_check(const Config& config, config::KeyReport& report) {
     problem("keepalive_interval", "must be 1 or more with keepalive=yes; keepalive=no turns it off");
   }
   if (config.proxy_client) {
+    if (config.may_use_wireguard()) {
+      problem("tunnel_mode",
+              "a WireGuard tunnel ends at the machine that has the key, so proxy_client=yes cannot use it; "
+              "take v6v4");
+    }
     if (config.tunnel_mode == TunnelMode::kV6UdpV4) {
       problem("tunnel_mode", "v6udpv4 ends at this machine, so proxy_client=yes cannot use it; take v6v4");
     }

@@ -193,12 +193,14 @@ std::vector<Key> make_keys() {
       {"keepalive", kYesNo, "yes", config::yes_no(&Config::keepalive)},
       {"keepalive_interval", "0 to 86400 (seconds)", "30",
        config::number(&Config::keepalive_interval, 0, kLongestKeepaliveInterval)},
-      {"tunnel_mode", "v6anyv4, v6udpv4, v6v4, v4v6 or dslite", "v6anyv4",
+      {"tunnel_mode", "v6anyv4, v6udpv4, v6v4, v4v6, dslite, wireguard or any", "v6anyv4",
        word(&Config::tunnel_mode, {{"v6anyv4", kV6AnyV4},
                                    {"v6udpv4", kV6UdpV4},
                                    {"v6v4", kV6V4},
                                    {"v4v6", kV4V6},
-                                   {"dslite", kDsLite}})},
+                                   {"dslite", kDsLite},
+                                   {"wireguard", kWireguard},
+                                   {"any", TunnelMode::kAnyMode}})},
       {"if_tunnel_v6v4", kInterface, platform::kTunnelV6V4, interface(&Config::interface_v6v4)},
       {"if_tunnel_v6udpv4", kInterface, "tun", interface(&Config::interface_v6udpv4)},
       {"if_tunnel_v4v6", kInterface, platform::kTunnelV4V6, interface(&Config::interface_v4v6)},
@@ -227,6 +229,9 @@ std::vector<Key> make_keys() {
                                            {"userspace", DatapathChoice::kUserspace}})});
   keys.push_back({"threads", config::kThreads, "auto", config::threads(&Config::threads)});
   keys.push_back({"offload", config::kOffload, "auto", config::offload(&Config::offload)});
+  keys.push_back(
+      {"if_tunnel_wireguard", kInterface, "wg6", interface(&Config::interface_wireguard)});
+  keys.push_back({"private_key_file", kPath, "wireguard.key", path(&Config::private_key_file)});
   keys.push_back({"run_dir", kDirectory, platform::kRunDirectory, path(&Config::run_dir)});
   keys.push_back({"state_dir", kDirectory, "/var/lib/sixlink", path(&Config::state_dir)});
   return keys;

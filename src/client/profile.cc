@@ -34,7 +34,10 @@ tsp::Mode mode_of(TunnelMode mode) {
     case TunnelMode::kV6UdpV4:
       return tsp::Mode::kV6UdpV4;
     case TunnelMode::kV6AnyV4:
+    case TunnelMode::kAnyMode:
       return tsp::Mode::kV6AnyV4;
+    case TunnelMode::kWireguard:
+      return tsp::Mode::kWireguard;
     case TunnelMode::kV4V6:
     case TunnelMode::kDsLite:
       return tsp::Mode::kV4V6;
@@ -61,6 +64,16 @@ tsp::ClientProfile make_profile(const Config& config, const net::ServerAddress& 
   };
   profile.cnonce = std::to_string(cnonce);
   profile.request.mode = mode_of(config.tunnel_mode);
+  if (config.may_use_wireguard()) {
+    // Anew each time, so that a key that was put right is used at the next attempt.
+    const auto key = pki::load_or_make_wireguard_key(config.private_key_file);
+    if (key.pair) {
+      profile.request.wireguard_key = key.pair->public_key();
+    } else {
+      log.error("{}", key.problem);
+    }
+  }
+  profile.prefers_wireguard = config.tunnel_mode == TunnelMode::kAnyMode;
   if (config.keepalive) profile.request.keepalive_interval = config.keepalive_interval;
   if (config.proxy_client) {
     profile.request.is_proxy = true;

@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "src/client/profile.h"
+#include "src/client/wireguard_servers.h"
 #include "src/net/resolve.h"
 
 namespace sixlink::client {
@@ -106,6 +107,7 @@ asio::awaitable<int> Supervisor::run() {
 }
 
 asio::awaitable<int> Supervisor::run_until_stopped() {
+  holder_.remove_secrets();
   co_await template_.remove_leftovers();
   int code = kExitCannotConnect;
   std::optional<asio::ip::udp::socket> last_socket;
@@ -301,7 +303,21 @@ asio::awaitable<std::optional<Failed>> Supervisor::renew() {
   co_return std::nullopt;
 }
 
+std::optional<Failed> Supervisor::check_wireguard(const Grant& grant) {
+  const WireguardServers known(config_.state_dir + "/" + std::string(kWireguardServersFile));
+  auto verdict = known.check(grant.server.text, grant.negotiation.tunnel->wireguard->key);
+  if (!verdict.is_trusted) return Failed{kExitAuthentication, std::move(verdict.note)};
+  if (!verdict.note.empty()) log_.info("{}", verdict.note);
+  if (parameters_.server_outer.is_unspecified()) parameters_.server_outer = grant.target.address;
+  if (parameters_.server_port == 0) parameters_.server_port = grant.target.port;
+  return std::nullopt;
+}
+
 asio::awaitable<std::optional<Failed>> Supervisor::negotiate() {
+  if (config_.tunnel_mode == TunnelMode::kWireguard) {
+    const auto key = pki::load_or_make_wireguard_key(config_.private_key_file);
+    if (!key.pair) co_return Failed{kExitFailed, key.problem};
+  }
   auto found = co_await search_.run();
   if (auto* failed = std::get_if<Failed>(&found)) co_return std::move(*failed);
   auto grant = std::get<Grant>(std::move(found));
@@ -323,6 +339,10 @@ asio::awaitable<std::optional<Failed>> Supervisor::negotiate() {
                    grant.negotiation.version,
                    tunnel::LeaseClock(info.lifetime, Clock::now())};
   parameters_.local_outer = grant.negotiation.local_address;
+  if (info.mode == tsp::Mode::kWireguard) {
+    if (auto failed = check_wireguard(grant)) co_return failed;
+    socket_ = std::move(grant.negotiation.socket);
+  }
   if (info.mode == tsp::Mode::kV6UdpV4) {
     // The negotiation's own way, also over IPv6.
     parameters_.server_outer = grant.target.address;
@@ -403,7 +423,8 @@ void Supervisor::fill_in(const Grant& grant) {
   s.transport = name_of(grant.target.transport);
   s.authentication = grant.negotiation.method;
   s.broker_found = grant.found;
-  s.public_outer = tunnel::from_info(*grant.negotiation.tunnel).client_outer.to_string();
+  const auto& seen = tunnel::from_info(*grant.negotiation.tunnel).client_outer;
+  s.public_outer = seen.is_unspecified() ? "" : seen.to_string();
 }
 
 void Supervisor::on_up() {
@@ -468,6 +489,7 @@ Status Supervisor::status() {
   if (status.state == State::kUp) {
     status.counters = holder_.counters();
     status.mtu = holder_.parameters().mtu;
+    status.local_outer = holder_.parameters().local_outer.to_string();
   }
   if (const auto& keepalive = holder_.keepalive()) {
     status.rtt = keepalive->rtt();

@@ -59,6 +59,8 @@ class Supervisor {
   // Ends only by a failure; holds the tunnel while it is up. nullopt: it is up and needs nobody.
   boost::asio::awaitable<std::optional<Failed>> attempt();
   boost::asio::awaitable<std::optional<Failed>> negotiate();
+  // Whether the grant of mode wireguard may be used; completes parameters_.
+  std::optional<Failed> check_wireguard(const Grant& grant);
   boost::asio::awaitable<std::optional<Failed>> find_aftr();
   // Ends when the tunnel must be negotiated anew; as long as it can, it keeps the lease of the one that is
   // up.

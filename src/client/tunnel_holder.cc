@@ -39,6 +39,10 @@ platform::RawTunnel raw_tunnel_of(tsp::Mode mode) {
   return mode == tsp::Mode::kV4V6 ? platform::RawTunnel::kIpv4InIpv6 : platform::RawTunnel::kIpv6InIpv4;
 }
 
+bool is_wireguard(const tunnel::TunnelParameters& parameters) {
+  return parameters.mode == tsp::Mode::kWireguard;
+}
+
 bool is_over_udp(const tunnel::TunnelParameters& parameters) {
   return parameters.mode == tsp::Mode::kV6UdpV4;
 }
@@ -66,7 +70,7 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create(tunnel::TunnelParame
     local_endpoint_ = socket_->local_endpoint();
     remote_endpoint_ = socket_->remote_endpoint();
     parameters_.local_port = local_endpoint_.port();
-    parameters_.server_port = remote_endpoint_.port();
+    if (!is_wireguard(parameters_)) parameters_.server_port = remote_endpoint_.port();
   }
   parameters_.interface = interface_name();
   bool is_unsupported = false;
@@ -78,8 +82,18 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create(tunnel::TunnelParame
   // FOU is for those who ask for it: the kernel then holds the negotiation's port, and no lease can be renewed over it.
   const bool is_kernel_first = config_.datapath == DatapathChoice::kKernel ||
                                (config_.datapath == DatapathChoice::kAuto && !is_over_udp(parameters_));
+  if (is_wireguard(parameters_)) {
+    auto loaded = pki::load_wireguard_key(config_.private_key_file);
+    if (!loaded.pair) co_return Failed{kExitInterface, loaded.problem};
+    key_ = std::move(loaded.pair);
+  }
   if (is_kernel_first) {
-    auto failed = co_await create_in_kernel(is_unsupported);
+    std::optional<Failed> failed;
+    if (is_wireguard(parameters_)) {
+      failed = co_await create_wireguard_in_kernel(is_unsupported);
+    } else {
+      failed = co_await create_in_kernel(is_unsupported);
+    }
     if (!failed || !is_unsupported || config_.datapath == DatapathChoice::kKernel) co_return failed;
     log_.info("this system has no tunnel interface of its own for {}; sixlink moves the packets itself",
               tsp::to_string(parameters_.mode));
@@ -89,6 +103,7 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create(tunnel::TunnelParame
     datapath_reason_ = config_.datapath == DatapathChoice::kUserspace ? "userspace: datapath=userspace"
                                                                       : "userspace: v6udpv4";
   }
+  if (is_wireguard(parameters_)) co_return co_await create_wireguard_in_userspace();
   co_return co_await create_in_userspace();
 }
 
@@ -99,6 +114,8 @@ std::string TunnelHolder::interface_name() const {
     case tsp::Mode::kV4V6:
       // gogoc's default; but the name is that of a device which Linux makes itself.
       return config_.interface_v4v6 == "sit0" ? "ip6tnl1" : config_.interface_v4v6;
+    case tsp::Mode::kWireguard:
+      return config_.interface_wireguard;
     default:
       return config_.interface_v6udpv4;
   }
@@ -349,6 +366,7 @@ std::optional<Failed> TunnelHolder::check_address() {
   const auto& local = parameters_.local_outer;
   const auto now = platform::source_towards(parameters_.server_outer);
   const bool is_pinned = (local.is_v4() ? config_.client_v4 : config_.client_v6) != "auto";
+  if (is_wireguard(parameters_) && now && *now != local) return move_wireguard(*now);
   // Without any way to the broker there is nothing to renegotiate over; the next change tells.
   if (!now || *now == local || (is_pinned && platform::mtu_of_address(local))) return std::nullopt;
   return Failed{kExitSocket,
@@ -404,6 +422,8 @@ asio::awaitable<bool> TunnelHolder::tear_down() {
   last_counters_ = counters();
   link_.reset();
   tun_.clear();
+  wireguard_tun_.reset();
+  key_.reset();
   socket_.reset();
   if (raw_socket_ >= 0) ::close(std::exchange(raw_socket_, -1));
   co_return is_down;

@@ -21,6 +21,7 @@
 #include "src/client/broker_search.h"
 #include "src/client/config.h"
 #include "src/log/log.h"
+#include "src/pki/wireguard_key.h"
 #include "src/tunnel/keepalive.h"
 #include "src/tunnel/link.h"
 #include "src/tunnel/parameters.h"
@@ -51,6 +52,9 @@ class TunnelHolder {
   // Undoes create(), also half of it. False: something is left.
   boost::asio::awaitable<bool> tear_down();
 
+  // At start: what an earlier run may have left of its secrets.
+  void remove_secrets();
+
   // Something around the tunnel changed; looked into by hold().
   void on_network_change();
   void on_clock_change();
@@ -80,6 +84,10 @@ class TunnelHolder {
  private:
   boost::asio::awaitable<std::optional<Failed>> create_in_kernel(bool& is_unsupported);
   boost::asio::awaitable<std::optional<Failed>> create_in_userspace();
+  boost::asio::awaitable<std::optional<Failed>> create_wireguard_in_kernel(bool& is_unsupported);
+  boost::asio::awaitable<std::optional<Failed>> create_wireguard_in_userspace();
+  std::optional<boost::asio::ip::udp::socket> connect_to_server();
+  std::optional<Failed> move_wireguard(const boost::asio::ip::address& from);
   boost::asio::awaitable<std::optional<Failed>> run_template(bool& is_unsupported);
   std::string interface_name() const;
   void choose_mtu();
@@ -109,6 +117,8 @@ class TunnelHolder {
   std::optional<boost::asio::ip::udp::socket> socket_;  // until the link takes it
   boost::asio::ip::udp::endpoint local_endpoint_;       // its own, to come back to
   boost::asio::ip::udp::endpoint remote_endpoint_;
+  std::optional<pki::WireguardKeyPair> key_;            // mode wireguard
+  std::unique_ptr<platform::TunDevice> wireguard_tun_;  // the same, until the link takes it
   std::vector<std::unique_ptr<platform::TunQueue>> tun_;  // until the link takes it
   int raw_socket_ = -1;                       // until the link takes it
   std::unique_ptr<tunnel::Link> link_;

@@ -56,10 +56,24 @@ std::string text_unless_unspecified(const boost::asio::ip::address& address) {
   return address.is_unspecified() ? std::string() : address.to_string();
 }
 
+template <typename Set>
+void set_wireguard(const TunnelParameters& p, const Set& set) {
+  std::vector<std::string> allowed;
+  for (const auto& prefix : allowed_of(p)) {
+    const auto v4 = net::unmapped(prefix);
+    allowed.push_back(v4 ? v4->to_string() : prefix.to_string());
+  }
+  set("SIXLINK_ALLOWED", joined(allowed));
+  set("SIXLINK_WIREGUARD_CONF", p.wireguard_conf);
+}
+
 }  // namespace
 
 int encapsulation_overhead(tsp::Mode mode, bool is_outer_v6) {
   const int ip = is_outer_v6 ? 40 : 20;
+  // Type, receiver, counter and tag; UDP.
+  constexpr int kWireguard = 32 + 8;
+  if (mode == tsp::Mode::kWireguard) return ip + kWireguard;
   return mode == tsp::Mode::kV6UdpV4 ? ip + 8 : ip;
 }
 
@@ -71,7 +85,17 @@ TunnelParameters from_info(const tsp::TunnelInfo& info) {
   TunnelParameters parameters;
   parameters.mode = info.mode;
   const bool is_v4_inside = info.mode == tsp::Mode::kV4V6;
-  if (is_v4_inside) {
+  if (info.mode == tsp::Mode::kWireguard) {
+    parameters.client_inner = info.client_v6;
+    parameters.server_inner = info.server_v6;
+    if (!info.client_v4.is_unspecified()) {
+      parameters.client_inner_v4 = info.client_v4;
+      parameters.server_inner_v4 = info.server_v4;
+    }
+    parameters.wireguard = info.wireguard;
+    parameters.server_outer = info.wireguard->endpoint_address;
+    parameters.server_port = info.wireguard->endpoint_port;
+  } else if (is_v4_inside) {
     parameters.client_outer = info.client_v6;
     parameters.server_outer = info.server_v6;
     parameters.client_inner = info.client_v4;
@@ -96,12 +120,22 @@ TunnelParameters from_info(const tsp::TunnelInfo& info) {
   return parameters;
 }
 
+std::vector<net::Prefix> allowed_of(const TunnelParameters& parameters) {
+  if (parameters.wireguard && !parameters.wireguard->allowed.empty()) return parameters.wireguard->allowed;
+  std::vector<net::Prefix> all{{net::AddressV6(), 0}};
+  if (parameters.client_inner_v4) all.push_back(net::v4_mapped({boost::asio::ip::address_v4(), 0}));
+  return all;
+}
+
 std::string loop_in(const TunnelParameters& p) {
   // Over UDP a broker may run on the client's own machine.
-  if (p.mode != tsp::Mode::kV6UdpV4 && p.server_outer == p.local_outer)
+  const bool is_over_udp = p.mode == tsp::Mode::kV6UdpV4 || p.mode == tsp::Mode::kWireguard;
+  if (!is_over_udp && p.server_outer == p.local_outer)
     return "the broker's address " + p.server_outer.to_string() + " is this machine's own";
   for (const auto& outer : {p.server_outer, p.local_outer}) {
-    if (outer == p.client_inner || outer == p.server_inner)
+    const bool is_inner_v4 = outer.is_v4() && p.client_inner_v4 &&
+                             (outer.to_v4() == *p.client_inner_v4 || outer.to_v4() == *p.server_inner_v4);
+    if (outer == p.client_inner || outer == p.server_inner || is_inner_v4)
       return "the address " + outer.to_string() + " is outside and inside the tunnel";
     const bool is_captured = outer.is_v6() ? p.prefix && p.prefix->contains(outer.to_v6())
                                            : p.prefix_v4 && p.prefix_v4->contains(outer.to_v4());
@@ -130,10 +164,21 @@ Environment template_environment(const TunnelParameters& p, const TemplateContex
            : b.is_v4() == is_v4 ? text_unless_unspecified(b)
                                 : std::string();
   };
-  set("TSP_CLIENT_ADDRESS_IPV4", of_family(true, p.client_inner, p.client_outer));
-  set("TSP_SERVER_ADDRESS_IPV4", of_family(true, p.server_inner, p.server_outer));
-  set("TSP_CLIENT_ADDRESS_IPV6", of_family(false, p.client_inner, p.client_outer));
-  set("TSP_SERVER_ADDRESS_IPV6", of_family(false, p.server_inner, p.server_outer));
+  if (p.mode == tsp::Mode::kWireguard) {
+    const auto text = [](const std::optional<boost::asio::ip::address_v4>& v4) {
+      return v4 ? v4->to_string() : std::string();
+    };
+    set("TSP_CLIENT_ADDRESS_IPV4", text(p.client_inner_v4));
+    set("TSP_SERVER_ADDRESS_IPV4", text(p.server_inner_v4));
+    set("TSP_CLIENT_ADDRESS_IPV6", text_unless_unspecified(p.client_inner));
+    set("TSP_SERVER_ADDRESS_IPV6", text_unless_unspecified(p.server_inner));
+    set_wireguard(p, set);
+  } else {
+    set("TSP_CLIENT_ADDRESS_IPV4", of_family(true, p.client_inner, p.client_outer));
+    set("TSP_SERVER_ADDRESS_IPV4", of_family(true, p.server_inner, p.server_outer));
+    set("TSP_CLIENT_ADDRESS_IPV6", of_family(false, p.client_inner, p.client_outer));
+    set("TSP_SERVER_ADDRESS_IPV6", of_family(false, p.server_inner, p.server_outer));
+  }
   set("TSP_CLIENT_DNS_ADDRESS_IPV6",
       p.dns_servers.empty() ? std::string() : p.dns_servers.front().to_string());
   set("TSP_CLIENT_DNS_NAME", p.client_name);

@@ -30,7 +30,7 @@ struct TunnelParameters {
   boost::asio::ip::address client_outer;     // as the broker sees it; unspecified: not known
   boost::asio::ip::address local_outer;      // as the machine sees it, before NAT; unspecified: not known
   boost::asio::ip::address server_outer;
-  std::uint16_t local_port = 0;  // v6udpv4
+  std::uint16_t local_port = 0;  // v6udpv4, wireguard
   std::uint16_t server_port = 0;
   // IPv6; IPv4 in mode v4v6.
   boost::asio::ip::address client_inner;
@@ -38,6 +38,9 @@ struct TunnelParameters {
   std::optional<net::Prefix> prefix;                           // delegated (host, router) or the broker's own
   std::optional<net::PrefixV4> prefix_v4;                      // the same of mode v4v6
   std::optional<boost::asio::ip::address_v4> server_inner_v4;  // the broker's, beside its IPv6 one
+  std::optional<boost::asio::ip::address_v4> client_inner_v4;  // mode wireguard: ours, beside the IPv6 one
+  std::optional<tsp::WireguardServer> wireguard;               // mode wireguard
+  std::string wireguard_conf;  // kind kernel: the file for `wg setconf`, which holds the key
   int mtu = 1280;
   bool is_mtu_granted = false;  // by the broker; else the path is to be asked
   std::vector<net::AddressV6> dns_servers;
@@ -59,6 +62,9 @@ int least_mtu(tsp::Mode mode);
 
 // The record of a granted tunnel; interface and outer ends are still to be filled in.
 TunnelParameters from_info(const tsp::TunnelInfo& info);
+
+// What a tunnel of mode wireguard carries: what was granted, else everything of the families that it has.
+std::vector<net::Prefix> allowed_of(const TunnelParameters& parameters);
 
 // Why packets to the broker would go into the tunnel itself, or to this machine; empty: they would not.
 std::string loop_in(const TunnelParameters& parameters);
