@@ -187,6 +187,8 @@ std::vector<Key> make_keys() {
       {"interface", "an interface name: 1 to 15 letters, digits or \"_.-\", not beginning with \"-\"",
        "sixlink0", set_interface},
       {"mtu", "1280 to 1480", "1280", config::number(&Config::mtu, kSmallestMtu, kLargestMtuV6V4)},
+      {"threads", config::kThreads, "auto", config::threads(&Config::threads)},
+      {"offload", config::kOffload, "auto", config::offload(&Config::offload)},
       {"dns_server", "an IPv6 address", "", set_dns_server},
       {"lifetime", "60 to 31536000 (seconds)", "604800", config::number(&Config::lifetime, 60, kYear)},
       {"keepalive_interval_min", "1 to 3600 (seconds)", "5",

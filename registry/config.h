@@ -74,6 +74,8 @@ struct Config {
   int sessions_per_address = 256;                  // sessions_per_address=
   int login_attempts_per_minute = 20;              // login_attempts_per_minute=, failed ones of one address
   int requests_per_second = 50;                    // requests_per_second=, of one address
+  int threads = 0;                                      // threads=, of the datapath each way, 0: as many as help
+  bool offload = true;                                  // offload=auto|off
   std::string template_name = platform::kTemplateName;  // template=
   std::string run_dir = platform::kRunDirectory;
   std::string state_dir = "/var/lib/sixlink";

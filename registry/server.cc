@@ -13,9 +13,7 @@
 #include <cstring>
 #include <set>
 
-#include "src/datapath/joined_packets.h"
 #include "src/datapath/mss.h"
-#include "src/net/ipv4.h"
 #include "src/net/outer_address.h"
 #include "src/tsp/status.h"
 
@@ -33,7 +31,6 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // How often expired leases and deleted users are looked for, and activity is written to disk.
 constexpr std::chrono::seconds kMaintenanceInterval{30};
 constexpr std::size_t kMostExpired = 1000;
-constexpr int kBatchesPerWakeup = 4;
 // A budget of requests that was not used lasts so long: a house full of clients comes back together.
 constexpr double kRequestBurstSeconds = 20;
 
@@ -62,6 +59,11 @@ TunnelServer::Settings tunnel_settings(const Config& config, const LeaseBook& bo
           book.broker_address_v4(), mtu(LeaseMode::kWireguard)};
 }
 
+datapath::LaneOptions lane_options(const Config& config) {
+  return {static_cast<std::size_t>(config.threads),
+          config.offload ? platform::Offloads{} : platform::Offloads::none()};
+}
+
 std::string make_nonce() {
   std::array<std::uint8_t, 16> bytes;
   platform::random_bytes(bytes);
@@ -78,19 +80,13 @@ std::string endpoint_text(const ListenAddress& address) {
   return net::endpoint_text(address.address, address.port);
 }
 
-// The payload of an IPv4 packet from a raw socket; empty: malformed.
-std::span<std::uint8_t> ipv4_payload(std::span<std::uint8_t> packet) {
-  if (packet.empty()) return {};
-  const std::size_t header = (packet[0] & 0xfU) * 4U;
-  return header >= 20 && packet.size() > header ? packet.subspan(header) : std::span<std::uint8_t>();
-}
-
 }  // namespace
 
 class Server::StoreCredentials final : public tsp::Credentials {
  public:
-  StoreCredentials(Store& store, spdlog::logger& log, const std::string& realm)
-      : store_(store), log_(log), realm_(realm) {}
+  // A connection of its own, so that nobody's login waits for the disk.
+  StoreCredentials(const std::string& path, Store& shared, spdlog::logger& log, const std::string& realm)
+      : own_(Store::open(path)), store_(own_ ? *own_ : shared), log_(log), realm_(realm) {}
 
   std::optional<tsp::Md5> find(std::string_view name) override {
     const auto user = store_.find_user(std::string(name));
@@ -112,6 +108,7 @@ class Server::StoreCredentials final : public tsp::Credentials {
   }
 
  private:
+  boost::system::result<Store> own_;
   Store& store_;
   spdlog::logger& log_;
   const std::string& realm_;
@@ -131,8 +128,10 @@ Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, 
       failed_logins_(config.login_attempts_per_minute, config.login_attempts_per_minute / 60.0),
       requests_(config.requests_per_second * kRequestBurstSeconds, config.requests_per_second),
       policy_(policy_of(config)),
-      credentials_(std::make_unique<StoreCredentials>(store, log, config.realm)),
+      credentials_(std::make_unique<StoreCredentials>(config.database_path(), store, log, config.realm)),
       tunnels_(tunnel_settings(config, book)),
+      packets_(io.get_executor(), log, tunnels_, lane_options(config), packet_hooks()),
+      commits_(io.get_executor(), disk_.get_executor(), book, store),
       granter_(io.get_executor(), config, book, tunnels_),
       newcomers_(config, log, policy_, book, tunnels_),
       rudp_(
@@ -141,8 +140,7 @@ Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, 
           policy_, *credentials_,
           {[this](std::size_t socket, const udp::endpoint& peer, const asio::ip::address& local,
                   std::vector<std::uint8_t> datagram) {
-             queue_to(*outer_[socket], peer, local, datagram);
-             flush(*outer_[socket]);
+             packets_.send(socket, {peer, local, 0}, datagram);
            },
            [this](const tsp::CreateRequest& request, const Requester& requester, Granter::Done done) {
              grant(request, requester, std::move(done));
@@ -181,11 +179,25 @@ Server::Server(asio::io_context& io, const Config& config, spdlog::logger& log, 
             }}),
       dns_(io, config.dns, store, book, log),
       stop_signal_(io, Clock::time_point::max()),
-      maintenance_(io),
-      icmp_(io) {}
+      maintenance_(io) {
+  granter_.commit_by([this](GroupCommit::Done done) { commits_.commit(std::move(done)); });
+}
 
-Server::~Server() {
-  if (interface_) interface_->release();
+Server::~Server() = default;
+
+TunnelIo::Hooks Server::packet_hooks() {
+  TunnelIo::Hooks hooks;
+  hooks.on_control = [this](std::size_t socket, const platform::Route& route,
+                            std::span<std::uint8_t> datagram,
+                            bool is_truncated) { on_control(socket, route, datagram, is_truncated); };
+  hooks.on_wireguard_departure = [this](std::int64_t lease, std::span<std::uint8_t> packet) {
+    on_wireguard_departure(lease, packet);
+  };
+  hooks.on_socket_error = [this](const boost::system::error_code& error) {
+    on_rejected({}, "socket error: " + error.message());
+  };
+  hooks.on_interface_error = [this](const boost::system::error_code& error) { on_interface_error(error); };
+  return hooks;
 }
 
 // What cannot be checked here is not offered: an OpenSSL in FIPS mode has no MD5, which the stored passwords
@@ -243,6 +255,7 @@ void Server::begin_wireguard() {
   tsp::WireguardServer told;
   told.key = loaded.pair->public_key();
   told.endpoint_port = config_.wireguard.port;
+  packets_.take_wireguard();
   granter_.set_wireguard(told);
   Granter::Changes changes;
   changes.put = [this](const Lease& lease) {
@@ -256,30 +269,59 @@ void Server::begin_wireguard() {
 }
 
 void Server::send_wireguard(const wireguard::Endpoint& to, std::span<const std::uint8_t> datagram) {
-  OuterSocket* fitting = nullptr;
-  for (auto& socket : outer_) {
-    if (socket->kind != OuterSocket::Kind::kUdp || socket->bound.is_v6() != to.remote.address().is_v6()) continue;
-    if (config_.wireguard.port != 0 && socket->port != config_.wireguard.port) continue;
-    // The one that the client speaks to; before it spoke, any.
-    if (!fitting || socket->bound == to.local || (socket->bound.is_unspecified() && fitting->bound != to.local))
-      fitting = socket.get();
-  }
-  if (!fitting) {
-    tunnels_.counters().drop(Drop::kNotConnected);
-    return;
-  }
-  queue_to(*fitting, to.remote, to.local, datagram);
-  flush(*fitting);
+  if (!packets_.send_from(config_.wireguard.port, {to.remote, to.local, 0}, datagram))
+    packets_.own_counters().drop(Drop::kNotConnected);
 }
 
 void Server::on_wireguard_packet(std::int64_t lease, std::span<std::uint8_t> packet) {
   const auto verdict = tunnels_.from_peer(lease, packet, wall_now());
   if (!verdict.drop) {
+    auto& counters = packets_.own_counters();
+    ++counters.packets_in;
+    counters.bytes_in += packet.size();
     datapath::clamp_mss(packet, tunnels_.mtu_of(*verdict.tunnel));
-    write_interface(packet);
-  } else if (verdict.error) {
-    wireguard_->send(lease, verdict.error->bytes());
+    packets_.write(packet);
+    return;
   }
+  packets_.own_counters().drop(*verdict.drop);
+  if (verdict.error) wireguard_->send(lease, verdict.error->bytes());
+}
+
+void Server::on_wireguard_departure(std::int64_t lease, std::span<std::uint8_t> packet) {
+  auto& counters = packets_.own_counters();
+  if (!wireguard_ || !wireguard_->send(lease, packet)) {
+    counters.drop(Drop::kNotConnected);
+    return;
+  }
+  ++counters.packets_out;
+  counters.bytes_out += packet.size();
+}
+
+void Server::on_control(std::size_t socket, const platform::Route& route, std::span<std::uint8_t> datagram,
+                        bool is_truncated) {
+  if (is_truncated) {
+    on_rejected(route.peer.address(), "oversized message");
+    return;
+  }
+  // One message must not end the server, whatever it runs into.
+  try {
+    if (tsp::is_rudp(datagram)) {
+      rudp_.input(socket, route.peer, route.local, datagram, Clock::now());
+    } else if (wireguard_) {
+      wireguard_->input(datagram, {route.peer, route.local});
+    }
+  } catch (const std::exception& exception) {
+    on_rejected(route.peer.address(), "internal error");
+    log_.error("while answering {}: {}", route.peer.address().to_string(), exception.what());
+  }
+}
+
+void Server::on_interface_error(const boost::system::error_code& error) {
+  if (has_failed_) return;
+  log_.critical("the interface {} cannot be used any more (was it deleted or set down?): {}",
+                parameters_.interface, error.message());
+  has_failed_ = true;
+  stop();
 }
 
 bool Server::begin_costly_login(const asio::ip::address& peer) {
@@ -308,6 +350,8 @@ RegistryStatus Server::status() const {
   RegistryStatus status;
   status.since = since_;
   status.sessions = rudp_.size() + tcp_.size();
+  status.threads = packets_.lanes();
+  status.offloads = packets_.offloads();
   newcomers_.fill_in(status, Clock::now(), wall_now());
   return status;
 }
@@ -328,9 +372,8 @@ asio::awaitable<int> Server::run() {
       tunnels_.put(lease);
       if (wireguard_) wireguard_->put(lease);
     }
-    for (std::size_t i = 0; i < outer_.size(); ++i) wait_for_outer(i);
+    packets_.start(static_cast<std::size_t>(config_.mtu));
     for (auto& acceptor : acceptors_) tcp_.listen(*acceptor);
-    wait_for_interface();
     log_.info("serving {} on {}: {} leases, broker address {}", config_.leases.prefix.to_string(),
               parameters_.interface, tunnels_.size(), book_.broker_address().to_string());
     if (config_.mode_v4v6)
@@ -352,22 +395,22 @@ asio::awaitable<int> Server::run() {
   } else if (is_stopping_) {
     code = 0;
   }
-  save_activity();
+  touch_active();
+  report_write_problem(commits_.finish());
   report_rejections();
   co_await tear_down();
   co_return code;
 }
 
 asio::awaitable<bool> Server::create_interface() {
-  auto tun = platform::open_tun(config_.interface);
-  if (!tun) {
-    log_.critical("{}", platform::explain_tun_error(config_.interface, tun.error()));
+  const auto interface = packets_.open_interface(config_.interface);
+  if (!interface) {
+    log_.critical("{}", platform::explain_tun_error(config_.interface, interface.error()));
     co_return false;
   }
-  tun_ = *std::move(tun);
   parameters_.mode = tsp::Mode::kV6UdpV4;
   parameters_.host_type = tunnel::HostType::kBroker;
-  parameters_.interface = tun_->name();
+  parameters_.interface = *interface;
   parameters_.server_inner = book_.broker_address();
   parameters_.prefix = config_.leases.prefix;
   if (config_.serves_v4()) {
@@ -384,8 +427,7 @@ asio::awaitable<bool> Server::create_interface() {
     log_.critical("{}", created.problem);
     co_return false;
   }
-  interface_ = std::make_unique<asio::posix::stream_descriptor>(io_, tun_->fd());
-  co_return !config_.serves_v4() || open_icmp();
+  co_return !config_.serves_v4() || packets_.open_icmp(book_.broker_address_v4());
 }
 
 asio::awaitable<void> Server::tear_down() {
@@ -396,39 +438,12 @@ asio::awaitable<void> Server::tear_down() {
 
 bool Server::open_sockets() {
   for (const auto& address : config_.listen) {
-    if (!open_udp(address) || !open_tcp(address)) return false;
+    if (!packets_.open_udp(address) || !open_tcp(address)) return false;
     if (config_.wireguard.is_served && config_.wireguard.port != 0 &&
-        !open_udp({address.address, config_.wireguard.port}))
+        !packets_.open_udp({address.address, config_.wireguard.port}))
       return false;
   }
   open_raw_tunnels();
-  return true;
-}
-
-bool Server::open_udp(const ListenAddress& address) {
-  udp::socket socket(io_);
-  boost::system::error_code error;
-  const udp::endpoint local(address.address, address.port);
-  socket.open(local.protocol(), error);
-  if (!error && address.address.is_v6()) socket.set_option(asio::ip::v6_only(true), error);
-  if (!error) socket.bind(local, error);
-  if (!error) socket.non_blocking(true, error);
-  if (!error) error = platform::enable_packet_info(socket.native_handle(), address.address.is_v6());
-  if (error == asio::error::address_family_not_supported) {
-    log_.warn("this system has no {}; not listening on {}", address.address.is_v6() ? "IPv6" : "IPv4",
-              endpoint_text(address));
-    return true;
-  }
-  if (error) {
-    log_.critical("cannot listen on UDP {}: {}", endpoint_text(address), error.message());
-    return false;
-  }
-  boost::system::error_code ignored;
-  socket.set_option(asio::socket_base::receive_buffer_size(8 << 20), ignored);
-  socket.set_option(asio::socket_base::send_buffer_size(8 << 20), ignored);
-  outer_.push_back(std::unique_ptr<OuterSocket>(new OuterSocket{
-      OuterSocket::Kind::kUdp, address.address, asio::posix::stream_descriptor(io_, socket.release()), address.port}));
-  log_.debug("listening on UDP {}", endpoint_text(address));
   return true;
 }
 
@@ -450,238 +465,15 @@ bool Server::open_tcp(const ListenAddress& address) {
   return true;
 }
 
-bool Server::open_raw_tunnels(OuterSocket::Kind kind) {
-  const bool is_v6 = kind == OuterSocket::Kind::kIpv4InIpv6;
-  std::set<asio::ip::address> addresses;
-  for (const auto& listen : config_.listen) {
-    if (listen.address.is_v6() == is_v6) addresses.insert(listen.address);
-  }
-  // Every raw socket gets every packet: beside one for all addresses, another would receive it again.
-  const asio::ip::address all = is_v6 ? asio::ip::address(asio::ip::address_v6()) : asio::ip::address_v4();
-  if (addresses.contains(all)) addresses = {all};
-  bool is_any = false;
-  for (const auto& address : addresses) {
-    const auto tunnel = is_v6 ? platform::RawTunnel::kIpv4InIpv6 : platform::RawTunnel::kIpv6InIpv4;
-    const auto socket = platform::open_raw_tunnel(tunnel, address, all);
-    if (!socket) {
-      log_.warn("cannot open a raw socket for {} on {} ({}); such tunnels are not granted there",
-                is_v6 ? "v4v6" : "v6v4", address.to_string(), socket.error().message());
-      continue;
-    }
-    outer_.push_back(std::unique_ptr<OuterSocket>(
-        new OuterSocket{kind, address, asio::posix::stream_descriptor(io_, *socket)}));
-    is_any = true;
-    if (const auto watch = platform::watch_path_mtu(tunnel, address))
-      path_watches_.emplace_back(io_, *watch);
-    else if (watch.error() != boost::system::errc::operation_not_supported)
-      log_.warn("large packets to {} tunnels may be lost on paths with a small MTU: {}",
-                is_v6 ? "v4v6" : "v6v4", watch.error().message());
-  }
-  return is_any;
-}
-
 void Server::open_raw_tunnels() {
   RawTunnels available;
-  available.v6v4 = config_.mode_v6v4 && open_raw_tunnels(OuterSocket::Kind::kIpv6InIpv4);
-  available.v4v6 = config_.mode_v4v6 && open_raw_tunnels(OuterSocket::Kind::kIpv4InIpv6);
+  available.v6v4 = config_.mode_v6v4 && packets_.open_raw(platform::RawTunnel::kIpv6InIpv4, config_.listen);
+  available.v4v6 = config_.mode_v4v6 && packets_.open_raw(platform::RawTunnel::kIpv4InIpv6, config_.listen);
   granter_.set_raw_tunnels(available);
   // What cannot be granted is not offered.
   auto& offered = policy_.capabilities.tunnels;
   if (!available.v6v4) std::erase(offered, "V6V4");
   if (!available.v4v6) std::erase(offered, "V4V6");
-}
-
-void Server::wait_for_outer(std::size_t index) {
-  outer_[index]->descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
-                                       [this, index](const boost::system::error_code& error) {
-                                         if (error == asio::error::operation_aborted) return;
-                                         read_outer(*outer_[index], index);
-                                         wait_for_outer(index);
-                                       });
-}
-
-void Server::read_outer(OuterSocket& socket, std::size_t index) {
-  const auto now = Clock::now();
-  const auto wall = wall_now();
-  for (int round = 0; round < kBatchesPerWakeup; ++round) {
-    if (const auto error = platform::receive_batch(socket.descriptor.native_handle(), socket.incoming)) {
-      on_rejected({}, "socket error: " + error.message());
-      return;
-    }
-    for (std::size_t i = 0; i < socket.incoming.count; ++i) {
-      auto& datagram = socket.incoming[i];
-      const std::span<std::uint8_t> bytes(datagram.data, datagram.size);
-      if (socket.kind == OuterSocket::Kind::kUdp && tsp::is_rudp(bytes)) {
-        if (datagram.is_truncated) {
-          on_rejected(datagram.peer.address(), "oversized message");
-        } else {
-          // One message must not end the server, whatever it runs into.
-          try {
-            rudp_.input(index, datagram.peer, datagram.local, bytes, now);
-          } catch (const std::exception& exception) {
-            on_rejected(datagram.peer.address(), "internal error");
-            log_.error("while answering {}: {}", datagram.peer.address().to_string(), exception.what());
-          }
-        }
-      } else if (datagram.is_truncated) {
-        tunnels_.counters().drop(Drop::kTooBig);
-      } else if (socket.kind == OuterSocket::Kind::kUdp && wireguard_ && is_wireguard(bytes)) {
-        wireguard_->input(bytes, {datagram.peer, datagram.local});
-      } else {
-        datapath::JoinedPackets packets(
-            socket.kind == OuterSocket::Kind::kIpv6InIpv4 ? ipv4_payload(bytes) : bytes,
-            static_cast<std::size_t>(config_.mtu));
-        while (const auto packet = packets.next()) on_packet(socket, datagram, *packet, wall);
-      }
-    }
-    flush(socket);
-    if (socket.incoming.count < platform::DatagramBatch::kCapacity) return;
-  }
-}
-
-void Server::on_packet(OuterSocket& socket, const platform::DatagramBatch::Datagram& datagram,
-                       std::span<std::uint8_t> packet, WallSeconds now) {
-  const bool is_udp = socket.kind == OuterSocket::Kind::kUdp;
-  const Outer outer{mode_of(socket.kind), net::unmapped(datagram.peer.address()),
-                    is_udp ? datagram.peer.port() : std::uint16_t{0}};
-  const auto verdict = tunnels_.from_client(outer, datagram.local, packet, now);
-  if (!verdict.drop) {
-    datapath::clamp_mss(packet, tunnels_.mtu_of(*verdict.tunnel));
-    write_interface(packet);
-  } else if (verdict.error) {
-    queue_to(socket, datagram.peer, datagram.local, verdict.error->bytes());
-  }
-}
-
-LeaseMode Server::mode_of(OuterSocket::Kind kind) {
-  switch (kind) {
-    case OuterSocket::Kind::kUdp:
-      return LeaseMode::kV6UdpV4;
-    case OuterSocket::Kind::kIpv6InIpv4:
-      return LeaseMode::kV6V4;
-    case OuterSocket::Kind::kIpv4InIpv6:
-      return LeaseMode::kV4V6;
-  }
-  return LeaseMode::kV6UdpV4;
-}
-
-void Server::write_interface(std::span<const std::uint8_t> packet) {
-  if (tun_->write(packet) < 0) tunnels_.counters().drop(Drop::kSendFailed);
-}
-
-bool Server::open_icmp() {
-  boost::system::error_code error;
-  const asio::ip::icmp::endpoint own(book_.broker_address_v4(), 0);
-  icmp_.open(own.protocol(), error);
-  if (!error) icmp_.bind(own, error);
-  if (!error) icmp_.non_blocking(true, error);
-  // It only sends. What arrives waits unread, and the kernel answers it.
-  if (!error) icmp_.set_option(asio::socket_base::receive_buffer_size(1), error);
-  if (error)
-    log_.critical("cannot send ICMP from {}: {}", book_.broker_address_v4().to_string(), error.message());
-  return !error;
-}
-
-void Server::send_back(const net::IcmpPacket& error) {
-  const auto bytes = error.bytes();
-  if (bytes[0] >> 4 != 4) {
-    write_interface(bytes);
-    return;
-  }
-  // Kernels refuse IPv4 packets from an interface that have their own address for a source.
-  const auto header = net::Ipv4Header::parse(bytes);
-  const auto message = bytes.subspan(header->header_length);
-  boost::system::error_code failure;
-  icmp_.send_to(asio::buffer(message.data(), message.size()),
-                asio::ip::icmp::endpoint(header->destination, 0), 0, failure);
-  if (failure) tunnels_.counters().drop(Drop::kSendFailed);
-}
-
-void Server::wait_for_interface() {
-  interface_->async_wait(asio::posix::stream_descriptor::wait_read,
-                         [this](const boost::system::error_code& error) {
-                           if (error == asio::error::operation_aborted) return;
-                           if (read_interface()) wait_for_interface();
-                         });
-}
-
-bool Server::read_interface() {
-  std::array<std::uint8_t, platform::DatagramBatch::kBufferSize> buffer;
-  for (std::size_t packets = 0; packets < kBatchesPerWakeup * platform::DatagramBatch::kCapacity; ++packets) {
-    const auto size = tun_->read(buffer);
-    if (size == 0) break;
-    if (size < 0) {
-      log_.critical("the interface {} cannot be used any more (was it deleted or set down?): {}",
-                    parameters_.interface, std::strerror(static_cast<int>(-size)));
-      has_failed_ = true;
-      stop();
-      return false;
-    }
-    const auto packet = std::span<std::uint8_t>(buffer).first(static_cast<std::size_t>(size));
-    const auto verdict = tunnels_.from_inside(packet);
-    if (verdict.error) send_back(*verdict.error);
-    if (verdict.drop) continue;
-    if (verdict.tunnel->outer.mode == LeaseMode::kWireguard) {
-      datapath::clamp_mss(packet, tunnels_.mtu_of(*verdict.tunnel));
-      auto& counters = tunnels_.counters();
-      if (wireguard_ && wireguard_->send(verdict.tunnel->lease, packet)) {
-        ++counters.packets_out;
-        counters.bytes_out += packet.size();
-      } else {
-        counters.drop(Drop::kNotConnected);
-      }
-    } else if (auto* socket = outer_for(*verdict.tunnel)) {
-      datapath::clamp_mss(packet, tunnels_.mtu_of(*verdict.tunnel));
-      queue(*socket, *verdict.tunnel, packet);
-    } else {
-      tunnels_.counters().drop(Drop::kNotConnected);
-    }
-  }
-  for (auto& socket : outer_) flush(*socket);
-  return true;
-}
-
-Server::OuterSocket* Server::outer_for(const Tunnel& tunnel) {
-  OuterSocket* fitting = nullptr;
-  for (auto& socket : outer_) {
-    if (mode_of(socket->kind) != tunnel.outer.mode || socket->bound.is_v6() != tunnel.outer.address.is_v6())
-      continue;
-    // The one that the client speaks to; before it spoke, any.
-    if (socket->bound == tunnel.local) return socket.get();
-    if (!fitting || socket->bound.is_unspecified()) fitting = socket.get();
-  }
-  return fitting;
-}
-
-void Server::queue(OuterSocket& socket, const Tunnel& tunnel, std::span<const std::uint8_t> packet) {
-  auto& counters = tunnels_.counters();
-  ++counters.packets_out;
-  counters.bytes_out += packet.size();
-  queue_to(socket, udp::endpoint(tunnel.outer.address, tunnel.outer.port), tunnel.local, packet);
-}
-
-void Server::queue_to(OuterSocket& socket, const udp::endpoint& peer, const asio::ip::address& local,
-                      std::span<const std::uint8_t> bytes) {
-  if (socket.outgoing.count == platform::DatagramBatch::kCapacity) flush(socket);
-  const auto buffer = socket.outgoing.buffer(socket.outgoing.count);
-  if (bytes.size() > buffer.size()) {
-    tunnels_.counters().drop(Drop::kTooBig);
-    return;
-  }
-  auto& datagram = socket.outgoing[socket.outgoing.count++];
-  datagram.data = buffer.data();
-  if (!bytes.empty()) std::memcpy(datagram.data, bytes.data(), bytes.size());
-  datagram.size = bytes.size();
-  datagram.peer = peer;
-  datagram.local = local;
-}
-
-void Server::flush(OuterSocket& socket) {
-  if (socket.outgoing.count == 0) return;
-  boost::system::error_code error;
-  const auto sent = platform::send_batch(socket.descriptor.native_handle(), socket.outgoing, false, error);
-  for (std::size_t i = sent; i < socket.outgoing.count; ++i) tunnels_.counters().drop(Drop::kSendFailed);
-  socket.outgoing.count = 0;
 }
 
 void Server::on_rejected(const asio::ip::address& peer, std::string_view why) {
@@ -763,18 +555,20 @@ asio::awaitable<void> Server::maintain() {
     if (error || Clock::now() >= next_full) break;  // cancelled: now
     maintenance_.expires_after(std::chrono::seconds(1));
   }
-  save_activity();
+  touch_active();
+  commits_.save_activity([this](const boost::system::error_code& error) { report_write_problem(error); });
   expire_leases(wall_now());
   report_rejections();
 }
 
-void Server::save_activity() {
+void Server::touch_active() {
   tunnels_.for_each_active([this](Tunnel& tunnel) {
-    book_.touch(tunnel.lease, tunnel.last_seen);
-    tunnel.last_seen = 0;
+    book_.touch(tunnel.lease, tunnel.last_seen.exchange(0));
   });
-  if (const auto error = book_.save_activity())
-    log_.error("cannot write to {}: {}", config_.database_path(), error.message());
+}
+
+void Server::report_write_problem(const boost::system::error_code& error) {
+  if (error) log_.error("cannot write to {}: {}", config_.database_path(), error.message());
 }
 
 void Server::expire_leases(WallSeconds now) {
@@ -786,19 +580,17 @@ void Server::expire_leases(WallSeconds now) {
     log_.error("cannot read {}: {}", config_.database_path(), orphaned.error().message());
   }
   if (ended.empty()) return;
-  for (const auto id : ended) {
-    if (const auto released = book_.release(id); !released) break;
-  }
-  if (const auto error = book_.commit()) {
-    log_.error("cannot write to {}: {}", config_.database_path(), error.message());
-    return;
-  }
-  for (const auto id : ended) {
-    if (book_.find(id)) continue;
-    tunnels_.remove(id);
-    if (wireguard_) wireguard_->remove(id);
-  }
-  log_.info("{} leases ended (expired, or their user was deleted)", ended.size());
+  for (const auto id : ended) book_.release(id);
+  commits_.commit([this, ended = std::move(ended)](const boost::system::error_code& error) {
+    report_write_problem(error);
+    if (error) return;
+    for (const auto id : ended) {
+      if (book_.find(id)) continue;
+      tunnels_.remove(id);
+      if (wireguard_) wireguard_->remove(id);
+    }
+    log_.info("{} leases ended (expired, or their user was deleted)", ended.size());
+  });
 }
 
 void Server::report_rejections() {
@@ -806,7 +598,7 @@ void Server::report_rejections() {
   for (const auto& [reason, count] : rejections_)
     text += (text.empty() ? "" : ", ") + reason + " " + std::to_string(count);
   rejections_.clear();
-  const auto& drops = tunnels_.counters().drops;
+  const auto drops = packets_.counters().drops;
   for (std::size_t i = 0; i < drops.size(); ++i) {
     const auto reason = static_cast<Drop>(i);
     // Router solicitations and MLD reports of every client are nothing to tell.

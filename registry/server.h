@@ -7,11 +7,10 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/icmp.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/udp.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -24,10 +23,12 @@
 #include "registry/broker/newcomers.h"
 #include "registry/broker/rudp_sessions.h"
 #include "registry/broker/tcp_sessions.h"
+#include "registry/broker/tunnel_io.h"
 #include "registry/broker/tunnel_server.h"
 #include "registry/config.h"
 #include "registry/dns/updater.h"
 #include "registry/host_key.h"
+#include "registry/lease/group_commit.h"
 #include "registry/lease/lease_book.h"
 #include "registry/store/store.h"
 #include "registry/wireguard_service.h"
@@ -62,16 +63,6 @@ class Server {
   RegistryStatus status() const;
 
  private:
-  // One outer socket: UDP with TSP and v6udpv4, or raw with v6v4 or v4v6.
-  struct OuterSocket {
-    enum class Kind { kUdp, kIpv6InIpv4, kIpv4InIpv6 };
-    Kind kind;
-    boost::asio::ip::address bound;  // unspecified: all addresses of its family
-    boost::asio::posix::stream_descriptor descriptor;
-    std::uint16_t port = 0;  // UDP
-    platform::DatagramBatch incoming{platform::DatagramBatch::kJoinedSize};
-    platform::DatagramBatch outgoing{};
-  };
   class StoreCredentials;
 
   boost::asio::awaitable<bool> create_interface();
@@ -85,35 +76,21 @@ class Server {
   void on_wireguard_packet(std::int64_t lease, std::span<std::uint8_t> packet);
   bool begin_costly_login(const boost::asio::ip::address& peer);
   bool open_sockets();
-  bool open_udp(const ListenAddress& address);
   bool open_tcp(const ListenAddress& address);
-  // One for each address of its family that is listened on. False: none could be opened.
-  bool open_raw_tunnels(OuterSocket::Kind kind);
   void open_raw_tunnels();
 
-  void wait_for_outer(std::size_t index);
-  void read_outer(OuterSocket& socket, std::size_t index);
-  void on_packet(OuterSocket& socket, const platform::DatagramBatch::Datagram& datagram,
-                 std::span<std::uint8_t> packet, WallSeconds now);
-  void wait_for_interface();
-  // False: it is lost, and the server with it.
-  bool read_interface();
-  static LeaseMode mode_of(OuterSocket::Kind kind);
-  // Where packets to this tunnel leave; null: no socket for its kind.
-  OuterSocket* outer_for(const Tunnel& tunnel);
-  void queue(OuterSocket& socket, const Tunnel& tunnel, std::span<const std::uint8_t> packet);
-  void queue_to(OuterSocket& socket, const boost::asio::ip::udp::endpoint& peer,
-                const boost::asio::ip::address& local, std::span<const std::uint8_t> bytes);
-  void flush(OuterSocket& socket);
-  void write_interface(std::span<const std::uint8_t> packet);
-  bool open_icmp();
-  // An error about a packet that came from the interface.
-  void send_back(const net::IcmpPacket& error);
+  TunnelIo::Hooks packet_hooks();
+  void on_control(std::size_t socket, const platform::Route& route, std::span<std::uint8_t> datagram,
+                  bool is_truncated);
+  void on_wireguard_departure(std::int64_t lease, std::span<std::uint8_t> packet);
+  void on_interface_error(const boost::system::error_code& error);
 
   void on_rejected(const boost::asio::ip::address& peer, std::string_view why);
   void grant(const tsp::CreateRequest& request, const Requester& requester, Granter::Done done);
   void release(const tsp::DeleteRequest& request, const Requester& requester, Granter::Released done);
-  void save_activity();
+  // What the tunnels heard goes into the book.
+  void touch_active();
+  void report_write_problem(const boost::system::error_code& error);
   void expire_leases(WallSeconds now);
   void report_rejections();
 
@@ -138,7 +115,10 @@ class Server {
   std::unique_ptr<tsp::DsaHostKey> host_key_;
   std::unique_ptr<StoreCredentials> credentials_;
   TunnelServer tunnels_;
+  TunnelIo packets_;
   std::unique_ptr<WireguardService> wireguard_;
+  boost::asio::thread_pool disk_{1};
+  GroupCommit commits_;
   Granter granter_;
   Newcomers newcomers_;
   RudpSessions rudp_;
@@ -152,11 +132,6 @@ class Server {
   bool is_stopping_ = false;
   bool has_failed_ = false;
   tunnel::TunnelParameters parameters_;
-  std::unique_ptr<platform::TunDevice> tun_;
-  std::unique_ptr<boost::asio::posix::stream_descriptor> interface_;
-  std::vector<std::unique_ptr<OuterSocket>> outer_;
-  std::vector<boost::asio::posix::stream_descriptor> path_watches_;  // of platform::watch_path_mtu()
-  boost::asio::ip::icmp::socket icmp_;                               // bound to our own inner IPv4 address
   std::vector<std::unique_ptr<boost::asio::ip::tcp::acceptor>> acceptors_;
   std::map<std::string, std::uint64_t, std::less<>> rejections_;  // by reason, since the last report
   std::string last_rejected_;

@@ -65,6 +65,8 @@ std::string to_json(const RegistryStatus& s) {
       {"tunnels_in_use", s.tunnels_in_use},
       {"sessions", s.sessions},
       {"load_percent", s.load_percent},
+      {"threads", s.threads},
+      {"offloads", s.offloads},
       {"redirects", s.redirect},
       {"redirect", s.redirect_brokers.empty() ? json::value(nullptr) : json::value(s.redirect_brokers)},
       {"draining", s.is_draining},
@@ -89,6 +91,7 @@ std::optional<std::string> render_status(std::string_view text) {
   line("tunnels in use", count("tunnels_in_use"));
   line("sessions", count("sessions"));
   line("load", fmt::format("{:.1f} % of a core", number_of(*object, "load_percent")));
+  line("offloads", fmt::format("{} ({} threads each way)", text_of(*object, "offloads"), count("threads")));
   std::string draining = flag_of(*object, "draining") ? "yes" : "no";
   if (flag_of(*object, "stops_when_drained")) draining += ", stops when no tunnel is in use";
   if (number_of(*object, "stops_in_s", -1) >= 0)

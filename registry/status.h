@@ -16,6 +16,8 @@ struct RegistryStatus {
   std::size_t tunnels_in_use = 0;
   std::size_t sessions = 0;  // negotiations going on
   double load_percent = 0;
+  std::size_t threads = 0;       // that move packets, each way
+  std::string offloads;          // that they use, separated by blanks
   std::string redirect;          // "no", "always", "load", "drain"
   std::string redirect_brokers;  // as configured, separated by blanks
   bool is_draining = false;

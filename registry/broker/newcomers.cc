@@ -76,7 +76,7 @@ void Newcomers::apply() {
 
 bool Newcomers::holds_tunnel(const Requester& requester, WallSeconds now) const {
   const auto is_in_use = [&](const Lease* lease, const Tunnel* tunnel) {
-    return lease && now - std::max(lease->last_seen, tunnel ? tunnel->last_seen : 0) < kInUse;
+    return lease && now - std::max(lease->last_seen, tunnel ? tunnel->last_seen.load() : 0) < kInUse;
   };
   if (!requester.user.empty()) {
     for (const auto mode : {LeaseMode::kV6UdpV4, LeaseMode::kV4V6}) {
@@ -110,7 +110,7 @@ std::size_t Newcomers::tunnels_in_use(WallSeconds now) const {
   std::size_t count = 0;
   for (const auto& [id, lease] : book_.leases()) {
     const auto* tunnel = tunnels_.find(lease.address);
-    count += now - std::max(lease.last_seen, tunnel ? tunnel->last_seen : 0) < kInUse ? 1 : 0;
+    count += now - std::max(lease.last_seen, tunnel ? tunnel->last_seen.load() : 0) < kInUse ? 1 : 0;
   }
   return count;
 }

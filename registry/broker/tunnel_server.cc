@@ -175,7 +175,7 @@ Tunnel* TunnelServer::find_sender(const Outer& outer, const boost::asio::ip::add
   // Written only when it changes: another lane reads it.
   if (tunnel.last_seen.load(std::memory_order_relaxed) != now)
     tunnel.last_seen.store(now, std::memory_order_relaxed);
-  if (local_of(tunnel) != local) tunnel.local.store(locals_.number_of(local), std::memory_order_relaxed);
+  if (local_of(tunnel) != local) tunnel.local.store(locals_.number_of(local), std::memory_order_release);
   return &tunnel;
 }
 

@@ -106,7 +106,7 @@ class TunnelServer {
   std::size_t mtu_of(const Tunnel& tunnel) const;
   // Lanes: our address that the client speaks to; unspecified until it did.
   const boost::asio::ip::address& local_of(const Tunnel& tunnel) const {
-    return locals_[tunnel.local.load(std::memory_order_relaxed)];
+    return locals_[tunnel.local.load(std::memory_order_acquire)];
   }
 
   // Once a second at most: how many ICMP errors may be sent until the next call (RFC 4443 section 2.4 f).

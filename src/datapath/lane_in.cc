@@ -17,11 +17,6 @@ namespace {
 constexpr std::size_t kBatch = 16;
 constexpr std::size_t kBufferSize = 65536;
 
-// Its first nibble tells it from inner packets.
-bool is_rudp(std::span<const std::uint8_t> datagram) {
-  return !datagram.empty() && datagram[0] >> 4 == 0xF;
-}
-
 // The kernel has checked the header of what a raw socket receives; its total length is in the host's order on
 // some systems.
 std::size_t ipv4_header_length(std::span<const std::uint8_t> datagram) {
@@ -93,7 +88,7 @@ void InLane::take(const Source& source, platform::ReceiveBatch::Entry& entry, Lo
   const std::span<std::uint8_t> all(entry.data, entry.size);
   if (entry.is_truncated) {
     // Larger than any packet, and perhaps cut within one.
-    if (source.encapsulation == Encapsulation::kUdp && is_rudp(all)) {
+    if (source.encapsulation == Encapsulation::kUdp && policy_.is_control(all)) {
       take_control(source, entry.route, {}, true);
     } else {
       counters_.drop(Drop::kTooBig);
@@ -111,7 +106,7 @@ void InLane::take(const Source& source, platform::ReceiveBatch::Entry& entry, Lo
     const auto datagram =
         all.subspan(at, entry.segment_size == 0 ? all.size() : std::min(entry.segment_size, all.size() - at));
     at += std::max<std::size_t>(datagram.size(), 1);
-    if (is_rudp(datagram)) {
+    if (policy_.is_control(datagram)) {
       take_control(source, entry.route, datagram, false);
       continue;
     }
@@ -158,8 +153,7 @@ void InLane::take_control(const Source& source, const platform::Route& route,
   message.is_truncated = is_truncated;
   message.socket = static_cast<std::uint16_t>(source.number);
   message.route = route;
-  message.bytes = datagram;
-  if (!policy_.takes_control() || !mailbox_.post(message)) counters_.drop(Drop::kControl);
+  if (!mailbox_.post(message, datagram)) counters_.drop(Drop::kControl);
 }
 
 bool InLane::pass(const Source& source, LanePeer* sender, const platform::Route& route,
@@ -173,13 +167,10 @@ bool InLane::pass(const Source& source, LanePeer* sender, const platform::Route&
     counters_.drop(*arrival.drop);
     if (arrival.error) {
       LaneMessage message;
-      message.kind = LaneMessage::Kind::kUndeliverable;
+      message.kind = LaneMessage::Kind::kError;
       message.socket = static_cast<std::uint16_t>(source.number);
       message.route = route;
-      message.reason = *arrival.error;
-      message.mtu = arrival.mtu;
-      message.bytes = packet;
-      mailbox_.post(message);
+      mailbox_.post(message, arrival.error->bytes());
     }
     return false;
   }
@@ -192,8 +183,7 @@ bool InLane::pass(const Source& source, LanePeer* sender, const platform::Route&
   if (arrival.is_watched) {
     LaneMessage message;
     message.kind = LaneMessage::Kind::kPacket;
-    message.bytes = packet;
-    mailbox_.post(message);
+    mailbox_.post(message, packet);
   }
   clamp_mss(packet, arrival.mtu);
   return true;

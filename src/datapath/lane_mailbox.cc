@@ -15,13 +15,15 @@ LaneMailbox::LaneMailbox(std::size_t most_messages, std::size_t most_bytes)
   }
 }
 
-bool LaneMailbox::post(const LaneMessage& message) {
+bool LaneMailbox::post(const LaneMessage& message, std::span<const std::uint8_t> bytes,
+                       std::span<const std::uint8_t> more) {
+  const auto size = bytes.size() + more.size();
   const std::lock_guard lock(mutex_);
-  if (filling_.entries.size() == most_messages_ || filling_.bytes.size() + message.bytes.size() > most_bytes_)
-    return false;
+  if (filling_.entries.size() == most_messages_ || filling_.bytes.size() + size > most_bytes_) return false;
   if (is_empty()) wake_.wake();
-  filling_.entries.push_back({message, filling_.bytes.size(), message.bytes.size()});
-  filling_.bytes.insert(filling_.bytes.end(), message.bytes.begin(), message.bytes.end());
+  filling_.entries.push_back({message, filling_.bytes.size(), size});
+  filling_.bytes.insert(filling_.bytes.end(), bytes.begin(), bytes.end());
+  filling_.bytes.insert(filling_.bytes.end(), more.begin(), more.end());
   return true;
 }
 

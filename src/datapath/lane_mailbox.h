@@ -11,22 +11,21 @@
 
 #include "platform/packet_io.h"
 #include "src/datapath/wake_pipe.h"
-#include "src/net/icmp.h"
 
 namespace sixlink::datapath {
 
 struct LaneMessage {
   enum class Kind : std::uint8_t {
-    kDatagram,       // of the outer side, not to be taken for an inner packet
-    kPacket,         // an inner packet that came in and that the control thread wants to see
-    kUndeliverable,  // an inner packet that goes nowhere, and whose sender is to be told
+    kDatagram,   // of the outer side, not to be taken for an inner packet
+    kPacket,     // an inner packet that came in and that the control thread wants to see
+    kDeparture,  // an inner packet from the interface that the control thread is to send; `tag` says where
+    kError,      // an ICMP message about a packet that goes nowhere
   };
   Kind kind = Kind::kDatagram;
   bool is_truncated = false;
-  bool is_from_inside = false;  // kUndeliverable: from the interface, not from the outer side
+  bool is_from_inside = false;  // kError: the packet came from the interface, and the message goes back there
   std::uint16_t socket = 0;     // that it came from
-  net::Undeliverable reason{};  // of kUndeliverable, and the MTU that goes with it
-  std::size_t mtu = 0;
+  std::int64_t tag = 0;
   platform::Route route;
   std::span<std::uint8_t> bytes;
 };
@@ -46,8 +45,9 @@ class LaneMailbox {
   // Readable when there is something.
   int fd() const { return wake_.fd(); }
 
-  // Any thread. False: full.
-  bool post(const LaneMessage& message);
+  // Any thread: a message with these bytes, which may be in two pieces. False: full.
+  bool post(const LaneMessage& message, std::span<const std::uint8_t> bytes,
+            std::span<const std::uint8_t> more = {});
   void post_receive_error(int number) { post_error(&LaneErrors::receive, number); }
   void post_send_error(int number) { post_error(&LaneErrors::send, number); }
   void post_interface_error(int number) { post_error(&LaneErrors::interface, number); }

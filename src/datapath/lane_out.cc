@@ -84,11 +84,15 @@ void OutLane::forward(const Frame& frame, std::unique_lock<std::mutex>& lock) {
   }
   auto departure = policy_.depart(frame.bytes, segmenter_.largest());
   if (departure.drop) {
-    refuse(frame, departure);
+    refuse(departure);
     return;
   }
   // What is cut is no SYN.
   if (frame.header.segmentation == Segmentation::kNone) clamp_mss(frame.bytes, departure.mtu);
+  if (departure.is_for_control) {
+    hand_over(departure);
+    return;
+  }
   departure.route.traffic_class = net::ecn_of(frame.bytes);
   auto& output = outputs_[departure.socket];
   const auto room_of_header = segmenter_.header_size();
@@ -118,16 +122,23 @@ void OutLane::forward(const Frame& frame, std::unique_lock<std::mutex>& lock) {
   }
 }
 
-void OutLane::refuse(const Frame& frame, const LanePolicy::Departure& departure) {
+void OutLane::hand_over(const LanePolicy::Departure& departure) {
+  LaneMessage message;
+  message.kind = LaneMessage::Kind::kDeparture;
+  message.tag = departure.tag;
+  std::array<std::uint8_t, Segmenter::kMaximumHeader> header;
+  while (const auto segment = segmenter_.next(header)) {
+    if (!mailbox_.post(message, segment->header, segment->data)) counters_.drop(Drop::kSendFailed);
+  }
+}
+
+void OutLane::refuse(const LanePolicy::Departure& departure) {
   counters_.drop(*departure.drop, segmenter_.count());
   if (!departure.error) return;
   LaneMessage message;
-  message.kind = LaneMessage::Kind::kUndeliverable;
+  message.kind = LaneMessage::Kind::kError;
   message.is_from_inside = true;
-  message.reason = *departure.error;
-  message.mtu = departure.mtu;
-  message.bytes = frame.bytes;
-  mailbox_.post(message);
+  mailbox_.post(message, departure.error->bytes());
 }
 
 void OutLane::flush() {

@@ -51,7 +51,8 @@ class OutLane {
   // The error that ends the lane; 0: none.
   int read_batch();
   void forward(const Frame& frame, std::unique_lock<std::mutex>& lock);
-  void refuse(const Frame& frame, const LanePolicy::Departure& departure);
+  void hand_over(const LanePolicy::Departure& departure);
+  void refuse(const LanePolicy::Departure& departure);
   void flush();
   void flush(Output& output);
 

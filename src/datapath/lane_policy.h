@@ -35,7 +35,7 @@ class LanePolicy {
   // Whether a packet passes; if not, why, and what its sender is to be told.
   struct Decision {
     std::optional<Drop> drop;
-    std::optional<net::Undeliverable> error;
+    std::optional<net::IcmpPacket> error;
     std::size_t mtu = 0;  // what the tunnel carries
   };
 
@@ -47,10 +47,13 @@ class LanePolicy {
   virtual LanePeer* find_sender(std::size_t socket, const platform::Route& route) = 0;
   // An inner packet of `sender`.
   virtual Arrival arrive(LanePeer& sender, std::span<const std::uint8_t> packet) = 0;
-  // Whether UDP datagrams that are no packets are for the control thread.
-  virtual bool takes_control() const = 0;
+  // Whether a UDP datagram is no packet, but for the control thread.
+  virtual bool is_control(std::span<const std::uint8_t> datagram) const = 0;
 
   struct Departure : Decision {
+    // The control thread sends it: `tag` says to it where.
+    bool is_for_control = false;
+    std::int64_t tag = 0;
     std::size_t socket = 0;  // of the lane's sockets
     platform::Route route;   // the lane fills in the traffic class
   };

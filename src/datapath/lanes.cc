@@ -30,6 +30,8 @@ Lanes::Lanes(std::vector<std::unique_ptr<platform::TunQueue>> queues,
       sources.back().socket = sockets_.back().get();
       outputs.back().push_back(sockets_.back().get());
     }
+    for (auto place = outputs.back().size(); place < outputs.front().size(); ++place)
+      outputs.back().push_back(outputs.front()[place]);
     // As many lanes as queues: each has its own. Otherwise flows are spread over the queues, as a queue is
     // served by one lane.
     std::vector<platform::TunQueue*> targets;
@@ -103,11 +105,9 @@ platform::SendResult Lanes::send(std::size_t socket, const platform::Route& rout
   return sockets_[socket]->send(batch_);
 }
 
-Counters Lanes::counters() const {
-  Counters sum;
+void Lanes::add_to(Counters& sum) const {
   for (const auto& lane : in_) lane->counters().add_to(sum);
   for (const auto& lane : out_) lane->counters().add_to(sum);
-  return sum;
 }
 
 platform::Offloads Lanes::granted() const {

@@ -39,8 +39,9 @@ class Lanes {
     std::size_t mtu;  // the largest of any tunnel
   };
   // Begins at once. `groups[i]` are the sockets of lane i; groups may be fewer than queues, or more. Sockets
-  // are known to the policy and in messages by their place in all groups, one after the other; out lane j
-  // sends through the sockets of group j modulo their number. `policy` and `mailbox` outlive the lanes.
+  // are known to the policy and in messages by their place in all groups, one after the other. An out lane
+  // sends through the sockets of its group; what it has less of them than group 0 it shares with that.
+  // `policy` and `mailbox` outlive the lanes.
   Lanes(std::vector<std::unique_ptr<platform::TunQueue>> queues,
         const std::vector<std::vector<Socket>>& groups, const Settings& settings, LanePolicy& policy,
         LaneMailbox& mailbox);
@@ -73,7 +74,8 @@ class Lanes {
   platform::SendResult send(std::size_t socket, const platform::Route& route,
                             std::span<const std::uint8_t> datagram);
 
-  Counters counters() const;
+  // Adds what all lanes counted.
+  void add_to(Counters& sum) const;
   platform::Offloads granted() const;  // of the interface and the first socket
   std::size_t count() const { return out_.size(); }
   const std::string& interface_name() const { return queues_.front()->name(); }

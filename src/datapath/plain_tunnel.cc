@@ -44,8 +44,10 @@ class PlainTunnel::Policy final : public LanePolicy {
     return arrival;
   }
 
-  // The negotiation is over: a late copy of a reply.
-  bool takes_control() const override { return false; }
+  // A late copy of a reply: the negotiation is over.
+  bool is_control(std::span<const std::uint8_t> datagram) const override {
+    return !datagram.empty() && datagram[0] >> 4 == 0xF;
+  }
 
   Departure depart(std::span<const std::uint8_t> frame, std::size_t largest) override {
     Departure departure;
@@ -128,6 +130,7 @@ void PlainTunnel::wait_for_mail() {
 void PlainTunnel::read_mail() {
   const auto alive = is_alive_;
   const auto errors = mailbox_.drain([&](const LaneMessage& message) {
+    if (message.kind == LaneMessage::Kind::kDatagram) own_counters_.drop(Drop::kControl);
     if (*alive && message.kind == LaneMessage::Kind::kPacket) events_.on_packet(message.bytes);
   });
   for (const int number : {errors.receive, errors.send}) {
@@ -148,14 +151,14 @@ void PlainTunnel::send(std::span<const std::uint8_t> packet, bool may_fragment) 
   }
   // A packet that does not fit is an answer to the question, no trouble.
   if (!error || error == boost::asio::error::message_size) return;
-  ++failed_sends_;
+  own_counters_.drop(Drop::kSendFailed);
   if (error != boost::asio::error::would_block && error != boost::asio::error::no_buffer_space)
     events_.on_socket_error(error);
 }
 
 Counters PlainTunnel::counters() const {
-  auto counters = lanes_->counters();
-  counters.drops[static_cast<std::size_t>(Drop::kSendFailed)] += failed_sends_;
+  auto counters = own_counters_;
+  lanes_->add_to(counters);
   return counters;
 }
 

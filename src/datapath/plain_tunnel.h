@@ -73,7 +73,7 @@ class PlainTunnel {
   LaneMailbox mailbox_;
   std::unique_ptr<Lanes> lanes_;
   boost::asio::posix::stream_descriptor mail_;  // watches mailbox_'s descriptor, does not own it
-  std::uint64_t failed_sends_ = 0;              // of send()
+  Counters own_counters_;                       // of the control thread
   bool is_lent_ = false;
   std::shared_ptr<bool> is_alive_ =
       std::make_shared<bool>(true);  // for completions that are under way when this ends

@@ -11,6 +11,7 @@
 # covers: registry key realm, registry key interface, registry key template, registry key run_dir, registry key state_dir
 # covers: registry key prefix_length_min, registry key prefix_length_max, registry key prefix_v4, registry key prefix_v4_length_min
 # covers: registry key prefix_v4_length_max, registry key max_sessions, registry key sessions_per_address
+# covers: registry key threads, registry key offload
 # covers: registry key login_attempts_per_minute, registry key requests_per_second, registry key redirect_above_load
 # covers: registry key dns_update_server, registry key dns_update_key, registry key reverse_zone, registry key user_domain
 # covers: registry key user_zone, registry key dns_ttl, registry key log_console, registry key log_stderr, registry key log_file
@@ -39,7 +40,7 @@ bad=(prefix=192.0.2.0/24 'listen=broker.example.net' server_v4=127.0.0.1 anonymo
   anonymous_per_address=0 auth_plain=maybe auth_digest_md5=maybe auth_passdss=maybe 'realm=a"b' prefix_length_min=32 prefix_length_max=65
   prefix_v4=203.0.113.1/24 prefix_v4_length_min=8 prefix_v4_length_max=33 tunnel_modes=v5v4 prefer=v4v6 proxy=maybe interface=-six
   mtu=1279 dns_server=192.0.2.1 lifetime=59 keepalive_interval_min=0 max_sessions=0 sessions_per_address=1000001
-  login_attempts_per_minute=0 requests_per_second=soon template=../linux
+  login_attempts_per_minute=0 requests_per_second=soon template=../linux threads=65 offload=on
   'dns_update_server=[::1' reverse_zone=example.net user_domain=a..b user_zone=-a- dns_ttl=9
   'redirect=a b:c' redirect_when=never redirect_above_tunnels=-1 redirect_above_load=101 log_console=4 log_stderr=-1 log_file=high
   log_syslog=9 log_filename=logs/ log_rotation=maybe log_rotation_size=64 log_rotation_delete=maybe syslog_facility=KERN)
@@ -102,6 +103,21 @@ stop_client home
 check_equal "anonymous_per_address: a second tunnel, not a third and a fourth" "200 x 1, 530 x 2" "$(ask creates 3)"
 check_equal "prefix_length_min, prefix_length_max: what may be asked for" "518 200 200 518" \
   "$(for length in 59 60 62 63; do create $length bob s3cret | sed -n 1p; done | tr '\n' ' ' | sed 's/ $//')"
+
+# --- threads, offload ---
+
+for offload in auto off; do
+  restart_registry threads=3 offload=$offload
+  check_equal "threads=3: status says so" 3 "$(registry_field threads)"
+  case $offload in
+    auto) check_match "offload=auto: status says what there is" 'none|tun-checksum|udp-' "$(registry_field offloads)" ;;
+    off) check_equal "offload=off: status says so" none "$(registry_field offloads)" ;;
+  esac
+  start_client home keepalive_interval=5
+  check "threads=3 offload=$offload: packets pass" can_ping client "$WEB_V6"
+  check "threads=3 offload=$offload: TCP passes" fetches client
+  stop_client home
+done
 
 # --- anonymous_lifetime: leases of which nothing was heard for longer ---
 

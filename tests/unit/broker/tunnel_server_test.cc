@@ -43,14 +43,22 @@ Outer outer(const char* address = "192.0.2.1", std::uint16_t port = 4000) {
   return {LeaseMode::kV6UdpV4, boost::asio::ip::make_address(address), port};
 }
 
+// As a lane does it.
+TunnelServer::Verdict as_lane(TunnelServer& server, const Outer& from, const boost::asio::ip::address& local,
+                              const Packet& packet) {
+  TunnelServer::Verdict unknown;
+  unknown.drop = Drop::kUnknownPeer;
+  auto* tunnel = server.find_sender(from, local, kNow);
+  return tunnel ? server.from_client(*tunnel, packet) : unknown;
+}
+
 struct Fixture {
   TunnelServer server{settings()};
 
   Fixture() { server.put(lease(1, "2001:db8:42::2", "2001:db8:42:100::/56")); }
   TunnelServer::Verdict from_client(const Packet& packet, const Outer& from = outer()) {
-    return server.from_client(from, kHere, packet, kNow);
+    return as_lane(server, from, kHere, packet);
   }
-  std::uint64_t dropped(Drop reason) { return server.counters().drops[static_cast<std::size_t>(reason)]; }
 };
 
 // Type, code, parameter of an ICMPv6 error; checks that it is well formed and from the broker.
@@ -78,13 +86,11 @@ Icmp icmp_of(const TunnelServer::Verdict& verdict, const net::AddressV6& to) {
 TEST_CASE_FIXTURE(Fixture, "tunnel server: a client's packet passes and tells where the client is") {
   CHECK_FALSE(from_client(ipv6_packet("2001:db8:42::2", "2001:db8::9", 100)).drop);
   CHECK_FALSE(from_client(ipv6_packet("2001:db8:42:1ff::77", "2001:db8::9", 100)).drop);
-  CHECK(server.counters().packets_in == 2);
-  CHECK(server.counters().bytes_in == 200);
   const auto* tunnel = server.find_outer(outer());
   REQUIRE(tunnel);
   CHECK(tunnel->lease == 1);
-  CHECK(tunnel->local == kHere);
-  CHECK(tunnel->last_seen == kNow);
+  CHECK(server.local_of(*tunnel) == kHere);
+  CHECK(tunnel->last_seen.load() == kNow);
   int active = 0;
   server.for_each_active([&](Tunnel& one) {
     ++active;
@@ -102,8 +108,6 @@ TEST_CASE_FIXTURE(Fixture,
     CHECK(verdict.drop == Drop::kForeignSource);
     CHECK(icmp_of(verdict, v6(source)) == Icmp{1, 5, 0});
   }
-  CHECK(dropped(Drop::kForeignSource) == 4);
-  CHECK(server.counters().packets_in == 0);
   CHECK_FALSE(from_client(ipv6_packet("2001:db8:42::2", "2001:db8::9")).drop);
 }
 
@@ -116,7 +120,6 @@ TEST_CASE_FIXTURE(Fixture, "tunnel server: who has no lease gets no answer") {
     CHECK(verdict.drop == Drop::kUnknownPeer);
     CHECK_FALSE(verdict.error);
   }
-  CHECK(dropped(Drop::kUnknownPeer) == 5);
 }
 
 TEST_CASE_FIXTURE(Fixture, "tunnel server: link-local traffic and nonsense are dropped without an answer") {
@@ -147,9 +150,6 @@ TEST_CASE_FIXTURE(Fixture, "tunnel server: from inside, each failure has its own
   const auto big = server.from_inside(ipv6_packet("2001:db8::9", "2001:db8:42::2", 1281));
   CHECK(big.drop == Drop::kTooBig);
   CHECK(icmp_of(big, sender) == Icmp{2, 0, 1280});
-  CHECK(dropped(Drop::kNoTunnel) == 1);
-  CHECK(dropped(Drop::kNotConnected) == 1);
-  CHECK(dropped(Drop::kTooBig) == 1);
 
   TunnelServer larger{settings(1472)};
   larger.put(lease(1, "2001:db8:42::2"));
@@ -171,7 +171,6 @@ TEST_CASE_FIXTURE(Fixture, "tunnel server: no more ICMPv6 errors than the budget
   server.refill_errors();
   server.refill_errors();
   CHECK(errors(1000) == 200);
-  CHECK(dropped(Drop::kNoTunnel) == 3000);
   // What may get no error uses none of it up.
   server.refill_errors();
   for (int i = 0; i < 500; ++i)
@@ -197,9 +196,9 @@ TEST_CASE_FIXTURE(
     "tunnel server: our address that a client speaks to is forgotten when it moves, not when it asks again") {
   CHECK_FALSE(from_client(ipv6_packet("2001:db8:42::2", "2001:db8::9")).drop);
   server.put(lease(1, "2001:db8:42::2"));
-  CHECK(server.find_outer(outer())->local == kHere);
+  CHECK(server.local_of(*server.find_outer(outer())) == kHere);
   server.put(lease(1, "2001:db8:42::2", nullptr, "192.0.2.1", 4001));
-  CHECK(server.find_outer(outer("192.0.2.1", 4001))->local.is_unspecified());
+  CHECK(server.local_of(*server.find_outer(outer("192.0.2.1", 4001))).is_unspecified());
 }
 
 TEST_CASE_FIXTURE(Fixture,
@@ -248,9 +247,8 @@ struct FixtureV4 {
     server.put(four, boost::asio::ip::make_address("2001:db8:99::1"));
   }
   TunnelServer::Verdict from_client(const Packet& packet) {
-    return server.from_client(place, boost::asio::ip::make_address("2001:db8:99::1"), packet, kNow);
+    return as_lane(server, place, boost::asio::ip::make_address("2001:db8:99::1"), packet);
   }
-  std::uint64_t dropped(Drop reason) { return server.counters().drops[static_cast<std::size_t>(reason)]; }
 };
 
 // Type and code of an ICMP error to `to`, and the MTU in it.
@@ -268,13 +266,12 @@ Icmp icmp_v4_of(const TunnelServer::Verdict& verdict, const char* to) {
 }  // namespace
 
 TEST_CASE_FIXTURE(FixtureV4, "tunnel server: IPv4 passes in both directions of a v4v6 tunnel") {
-  CHECK(server.find_outer(place)->local == boost::asio::ip::make_address("2001:db8:99::1"));
+  CHECK(server.local_of(*server.find_outer(place)) == boost::asio::ip::make_address("2001:db8:99::1"));
   const auto verdict = from_client(ipv4_packet("203.0.113.2", "192.0.2.9", 100));
   CHECK_FALSE(verdict.drop);
   REQUIRE(verdict.tunnel);
   CHECK(verdict.tunnel->lease == 2);
   CHECK_FALSE(from_client(ipv4_packet("203.0.113.14", "192.0.2.9", 100)).drop);
-  CHECK(server.counters().packets_in == 2);
   for (const char* target : {"203.0.113.2", "203.0.113.8", "203.0.113.15"}) {
     const auto back = server.from_inside(ipv4_packet("192.0.2.9", target));
     CHECK_FALSE(back.drop);
@@ -289,7 +286,6 @@ TEST_CASE_FIXTURE(FixtureV4, "tunnel server: spoofed IPv4 sources are refused an
     CHECK(verdict.drop == Drop::kForeignSource);
     CHECK(icmp_v4_of(verdict, source) == Icmp{3, 13, 0});
   }
-  CHECK(dropped(Drop::kForeignSource) == 4);
   CHECK(from_client(ipv4_packet("169.254.1.1", "192.0.2.9")).drop == Drop::kLocalScope);
   auto broken = ipv4_packet("203.0.113.2", "192.0.2.9");
   broken[11] ^= 1;
@@ -301,7 +297,7 @@ TEST_CASE_FIXTURE(FixtureV4, "tunnel server: the families do not mix") {
   CHECK(six.drop == Drop::kForeignSource);
   CHECK_FALSE(six.error);
   CHECK(from_client(ipv6_packet("::ffff:203.0.113.2", "2001:db8::9")).drop == Drop::kForeignSource);
-  const auto four = server.from_client(outer(), kHere, ipv4_packet("203.0.113.2", "192.0.2.9"), kNow);
+  const auto four = as_lane(server, outer(), kHere, ipv4_packet("203.0.113.2", "192.0.2.9"));
   CHECK(four.drop == Drop::kForeignSource);
   CHECK_FALSE(four.error);
   CHECK(server.from_inside(ipv6_packet("2001:db8::9", "::ffff:203.0.113.2")).drop == Drop::kNoTunnel);

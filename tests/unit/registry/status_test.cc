@@ -17,6 +17,8 @@ RegistryStatus draining() {
   status.tunnels_in_use = 5;
   status.sessions = 2;
   status.load_percent = 12.34;
+  status.threads = 2;
+  status.offloads = "tun-tcp udp-gro";
   status.redirect = "drain";
   status.redirect_brokers = "a.example.net b.example.net";
   status.is_draining = true;
@@ -55,6 +57,7 @@ TEST_CASE("registry status: people read it") {
   CHECK(has_line(text, "leases", "7"));
   CHECK(has_line(text, "tunnels in use", "5"));
   CHECK(has_line(text, "load", "12.3 % of a core"));
+  CHECK(has_line(text, "offloads", "tun-tcp udp-gro (2 threads each way)"));
   CHECK(has_line(text, "draining", "yes, stops when no tunnel is in use, in 90 s at the latest"));
   CHECK(has_line(text, "newcomers", "are redirected to a.example.net b.example.net (drain)"));
   auto alone = draining();
