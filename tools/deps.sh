@@ -128,11 +128,11 @@ enable_no_services() {
 }
 
 install_deb() {
-  deb_packages="g++ make libtinyxml2-dev libspdlog-dev libsqlite3-dev libssl-dev iproute2 iputils-ping
-    nftables curl python3 openssl procps util-linux"
+  deb_packages="g++ make libtinyxml2-dev libspdlog-dev libsqlite3-dev libssl-dev libqrencode-dev
+    iproute2 iputils-ping nftables curl python3 openssl procps util-linux"
   if [ -z "$demo" ]; then
     deb_packages="$deb_packages doctest-dev tcpdump mandoc shellcheck busybox mksh
-      qemu-system-x86 iperf3 radvd ndisc6 iptables binutils bind9 bind9-dnsutils knot"
+      qemu-system-x86 iperf3 radvd ndisc6 iptables binutils bind9 bind9-dnsutils knot wireguard-go wireguard-tools"
   fi
   deb_packages="$deb_packages $bench"
   if [ -n "$lint" ]; then deb_packages="clang-format clang-tidy mandoc shellcheck"; fi
@@ -164,9 +164,9 @@ install_deb() {
 # ---- others, best effort ----------------------------------------------------------------------------------------
 
 install_rpm() {
-  rpm_packages="gcc-c++ make boost-devel tinyxml2-devel spdlog-devel fmt-devel sqlite-devel openssl-devel doctest-devel
+  rpm_packages="gcc-c++ make boost-devel tinyxml2-devel spdlog-devel fmt-devel sqlite-devel openssl-devel qrencode-devel doctest-devel
     iproute iputils nftables curl tcpdump python3 mandoc ShellCheck busybox mksh ksh openssl procps-ng util-linux
-    qemu-system-x86-core iperf3 radvd ndisc6 iptables-nft bind bind-utils knot"
+    qemu-system-x86-core iperf3 radvd ndisc6 iptables-nft bind bind-utils knot wireguard-tools"
   rpm_packages="$rpm_packages $bench"
   if [ -n "$lint" ]; then rpm_packages="clang-tools-extra mandoc ShellCheck"; fi
   if [ -n "$peers" ]; then rpm_packages="iperf3 wireguard-tools openvpn tinc fastd yggdrasil"; fi
@@ -178,9 +178,9 @@ install_rpm() {
 }
 
 install_apk() {
-  apk_packages="g++ make linux-headers boost-dev tinyxml2-dev spdlog-dev fmt-dev sqlite-dev openssl-dev doctest-dev bash
+  apk_packages="g++ make linux-headers boost-dev tinyxml2-dev spdlog-dev fmt-dev sqlite-dev openssl-dev libqrencode-dev doctest-dev bash
     iproute2 iputils nftables curl tcpdump python3 mandoc shellcheck busybox mksh loksh openssl procps util-linux coreutils
-    qemu-system-x86_64 iperf3 radvd ndisc6 iptables bind bind-tools knot"
+    qemu-system-x86_64 iperf3 radvd ndisc6 iptables bind bind-tools knot wireguard-go wireguard-tools"
   apk_packages="$apk_packages $bench"
   if [ -n "$lint" ]; then apk_packages="clang-extra-tools mandoc shellcheck"; fi
   if [ -n "$peers" ]; then apk_packages="iperf3 wireguard-go wireguard-tools openvpn tinc fastd yggdrasil"; fi
@@ -192,8 +192,8 @@ install_apk() {
 }
 
 install_pacman() {
-  pacman_packages="gcc make boost tinyxml2 spdlog fmt sqlite openssl doctest iproute2 iputils nftables curl tcpdump python
-    mandoc shellcheck busybox mksh ksh procps-ng util-linux qemu-system-x86 iperf3 radvd ndisc6 iptables bind knot"
+  pacman_packages="gcc make boost tinyxml2 spdlog fmt sqlite openssl qrencode doctest iproute2 iputils nftables curl tcpdump python
+    mandoc shellcheck busybox mksh ksh procps-ng util-linux qemu-system-x86 iperf3 radvd ndisc6 iptables bind knot wireguard-tools"
   pacman_packages="$pacman_packages $bench"
   if [ -n "$lint" ]; then pacman_packages="clang mandoc shellcheck"; fi
   if [ -n "$peers" ]; then pacman_packages="iperf3 wireguard-tools openvpn tinc yggdrasil"; fi
@@ -234,7 +234,7 @@ install_openbsd() {
 # Homebrew installs for the user, not for root.
 install_brew() {
   missing=
-  for package in make bash boost tinyxml2 spdlog fmt sqlite openssl@3 doctest; do
+  for package in make bash boost tinyxml2 spdlog fmt sqlite openssl@3 qrencode doctest; do
     brew list --versions "$package" >/dev/null || missing="$missing $package"
   done
   as_root=

@@ -70,8 +70,8 @@ struct Settings {
   unsigned busy_handshakes_per_second = 800;
   // For tests and simulations: where randomness and the wall clock (only for timestamps in initiations and
   // for "latest handshake") come from. Empty: the system's.
-  std::function<void(std::span<std::uint8_t>)> random;
-  std::function<std::chrono::system_clock::time_point()> wall_clock;
+  std::function<void(std::span<std::uint8_t>)> random = {};
+  std::function<std::chrono::system_clock::time_point()> wall_clock = {};
 };
 
 // What became of a datagram or a packet. Counted in Counters.

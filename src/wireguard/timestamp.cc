@@ -20,7 +20,7 @@ constexpr std::int64_t kStep =
 Timestamp TimestampClock::next(std::chrono::system_clock::time_point wall) {
   auto time = std::chrono::duration_cast<std::chrono::nanoseconds>(wall.time_since_epoch()).count();
   time = std::max<std::int64_t>(time, 0);
-  last_ = std::max(time - time % kStep, last_ + kStep);
+  last_ = std::max(time - time % kSecond % kStep, last_ + kStep);
   const auto seconds = kEpoch + static_cast<std::uint64_t>(last_ / kSecond);
   const auto nanoseconds = static_cast<std::uint32_t>(last_ % kSecond);
   Timestamp result{};
