@@ -282,6 +282,23 @@ bool Crypto::xopen(std::span<const std::uint8_t, 32> key, const Nonce24& nonce, 
   return state_->open(derived.reveal().data(), rest, associated, sealed, output);
 }
 
+bool is_low_order(const PublicKey& key) {
+  // From the first byte on: 0, 1, the two points of order 8, p - 1, p and p + 1.
+  static constexpr std::array<PublicKey, 4> kPoints{
+      PublicKey{}, PublicKey{1}, PublicKey{0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3,
+                                           0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09, 0x8d, 0xeb, 0x9c, 0x32,
+                                           0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00},
+      PublicKey{0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1,
+                0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44, 0x5c, 0xc4, 0x58, 0x1c,
+                0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57}};
+  auto point = key;
+  point[31] &= 0x7f;
+  if (std::find(kPoints.begin(), kPoints.end(), point) != kPoints.end()) return true;
+  const bool is_near_p = point[31] == 0x7f && std::all_of(point.begin() + 1, point.end() - 1,
+                                                          [](std::uint8_t byte) { return byte == 0xff; });
+  return is_near_p && point[0] >= 0xec && point[0] <= 0xee;
+}
+
 void clamp(SecretKey& key) {
   auto bytes = key.writable();
   bytes[0] &= 0xf8;

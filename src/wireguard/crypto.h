@@ -61,6 +61,10 @@ class Crypto {
   std::unique_ptr<State> state_;
 };
 
+// True: a public key whose Diffie-Hellman results are zeros whatever the private one is; there are seven of
+// them (RFC 7748 section 6.1), and those with the unused highest bit set.
+bool is_low_order(const PublicKey& key);
+
 // A private key as X25519 uses it (RFC 7748 section 5), which is how `wg genkey` writes one.
 void clamp(SecretKey& key);
 

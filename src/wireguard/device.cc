@@ -158,9 +158,7 @@ boost::system::result<PeerId, Error> Device::Machine::add_peer(PeerConfig config
   if (config.public_key == own.public_key) return Error::kOwnKey;
   if (by_key.contains(config.public_key)) return Error::kPeerExists;
   if (by_key.size() >= settings.most_peers) return Error::kTooManyPeers;
-  ++counters.dh_operations;
-  auto static_dh = crypto.dh(own.private_key, config.public_key);
-  if (!static_dh) return Error::kUselessKey;
+  if (is_low_order(config.public_key)) return Error::kUselessKey;
 
   if (free_slots.empty()) {
     free_slots.push_back(static_cast<std::uint32_t>(slots.size()));
@@ -174,7 +172,6 @@ boost::system::result<PeerId, Error> Device::Machine::add_peer(PeerConfig config
   peer.id = {slot, ++generations[slot]};
   peer.public_key = config.public_key;
   if (config.preshared_key) peer.preshared_key = std::move(*config.preshared_key);
-  peer.static_dh = std::move(*static_dh);
   if (config.endpoint) peer.endpoint.remote = *config.endpoint;
   peer.persistent_keepalive = config.persistent_keepalive;
   peer.jitter = jitter();

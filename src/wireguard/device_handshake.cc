@@ -30,6 +30,16 @@ SecretKey Device::Machine::ephemeral() {
   return key;
 }
 
+NoisePeer Device::Machine::noise_of(Peer& peer) {
+  if (!peer.static_dh) {
+    ++counters.dh_operations;
+    peer.static_dh = crypto.dh(own.private_key, peer.public_key);
+    // add_peer() refuses what could fail; zeros make a handshake that no one answers.
+    if (!peer.static_dh) peer.static_dh.emplace();
+  }
+  return {peer.public_key, peer.preshared_key, *peer.static_dh};
+}
+
 void Device::Machine::drop_handshake(Peer& peer) {
   if (peer.handshake) by_index.erase(peer.handshake->local_index);
   peer.handshake.reset();
@@ -60,7 +70,7 @@ void Device::Machine::initiate(Peer& peer, bool is_retry, TimePoint now, Actions
 
   Initiation fields;
   counters.dh_operations += 2;
-  auto noise = InitiatorHandshake::start(crypto, own, peer.noise(), timestamps.next(settings.wall_clock()),
+  auto noise = InitiatorHandshake::start(crypto, own, noise_of(peer), timestamps.next(settings.wall_clock()),
                                          ephemeral(), fields);
   if (!noise) return;  // add_peer() refuses such keys
   const bool is_first = !peer.handshake;
@@ -120,7 +130,7 @@ Outcome Device::Machine::receive_initiation(Bytes datagram, const Endpoint& from
   const auto found = by_key.find(handshake->public_key());
   if (found == by_key.end()) return Outcome::kUnknownPeer;
   auto& peer = *slots[found->second];
-  const auto timestamp = handshake->authenticate(crypto, peer.noise(), initiation);
+  const auto timestamp = handshake->authenticate(crypto, noise_of(peer), initiation);
   if (!timestamp) return Outcome::kForged;
   if (*timestamp <= peer.greatest_timestamp) return Outcome::kReplayed;
   if (peer.last_initiation_received &&
@@ -129,7 +139,7 @@ Outcome Device::Machine::receive_initiation(Bytes datagram, const Endpoint& from
 
   Response fields;
   counters.dh_operations += 2;
-  auto keys = handshake->respond(crypto, peer.noise(), ephemeral(), fields);
+  auto keys = handshake->respond(crypto, noise_of(peer), ephemeral(), fields);
   if (!keys) return Outcome::kForged;
   peer.greatest_timestamp = *timestamp;
   peer.last_initiation_received = now;
@@ -161,7 +171,7 @@ Outcome Device::Machine::receive_response(Bytes datagram, const Endpoint& from, 
   if (!peer || !peer->handshake || peer->handshake->local_index != response.receiver)
     return Outcome::kUnknownIndex;
   counters.dh_operations += 2;
-  auto keys = peer->handshake->noise.finish(crypto, own, peer->noise(), response);
+  auto keys = peer->handshake->noise.finish(crypto, own, noise_of(*peer), response);
   if (!keys) return Outcome::kForged;
 
   set_endpoint(*peer, from, actions);

@@ -86,6 +86,7 @@ class Device::Machine {
   Peer* find_index(std::uint32_t index) const;
   std::uint32_t claim_index(const Peer& peer);
   SecretKey ephemeral();
+  NoisePeer noise_of(Peer& peer);
   void session_made(Peer& peer, TimePoint now, Actions& actions);
   void handshake_completed(Peer& peer, Actions& actions);
   void send_handshake(Peer& peer, std::vector<std::uint8_t> message, TimePoint now, Actions& actions);

@@ -32,7 +32,8 @@ struct Peer {
   PeerId id;
   PublicKey public_key{};
   SecretKey preshared_key;  // zeros: none
-  SecretKey static_dh;
+  // Made with the first handshake: a hundred thousand peers would take seconds at the start.
+  std::optional<SecretKey> static_dh;
   Endpoint endpoint;
   std::vector<net::Prefix> allowed_ips;
 
@@ -60,7 +61,6 @@ struct Peer {
   bool was_last_minute_asked = false;   // once a session
   bool is_reported_unreachable = false;
 
-  NoisePeer noise() const { return {public_key, preshared_key, static_dh}; }
   bool may_send(TimePoint now) const { return keypairs.current && keypairs.current->may_send(now); }
 
   // When data was sent and nothing came back (section 6.5); when a keepalive is owed; when the next

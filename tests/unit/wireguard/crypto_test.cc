@@ -73,7 +73,21 @@ TEST_CASE("wireguard crypto: keys of low order are refused") {
                             "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
                             "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"}) {
     CAPTURE(point);
-    CHECK_FALSE(crypto.dh(own, array_from_hex<32>(point)));
+    auto key = array_from_hex<32>(point);
+    CHECK_FALSE(crypto.dh(own, key));
+    CHECK(is_low_order(key));
+    key[31] |= 0x80;  // is not looked at
+    CHECK_FALSE(crypto.dh(own, key));
+    CHECK(is_low_order(key));
+  }
+  // Their neighbours are not.
+  for (const char* point : {"0200000000000000000000000000000000000000000000000000000000000000",
+                            "e1eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+                            "ebffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+                            "efffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"}) {
+    CAPTURE(point);
+    CHECK(crypto.dh(own, array_from_hex<32>(point)));
+    CHECK_FALSE(is_low_order(array_from_hex<32>(point)));
   }
   CHECK(
       crypto.dh(own, array_from_hex<32>("0900000000000000000000000000000000000000000000000000000000000000")));

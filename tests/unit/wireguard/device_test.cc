@@ -2,6 +2,9 @@
 #include "src/wireguard/device.h"
 
 #include <doctest/doctest.h>
+#if __has_include(<malloc.h>)
+#include <malloc.h>
+#endif
 
 #include "src/wireguard/sealer.h"
 #include "tests/unit/wireguard/devices.h"
@@ -291,6 +294,46 @@ TEST_CASE("wireguard: nowhere to send") {
   net.settle();
   CHECK(net.a.received.size() == 1);
 }
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+TEST_CASE("wireguard: a peer with two full sessions takes less than 4 KiB") {
+  Node server(1, "198.51.100.1");
+  constexpr unsigned kPeers = 300;
+  TimePoint now{1000h};
+  const auto before = mallinfo2().uordblks;
+  for (unsigned i = 0; i < kPeers; ++i) {
+    Node client(100 + i, "192.0.2.1");
+    const auto inner = "2001:db8::" + std::to_string(i + 1);
+    Pair::add(server, client, (inner + "/128").c_str(), nullptr, false);
+    Pair::add(client, server, "::/0", nullptr, true);
+    const auto packet = ip_packet(inner.c_str(), "2001:db8:1::1");
+    for (int session = 0; session < 2; ++session) {
+      Actions actions;
+      client.device.send(packet, now, actions);
+      for (int message = 0; message < 70; ++message) {
+        for (int hop = 0; hop < 3 && !actions.datagrams.empty(); ++hop) {
+          Actions answers;
+          auto& target = hop == 1 ? client : server;
+          for (auto& datagram : actions.datagrams)
+            target.device.input(datagram.bytes, {(hop == 1 ? server : client).place, {}}, now, answers);
+          actions = std::move(answers);
+        }
+        actions.clear();
+        client.device.send(packet, now, actions);
+      }
+      now += 121s;
+      client.wall += 121s;
+    }
+    const auto keys = server.device.keypairs(*server.device.find_peer(client.device.public_key()));
+    REQUIRE(keys.current);
+    REQUIRE(keys.previous);
+  }
+  const auto each = (mallinfo2().uordblks - before) / kPeers;
+  MESSAGE("bytes a peer: ", each);
+  CHECK(each < 4096);
+  CHECK(each > 1000);  // or it was not measured
+}
+#endif
 
 TEST_CASE("wireguard: status tells of handshakes and transfer") {
   Pair net;
