@@ -477,7 +477,7 @@ run_registry() {
   spawn_in "$name" "$TEMP/$name/out" "$REGISTRY" -f "$TEMP/$name/$name.conf" -n
   # shellcheck disable=SC2034 # for the scenarios
   REGISTRY_PID=$SPAWNED
-  wait_for 10 serves "$name" || die "the registry does not start: $(tail -n 3 "$TEMP/$name/out")"
+  wait_for 30 serves "$name" || die "the registry does not start: $(tail -n 3 "$TEMP/$name/out")"
 }
 
 # The sockets are there before the interface is.
@@ -601,7 +601,7 @@ start_web() {
   head -c "${1:-1M}" /dev/urandom >"$TEMP/file"
   FILE_SUM=$(sha256sum <"$TEMP/file")
   spawn_in web "$TEMP/web.out" "$PYTHON" "$TOOLS/web_server.py" "$WEB_V6" 80 "$TEMP/file"
-  wait_for 10 can_connect web "$WEB_V6" 80 || die "the web server does not start: $(cat "$TEMP/web.out")"
+  wait_for 30 can_connect web "$WEB_V6" 80 || die "the web server does not start: $(cat "$TEMP/web.out")"
 }
 # shellcheck disable=SC2016 # expanded by the inner shell
 can_connect() { ns "$1" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$3"; }
