@@ -37,7 +37,7 @@ DEFINES   := -DSIXLINK_VERSION='"$(VERSION)"' -DSIXLINK_DATADIR='"$(DATADIR)"' -
 
 ALL_CXXFLAGS = -std=c++20 -I. $(WARNINGS) $(HARDENING) $(LIBRARIES) $(CXXFLAGS) $(SANITIZE) -pthread -MMD -MP
 ALL_LDFLAGS  = $(PIE) $(LDFLAGS) $(SANITIZE) -pthread
-LIBS         = -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lcrypto $(LIBS_$(PLATFORM))
+LIBS         = -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lqrencode -lcrypto $(LIBS_$(PLATFORM))
 
 # Apple's linker makes position-independent programs without being told, and knows none of these.
 PIE := $(if $(filter darwin,$(PLATFORM)),,-pie -Wl,-z,relro,-z,now $(if $(filter sunos,$(PLATFORM)),,-Wl,--as-needed))

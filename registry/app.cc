@@ -18,8 +18,10 @@
 #include "registry/dns/commands.h"
 #include "registry/init.h"
 #include "registry/options.h"
+#include "registry/peers.h"
 #include "registry/server.h"
 #include "registry/users.h"
+#include "registry/wireguard_control.h"
 #include "src/config/build_info.h"
 #include "src/config/directory.h"
 #include "src/control/control_socket.h"
@@ -96,6 +98,11 @@ int serve(const Config& config, std::optional<platform::Background>& background)
   };
   wait_for_hangup();
   control::ControlServer::Handlers handlers;
+  handlers.answer_later = [&](std::string_view request, const control::ControlServer::Handlers::Reply& reply) {
+    const auto peer = parse_peer_request(request);
+    if (peer) server.on_peer_request(*peer, reply);
+    return peer.has_value();
+  };
   handlers.answer = [&](std::string_view request) -> std::optional<std::string> {
     const auto drain = parse_drain_request(request);
     if (!drain && request != "status") return std::nullopt;
@@ -190,6 +197,10 @@ int run_app(const std::vector<std::string>& arguments) {
     case Command::kDrain:
     case Command::kStatus:
       return ask_server(*parsed.options);
+    case Command::kPeerExport:
+    case Command::kPeerList:
+    case Command::kPeerDelete:
+      return run_peer_command(*parsed.options, std::cout, std::cerr);
     case Command::kDnsStatus:
     case Command::kDnsResync:
       return dns::run_dns_command(*parsed.options, std::cout, std::cerr);

@@ -11,6 +11,7 @@ namespace {
 using config::command_bits;
 
 constexpr std::uint32_t kEverywhere = config::kEveryCommand;
+constexpr std::uint32_t kPrintsJson = command_bits(Command::kStatus, Command::kPeerList);
 constexpr std::uint32_t kSetsPassword = command_bits(Command::kUserAdd, Command::kUserPasswd);
 
 class Parser {
@@ -65,6 +66,8 @@ class Parser {
     if (option == "undo") options_.drain.begins = false;
     if (option == "stop") options_.drain.stops = true;
     if (option == "json") options_.json = true;
+    if (option == "qr") options_.qr = true;
+    if (option == "ipv4") options_.all_v4 = true;
     if (option == "deadline") {
       options_.drain.deadline = parse_duration(value);
       if (!options_.drain.deadline)
@@ -101,12 +104,12 @@ class Parser {
 
   std::string unknown_command() const {
     std::string known;
-    const bool is_user = words_[0] == "user";
+    const bool is_user = words_[0] == "user" || words_[0] == "peer";
     for (const CommandSpec& spec : command_specs()) {
-      if (spec.words.empty() || (is_user && !spec.words.starts_with("user "))) continue;
+      if (spec.words.empty() || (is_user && !spec.words.starts_with(words_[0] + " "))) continue;
       known += (known.empty() ? "" : ", ") + std::string(spec.words);
     }
-    if (is_user && words_.size() == 1) return "user needs a command: " + known;
+    if (is_user && words_.size() == 1) return words_[0] + " needs a command: " + known;
     return "unknown command \"" + words_[0] + (is_user ? " " + words_[1] : "") + "\"; there are " + known;
   }
 
@@ -150,7 +153,9 @@ const std::vector<OptionSpec>& option_specs() {
       {0, "stop", "", "end the server when no tunnel is in use any more", command_bits(Command::kDrain)},
       {0, "deadline", "TIME", "with --stop: after TIME (90, 15m, 2h) at the latest", command_bits(Command::kDrain)},
       {0, "undo", "", "serve newcomers again", command_bits(Command::kDrain)},
-      {0, "json", "", "print JSON", command_bits(Command::kStatus)},
+      {0, "json", "", "print JSON", kPrintsJson},
+      {0, "qr", "", "draw a QR code on the terminal", command_bits(Command::kPeerExport)},
+      {0, "ipv4", "", "send all IPv4 through the tunnel too, where it has any", command_bits(Command::kPeerExport)},
       {'h', "help", "", "print this text", kEverywhere},
       {0, "version", "", "print the version", kEverywhere},
   };
@@ -165,6 +170,10 @@ const std::vector<CommandSpec>& command_specs() {
       {Command::kUserPasswd, "user passwd", "NAME", "change a user's password"},
       {Command::kUserDel, "user del", "NAME", "delete a user and the user's lease"},
       {Command::kUserList, "user list", "", "list the users and what they hold"},
+      {Command::kPeerExport, "peer export", "NAME",
+       "print a user's tunnel as a file for wg-quick, with a new key"},
+      {Command::kPeerList, "peer list", "", "list the WireGuard tunnels and how they fare"},
+      {Command::kPeerDelete, "peer delete", "NAME", "end a user's WireGuard tunnel"},
       {Command::kDrain, "drain", "", "give the running server's tunnels to no newcomer any more, for maintenance"},
       {Command::kStatus, "status", "", "tell how many tunnels the running server has, and its load"},
       {Command::kDnsStatus, "dns status", "", "tell which names in DNS are published and which wait"},
@@ -195,7 +204,8 @@ std::string usage_text(std::string_view default_config) {
   section("\nOptions of init:\n", command_bits(Command::kInit));
   section("\nOptions of user add and user passwd:\n", kSetsPassword);
   section("\nOptions of drain:\n", command_bits(Command::kDrain));
-  section("\nOptions of status:\n", command_bits(Command::kStatus));
+  section("\nOptions of peer export:\n", command_bits(Command::kPeerExport));
+  section("\nOptions of status and peer list:\n", kPrintsJson);
   text += "\nThe default configuration is " + std::string(default_config) +
           ". See sixlink-registry(8) and sixlink-registry.conf(5).\n";
   return text;

@@ -21,6 +21,9 @@ enum class Command {
   kUserPasswd,
   kUserDel,
   kUserList,
+  kPeerExport,
+  kPeerList,
+  kPeerDelete,
   kDnsStatus,
   kDnsResync,
   kHelp,
@@ -42,10 +45,12 @@ struct Options {
   std::optional<std::string> run_dir;        // init
   std::vector<std::string> listen;           // init; empty: the default
   bool force = false;                        // init
-  std::string user_name;                     // user add, passwd, del
+  std::string user_name;                     // user add, passwd, del; peer export, delete
   std::optional<std::string> password_file;  // user add, passwd
   DrainRequest drain;                        // drain
-  bool json = false;                         // status
+  bool json = false;                         // status, peer list
+  bool qr = false;                           // peer export
+  bool all_v4 = false;                       // peer export
 };
 
 using config::OptionSpec;

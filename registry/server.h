@@ -31,6 +31,7 @@
 #include "registry/lease/group_commit.h"
 #include "registry/lease/lease_book.h"
 #include "registry/store/store.h"
+#include "registry/wireguard_control.h"
 #include "registry/wireguard_service.h"
 #include "src/log/log.h"
 #include "src/tsp/server_session.h"
@@ -61,6 +62,9 @@ class Server {
   void maintain_now();
   void drain(const DrainRequest& request);
   RegistryStatus status() const;
+  // `reply`, with JSON, is called at once or later.
+  void on_peer_request(const PeerRequest& request, std::function<void(std::string)> reply);
+  WireguardPeers wireguard_peers() const;
 
  private:
   class StoreCredentials;
@@ -87,6 +91,7 @@ class Server {
 
   void on_rejected(const boost::asio::ip::address& peer, std::string_view why);
   void grant(const tsp::CreateRequest& request, const Requester& requester, Granter::Done done);
+  void log_granted(const tsp::TunnelInfo& tunnel, const Requester& requester);
   void release(const tsp::DeleteRequest& request, const Requester& requester, Granter::Released done);
   // What the tunnels heard goes into the book.
   void touch_active();

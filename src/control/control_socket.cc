@@ -18,7 +18,7 @@ namespace asio = boost::asio;
 using Protocol = asio::local::stream_protocol;
 using boost::system::error_code;
 
-constexpr std::size_t kLongestRequest = 64;
+constexpr std::size_t kLongestRequest = 256;
 // The end waits for the teardown.
 constexpr int kAnswerLimitMilliseconds = 120'000;
 
@@ -114,10 +114,16 @@ void ControlServer::serve(const std::shared_ptr<Peer>& peer) {
           waiting_for_end_.push_back(peer);
           return;
         }
-        peer->answer = handlers_.answer(request).value_or("{\"error\":\"unknown request\"}") + "\n";
-        asio::async_write(peer->socket, asio::buffer(peer->answer),
-                          [peer](const error_code&, std::size_t) { peer->timer.cancel(); });
+        const auto later = [peer](const std::string& answer) { write_answer(peer, answer); };
+        if (handlers_.answer_later(request, later)) return;
+        write_answer(peer, handlers_.answer(request).value_or("{\"error\":\"unknown request\"}"));
       });
+}
+
+void ControlServer::write_answer(const std::shared_ptr<Peer>& peer, const std::string& answer) {
+  peer->answer = answer + "\n";
+  asio::async_write(peer->socket, asio::buffer(peer->answer),
+                    [peer](const error_code&, std::size_t) { peer->timer.cancel(); });
 }
 
 boost::system::result<std::string> ask_daemon(const std::string& path, std::string_view request) {

@@ -25,6 +25,13 @@ class ControlServer {
     std::function<std::optional<std::string>(std::string_view request)> answer;
     // True: the request ends the daemon, which has begun to. Asked first.
     std::function<bool(std::string_view request)> end = [](std::string_view) { return false; };
+    // As `answer`, for what takes a while: true when `reply` will be called, once, unless the daemon ends
+    // before. Asked before `answer`.
+    using Reply = std::function<void(std::string)>;
+    std::function<bool(std::string_view request, Reply reply)> answer_later = [](std::string_view,
+                                                                                const Reply&) {
+      return false;
+    };
   };
 
   // A peer that asks and does not read, or does not ask, is held no longer than this.
@@ -49,6 +56,7 @@ class ControlServer {
                 std::chrono::milliseconds peer_limit);
   void accept();
   void serve(const std::shared_ptr<Peer>& peer);
+  static void write_answer(const std::shared_ptr<Peer>& peer, const std::string& answer);
 
   boost::asio::local::stream_protocol::acceptor acceptor_;
   boost::asio::steady_timer pause_;

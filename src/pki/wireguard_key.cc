@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "platform/platform.h"
+#include "src/config/directory.h"
 #include "src/config/small_file.h"
 
 namespace sixlink::pki {
@@ -145,6 +146,14 @@ LoadedWireguardKey load_or_make_wireguard_key(const std::string& path) {
   if (!pair) {
     loaded.problem = "cannot make a WireGuard key: OpenSSL has no X25519";
     return loaded;
+  }
+  const auto slash = path.rfind('/');
+  if (slash != std::string::npos && slash > 0) {
+    const auto directory = path.substr(0, slash);
+    if (const auto error = config::make_private_directory(directory)) {
+      loaded.problem = "cannot write the WireGuard key " + path + ": " + error.message();
+      return loaded;
+    }
   }
   const auto secret = pair->private_text();
   std::string line = std::string(secret.reveal()) + "\n";
