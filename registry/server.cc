@@ -499,11 +499,7 @@ void Server::grant(const tsp::CreateRequest& request, const Requester& requester
                    [this, requester, is_new, done = std::move(done)](Granter::Answer answer) {
                      if (const auto* tunnel = std::get_if<tsp::TunnelInfo>(&answer)) {
                        if (is_new) newcomers_.granted();
-                       const auto inner = tunnel->mode == tsp::Mode::kV4V6 ? tunnel->client_v4.to_string()
-                                                                           : tunnel->client_v6.to_string();
-                       log_.debug("granted {} ({}) to {} at {}", inner, tsp::to_string(tunnel->mode),
-                                  requester.user.empty() ? "anonymous" : requester.user,
-                                  requester.peer.to_string());
+                       log_granted(*tunnel, requester);
                      } else {
                        on_rejected(requester.peer, tsp::wire_text(std::get<int>(answer)));
                        if (const auto problem = granter_.take_store_problem(); !problem.empty())
@@ -511,6 +507,15 @@ void Server::grant(const tsp::CreateRequest& request, const Requester& requester
                      }
                      done(std::move(answer));
                    });
+}
+
+void Server::log_granted(const tsp::TunnelInfo& tunnel, const Requester& requester) {
+  // Thousands a second: their texts are made for who reads them only.
+  if (!log_.should_log(spdlog::level::debug)) return;
+  const auto inner =
+      tunnel.mode == tsp::Mode::kV4V6 ? tunnel.client_v4.to_string() : tunnel.client_v6.to_string();
+  log_.debug("granted {} ({}) to {} at {}", inner, tsp::to_string(tunnel.mode),
+             requester.user.empty() ? "anonymous" : requester.user, requester.peer.to_string());
 }
 
 void Server::release(const tsp::DeleteRequest& request, const Requester& requester, Granter::Released done) {

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <boost/asio/ip/udp.hpp>
+#include <boost/intrusive/list.hpp>
 #include <functional>
-#include <list>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -75,8 +75,9 @@ class RudpSessions {
   struct KeyHash {
     std::size_t operator()(const Key& key) const;
   };
-  struct Session {
-    Key key;
+  // In the list by age; its key is the table's.
+  struct Session : boost::intrusive::list_base_hook<> {
+    const Key* key = nullptr;
     std::uint64_t serial = 0;  // tells a session from a later one at the same key
     std::size_t socket = 0;
     tsp::RudpServerPeer rudp;
@@ -86,7 +87,9 @@ class RudpSessions {
     bool may_restart = false;     // VERSION came again: the next new AUTHENTICATE begins a new session
     bool is_counted = true;       // against its address's quota, until it is granted
   };
-  using List = std::list<Session>;  // least recently heard first
+  struct AddressHash {
+    std::size_t operator()(const boost::asio::ip::address& address) const;
+  };
 
   Session* find_or_create(const Key& key, std::size_t socket, const tsp::RudpMessage& message, TimePoint now);
   void send_status(std::size_t socket, const Key& key, const tsp::RudpMessage& message, int status);
@@ -96,7 +99,7 @@ class RudpSessions {
   // The session that asked; null: it is there no more.
   Session* find(const Key& key, std::uint64_t serial);
   void reply(Session& session, std::string text, std::uint32_t timestamp);
-  void erase(List::iterator session);
+  void erase(Session& session);
 
   Settings settings_;
   std::function<bool(const boost::asio::ip::address& peer)> may_redirect_ =
@@ -104,9 +107,9 @@ class RudpSessions {
   const tsp::ServerPolicy& policy_;
   tsp::Credentials& credentials_;
   Hooks hooks_;
-  List by_age_;
-  std::unordered_map<Key, List::iterator, KeyHash> sessions_;
-  std::unordered_map<std::string, std::size_t> per_address_;
+  std::unordered_map<Key, Session, KeyHash> sessions_;
+  boost::intrusive::list<Session> by_age_;  // least recently heard first
+  std::unordered_map<boost::asio::ip::address, std::size_t, AddressHash> per_address_;
   std::uint64_t next_serial_ = 1;
 };
 

@@ -362,6 +362,7 @@ void LeaseBook::written(const LeasesWritten& outcome) {
   }
   activity_under_way_ = {};
   changes_.erase(changes_.begin(), changes_.begin() + static_cast<std::ptrdiff_t>(under_way_));
+  if (changes_.empty()) changes_.shrink_to_fit();
   under_way_ = 0;
   for (const auto id : lacked_users_) {
     replace(id, std::nullopt);

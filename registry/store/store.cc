@@ -286,7 +286,9 @@ error_code Store::configure(std::chrono::milliseconds busy_timeout) {
   if (!is_new && *application != kApplicationId) return {kStoreForeign, store_category()};
   if (*version > kVersion) return {kStoreNewer, store_category()};
   // WAL with FULL syncs at every commit: a client is told of its lease only after that.
-  return execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
+  return execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                 // Rows are written once and read at the start: the system's cache serves that as well.
+                 " PRAGMA cache_size = -512");
 }
 
 error_code Store::upgrade() {

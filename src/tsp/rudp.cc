@@ -123,7 +123,8 @@ void RudpServerPeer::begin(std::uint32_t sequence) {
 
 void RudpServerPeer::answered(std::string reply) {
   is_pending_ = false;
-  reply_ = std::move(reply);
+  // A short one that is moved would leave the long one's memory with the session.
+  reply_.swap(reply);
 }
 
 }  // namespace sixlink::tsp

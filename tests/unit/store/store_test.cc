@@ -366,12 +366,15 @@ TEST_CASE("store: a database of version 2 is upgraded, and its leases stay") {
     Store store = open(path);
     REQUIRE_FALSE(store.put_lease(lease(1, "")));
   }
-  // Version 3 changed no table.
-  CHECK(Shell(path).run("PRAGMA user_version = 2") == SQLITE_OK);
+  // Version 3 changed no table, version 4 added to one.
+  CHECK(Shell(path).run("DROP INDEX leases_wireguard_key;"
+                        "ALTER TABLE leases DROP COLUMN wireguard_key;"
+                        "ALTER TABLE leases DROP COLUMN address_v4;"
+                        "PRAGMA user_version = 2") == SQLITE_OK);
   for (int opening = 0; opening < 2; ++opening) {
     Store store = open(path);
     CHECK(store.load_leases().value().leases == std::vector{lease(1, "")});
   }
   // Whoever only knows version 2 refuses it now: it is newer.
-  CHECK(Shell(path).number("PRAGMA user_version") == 3);
+  CHECK(Shell(path).number("PRAGMA user_version") == 4);
 }
