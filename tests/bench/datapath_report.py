@@ -269,11 +269,15 @@ def machine(environment):
     return text + (" (a virtual machine)" if environment["virtual"] else "")
 
 
+def was_busy(environment):
+    return float(environment["load_before"].split()[0]) > environment["cores"] / 2
+
+
 def print_report(environment, subjects, target_rows):
     print("\n%s; load %s before, %s after" % (machine(environment), environment["load_before"], environment["load_after"]))
     print("%d rounds of %d s a measurement, %d s in all; both ends on these cores" %
           (environment["rounds"], environment["seconds"], environment["took_seconds"]))
-    if float(environment["load_before"].split()[0]) > environment["cores"] / 2:
+    if was_busy(environment):
         print("The machine was busy with something else before it began: these figures are not what it can do.")
     print_medians(subjects, ("tcp1", "tcp4", "both", "udp128", "udp1280"), "Throughput: medians, ± half of the range")
     print_medians(subjects, ("latency", "latency_added", "latency_p99", "idle_cpu", "cpu_per_gigabit", "memory"),
@@ -314,7 +318,7 @@ def draw_bar(lines, x, y, subject, measure, scale, divisor, decimals):
 def figure(report):
     environment = report["environment"]
     shown = [subject for subject in report["subjects"] if subject["state"] == "measured"]
-    width, height = NAMES + PANEL * len(PANELS), TOP + ROW * len(shown) + 28
+    width, height = NAMES + PANEL * len(PANELS), TOP + ROW * len(shown) + 44
     lines = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img">' % (width, height, width, height),
              "<title>sixlink's datapath beside other tunnels</title>", "<style>%s</style>" % STYLE]
     for i, (measure, title, divisor, decimals) in enumerate(PANELS):
@@ -325,9 +329,11 @@ def figure(report):
             draw_bar(lines, x, TOP + row * ROW, subject, measure, max(known, default=1) or 1, divisor, decimals)
     for row, subject in enumerate(shown):
         lines.append('<text x="%d" y="%d" text-anchor="end">%s</text>' % (NAMES - 10, TOP + row * ROW + 11, escape(subject["label"])))
-    lines.append('<text class="small" x="%d" y="%d">%s</text>' % (10, height - 8, escape(
-        "%s, %s; both ends on the same cores, medians of %d rounds" % (environment["date"][:10], machine(environment),
-                                                                      environment["rounds"]))))
+    captions = ["%s, %s" % (environment["date"][:10], machine(environment)),
+                "Both ends on the same cores; medians of %d rounds%s" % (
+                    environment["rounds"], ", while the machine was busy with something else" if was_busy(environment) else "")]
+    for row, caption in enumerate(captions):
+        lines.append('<text class="small" x="10" y="%d">%s</text>' % (height - 22 + 14 * row, escape(caption)))
     return "\n".join([*lines, "</svg>", ""])
 
 
