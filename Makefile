@@ -134,7 +134,7 @@ lint: ## Check scripts, formatting, C++ and man pages
 	@BUILD=$(BUILD) bash tools/lint.sh
 
 # Two tables, of the datapath and of the registry; the second is measured even if the first could not be.
-bench: ## Measure the datapath beside the bare cable and every installed peer, and the registry (root; BENCH_QUICK=1: two minutes)
+bench: ## Measure the datapath beside the bare cable and every installed peer, and the registry (root; BENCH_QUICK=1: a minute)
 	@sh tools/deps.sh --bench
 	@$(MAKE) --no-print-directory $(parallel) all $(addprefix $(BUILD)/tools/,$(BENCH_TOOLS))
 	@status=0; for bench in datapath registry; do \

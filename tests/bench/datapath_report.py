@@ -290,15 +290,14 @@ def print_report(environment, subjects, target_rows):
 
 # --- The picture ---
 
+# Without a preference, or where nobody asks for one: grey that can be read on white and on black.
 STYLE = """
-  text { font: 12px system-ui, sans-serif; fill: #24292f }
-  .small { font-size: 10.5px; fill: #57606a }
+  text { font: 12px system-ui, sans-serif; fill: #768390 }
+  .small { font-size: 10.5px }
   .title { font-weight: 600 }
-  .ours { fill: #0969da } .peer { fill: #8c959f } .limit { fill: #d0d7de }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3 } .small { fill: #8d96a0 }
-    .ours { fill: #4493f8 } .peer { fill: #6e7681 } .limit { fill: #3d444d }
-  }
+  .ours { fill: #2f81f7 } .peer { fill: #8c959f } .limit { fill: #768390; opacity: 0.45 }
+  @media (prefers-color-scheme: light) { text { fill: #24292f } .small { fill: #57606a } .ours { fill: #0969da } }
+  @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .small { fill: #8d96a0 } .peer { fill: #6e7681 } }
 """
 PANELS = [("tcp1", "One TCP stream, Gbit/s", 1e9, 2), ("udp128", "UDP of 128 bytes, 1,000/s", 1e3, 0),
           ("latency", "Ping under load, ms", 1, 2)]
