@@ -5,6 +5,7 @@
 
 #include <openssl/types.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,29 +19,47 @@ namespace sixlink::wireguard {
 struct CipherDeleter {
   void operator()(EVP_CIPHER* cipher) const;
   void operator()(EVP_CIPHER_CTX* context) const;
+  void operator()(EVP_MAC* mac) const;
+  void operator()(EVP_MAC_CTX* context) const;
 };
 
-// ChaCha20-Poly1305 with one key after another. Throws std::runtime_error when OpenSSL lacks it.
+// ChaCha20-Poly1305 with one key after another, made of the two (sealer.cc says why). Throws
+// std::runtime_error when OpenSSL lacks one of them.
 class CipherState {
  public:
-  explicit CipherState(bool is_for_sealing);
+  CipherState();
+  ~CipherState();
+  CipherState(const CipherState&) = delete;
+  CipherState& operator=(const CipherState&) = delete;
   // The key goes from this object too: after keys changed.
   void forget();
 
  protected:
-  // Sets the nonce, and the key if it is another's. False: OpenSSL failed.
-  bool begin(const Keypair& keypair, const SecretKey& key, std::uint64_t counter,
-             const OSSL_PARAM* parameters);
+  // The first blocks of the key stream for a text of `size` bytes: the authenticator's key, and what the
+  // text's beginning is combined with. False: OpenSSL failed.
+  bool begin(const Keypair& keypair, const SecretKey& key, std::uint64_t counter, std::size_t size);
+  // Encrypts or decrypts, which is the same, once.
+  bool combine(std::span<std::uint8_t> text);
+  // The tag of an encrypted text. Behind it, `text` has room for another kTagSize bytes, which are
+  // overwritten.
+  bool authenticate(std::span<std::uint8_t> text, std::span<std::uint8_t, kTagSize> tag);
 
-  const bool is_for_sealing_;
+ private:
+  static constexpr std::size_t kBlock = 64;
+  // OpenSSL computes so many bytes of the key stream at a time, whether they are needed or not.
+  static constexpr std::size_t kAtOnce = 8 * kBlock;
+
   std::unique_ptr<EVP_CIPHER, CipherDeleter> cipher_;
   std::unique_ptr<EVP_CIPHER_CTX, CipherDeleter> context_;
+  std::unique_ptr<EVP_MAC, CipherDeleter> mac_;
+  std::unique_ptr<EVP_MAC_CTX, CipherDeleter> mac_context_;
   std::uint64_t serial_ = 0;  // the keypair whose key is set; 0: none
+  alignas(kBlock) std::array<std::uint8_t, kAtOnce> stream_{};
 };
 
-class Sealer : public CipherState {
+class Sealer : private CipherState {
  public:
-  Sealer() : CipherState(true) {}
+  using CipherState::forget;
   // `message` has room for kDataHeaderSize + padded + kTagSize bytes; the inner packet of `size` bytes lies
   // at message + kDataHeaderSize already, or is empty (a keepalive). Writes header, zeros up to `padded` (see
   // padded_size()) and tag around it, encrypts in place, and returns the message's size. 0: OpenSSL failed.
@@ -51,9 +70,9 @@ class Sealer : public CipherState {
                    std::size_t padded, std::uint8_t* message);
 };
 
-class Opener : public CipherState {
+class Opener : private CipherState {
  public:
-  Opener() : CipherState(false) {}
+  using CipherState::forget;
   // Decrypts a data message in place: the padded inner packet (empty: a keepalive), within `message`.
   // nullopt: not made with these keys, or no data message; then what `message` holds is of no use. The
   // receiver index is not looked at, the counter must still be accepted by the keypair's Window.

@@ -91,6 +91,23 @@ TEST_CASE("sealer: every size, in place and in pieces, and back") {
   }
 }
 
+TEST_CASE("sealer: every size is what OpenSSL's AEAD makes of it, padded or not") {
+  Session session(7);
+  Sealer sealer;
+  Opener opener;
+  Crypto crypto;
+  for (std::size_t size = 0; size <= 1600; ++size) {
+    const auto packet = bytes(size, static_cast<unsigned>(size));
+    auto message = sealed(sealer, session.ours, size * 0x0123456789ab, packet, size);
+    std::vector<std::uint8_t> expected(size + kTagSize);
+    crypto.seal(key_of(7), size * 0x0123456789ab, {}, packet, expected);
+    REQUIRE(std::equal(expected.begin(), expected.end(), message.begin() + kDataHeaderSize, message.end()));
+    const auto opened = opener.open(session.theirs, message);
+    REQUIRE(opened);
+    REQUIRE(std::equal(packet.begin(), packet.end(), opened->begin(), opened->end()));
+  }
+}
+
 TEST_CASE("sealer: keys change with the keypair, in any order, and after forget()") {
   Session sessions[3] = {Session(10), Session(20), Session(30)};
   Sealer sealer;
