@@ -3,7 +3,7 @@
 # Creates and removes a tunnel's addresses and routes on macOS, with ifconfig(8), route(8), gif(4) and rtadvd(8).
 # lib.sh has the contract, lib_bsd.sh what the BSDs share: there is how a default route is made without metrics.
 #
-# Modes: v6v4 and v4v6 by kind kernel (gif; gif0 is the system's own, so gif1 and on) and tun (utun); v6udpv4 by kind
+# Modes: v6v4 and v4v6 by kind kernel (gif; gif0 is the system's own, so gif1 and on) and tun (utun); v6udpv4 and wireguard by kind
 # tun. Host and router; not broker.
 # A forwarding macOS ignores router advertisements: a router's own IPv6 comes from the tunnel, or is static.
 # shellcheck disable=SC2154,SC2034  # variables shared with the libraries

@@ -25,6 +25,8 @@
 #   SIXLINK_PREFIX_V4, SIXLINK_SERVER_V4  host type broker: its IPv4 prefix for clients (a.b.c.d/len) and its own
 #                           address, where it serves v4v6; may be empty
 #   SIXLINK_ALLOWED         mode wireguard: what the broker carries, prefixes, blank between; default ::/0
+#   SIXLINK_REFRESH         yes: the tunnel stands and the network around it has changed. Nothing but the way to the broker
+#                           is seen to, and where there is none but the tunnel itself, that is no failure
 #   SIXLINK_WIREGUARD_CONF  mode wireguard, kind kernel: a file for `wg setconf`. It holds a private key: it is read by wg
 #                           alone, and the daemon removes it afterwards
 #   SIXLINK_WIREGUARD_ROUTES  the same of host type broker: a file with its clients' prefixes, one a line. Creating the tunnel

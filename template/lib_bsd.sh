@@ -253,6 +253,10 @@ switch_on_forwarding() { # family
 
 # An interface that exists already is not taken over: another program's tunnel would end.
 make_tunnel_interface() {
+  if [ "$mode" = wireguard ]; then
+    make_wireguard_interface
+    return
+  fi
   if [ "$mode" = v6udpv4 ]; then unsupported "this system has no tunnel interface for IPv6 in UDP"; fi
   case $interface in
     gif[0-9]*) is_number "${interface#gif}" || refuse_tunnel_name ;;
@@ -275,6 +279,35 @@ make_tunnel_interface() {
   tunnel_words
   # shellcheck disable=SC2086  # words
   run ifconfig "$interface" $words tunnel "$outer_local" "$outer_remote"
+}
+
+# wg(4), set up by wg(8) from a file: ifconfig would have the key on its command line.
+make_wireguard_interface() {
+  [ -n "${has_wg-}" ] || unsupported "this system has no WireGuard interface that wg(8) sets up"
+  command -v wg >/dev/null 2>&1 || is_dry_run ||
+    unsupported "the kernel's WireGuard needs the program wg, which is not installed: install wireguard-tools"
+  case $interface in
+    wg[0-9]*) is_number "${interface#wg}" || refuse_wireguard_name ;;
+    *) refuse_wireguard_name ;;
+  esac
+  if interface_exists "$interface"; then
+    is_recorded create "$interface" || give_up "interface $interface exists already, and is not ours: choose another name for the tunnel's interface"
+  else
+    fresh=yes
+    record create "$interface"
+    if ! attempt ifconfig "$interface" create; then
+      forget create "$interface"
+      case $command_error in
+        *"Invalid argument"* | *"not supported"* | *"No such device"*) unsupported "this kernel has no wg(4): $command_error" ;;
+      esac
+      command_failed "$command_status" "$command_error" "ifconfig $interface create"
+    fi
+  fi
+  run wg setconf "$interface" "$wireguard_conf"
+}
+
+refuse_wireguard_name() {
+  refuse "TSP_TUNNEL_INTERFACE must be this system's name for such a tunnel, wg6 or another number, not '$interface'"
 }
 
 refuse_tunnel_name() {
@@ -549,12 +582,15 @@ create() {
     switch_on_forwarding 4
     return 0
   fi
+  # Where the network changed so that the broker is not reached, keepalives tell, and the tunnel is made anew.
+  if [ "${SIXLINK_REFRESH-}" = yes ]; then return 0; fi
   if [ "$host_type" = router ]; then check_router; fi
   choose_default
   remember_way_to_broker
   if [ "$kind" = kernel ]; then make_tunnel_interface; fi
   bring_up
   add_inner_address
+  if [ -n "$client_v4" ]; then add_address "$interface" 4 "$client_v4" "$server_v4" netmask 255.255.255.255; fi
   if [ "$host_type" = router ]; then serve_home; else add_reject; fi
   keep_way_to_broker
   add_default_route

@@ -45,8 +45,9 @@ create_wireguard() {
     if has_record && ! is_recorded wireguard "$interface"; then undo_record || exit 1; fi
   fi
   if device_exists "$interface" && ! is_dry_run; then
-    is_recorded wireguard "$interface" && is_wireguard "$interface" ||
+    if is_recorded wireguard "$interface" && is_wireguard "$interface"; then :; else
       give_up "there is an interface $interface already, and it is not ours: remove it, or choose another name with ${wireguard_key_name:-if_tunnel_wireguard}"
+    fi
   else
     record wireguard "$interface"
     if ! attempt ip link add name "$interface" type wireguard; then

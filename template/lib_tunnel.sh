@@ -13,6 +13,9 @@
 #   outer_local outer_remote   kind kernel: the tunnel's ends outside
 #   home_interfaces dns_servers_v6   routers
 #   server_v4 prefix_v4   host type broker: its inner IPv4 address and prefix, or empty
+#   client_v4 server_v4   mode wireguard: the IPv4 addresses beside the IPv6 ones, or empty. On these systems they get no
+#                   default route: IPv4 goes to the broker alone
+#   wireguard_conf  mode wireguard, kind kernel: the file for `wg setconf`
 check_tunnel_environment() {
   interface=${TSP_TUNNEL_INTERFACE-}
   kind=${SIXLINK_INTERFACE_KIND-}
@@ -20,7 +23,7 @@ check_tunnel_environment() {
   mode=${TSP_TUNNEL_MODE-}
   mtu=${SIXLINK_MTU:-1280}
   default_route=${SIXLINK_DEFAULT_ROUTE:-backup}
-  inner=6 prefix='' broker_server='' server_v4='' prefix_v4='' home_interfaces='' dns_servers_v6=''
+  inner=6 prefix='' broker_server='' server_v4='' prefix_v4='' client_v4='' home_interfaces='' dns_servers_v6=''
 
   check_interface TSP_TUNNEL_INTERFACE "$interface"
   check_one_of SIXLINK_INTERFACE_KIND "$kind" "tun, kernel"
@@ -32,12 +35,13 @@ check_tunnel_environment() {
     lib_check_broker
     return 0
   fi
-  check_one_of TSP_TUNNEL_MODE "$mode" "v6udpv4, v6v4, v4v6, dslite"
+  check_one_of TSP_TUNNEL_MODE "$mode" "v6udpv4, v6v4, v4v6, dslite, wireguard"
   case $mode in
     dslite) mode=v4v6 inner=4 ;;
     v4v6) inner=4 ;;
   esac
   if [ "$inner" = 6 ]; then lib_check_v6; else lib_check_v4; fi
+  if [ "$mode" = wireguard ]; then lib_check_wireguard; fi
   if [ "$host_type" = router ]; then lib_check_router; fi
   lib_check_outside
 }
@@ -66,6 +70,18 @@ lib_check_v4() {
   check_number TSP_PREFIXLEN "${TSP_PREFIXLEN-}" 0 32
   check_prefix_v4 TSP_PREFIX "$TSP_PREFIX/$TSP_PREFIXLEN"
   prefix=$prefix_v4_address/$prefix_v4_length
+}
+
+lib_check_wireguard() {
+  client_v4=${TSP_CLIENT_ADDRESS_IPV4-} server_v4=${TSP_SERVER_ADDRESS_IPV4-}
+  if [ -n "$client_v4$server_v4" ]; then
+    check_ipv4 TSP_CLIENT_ADDRESS_IPV4 "$client_v4"
+    check_ipv4 TSP_SERVER_ADDRESS_IPV4 "$server_v4"
+  fi
+  [ "$kind" = kernel ] || return 0
+  wireguard_conf=${SIXLINK_WIREGUARD_CONF-}
+  is_directory_name "$wireguard_conf" ||
+    lib_refuse_value SIXLINK_WIREGUARD_CONF "$wireguard_conf" "the absolute path of a file, of letters, digits and _.:/-"
 }
 
 lib_check_router() {

@@ -78,12 +78,57 @@ keep_way_to_broker() {
   if [ -z "$way_device" ] || [ "$way_device" = "$interface" ]; then
     give_up "the broker $outer_server can be reached only through its own tunnel: add a route to it over another interface"
   fi
+  add_way_to_broker
+}
+
+add_way_to_broker() {
   if [ "$outer_family" = 4 ]; then metric=0; else metric=$kBestMetric; fi
   record bypass "$outer_family" "$outer_server" "$way_gateway" "$way_device" "$metric"
   via_words "$outer_family" "$way_gateway"
   # shellcheck disable=SC2086  # via is up to three words
   run ip "-$outer_family" route add "$(host_route "$outer_family" "$outer_server")" $via \
     dev "$way_device" metric "$metric"
+}
+
+# Sets way_device and way_gateway to the best way that does not lead through the tunnel. Fails where there is none.
+find_other_way() {
+  query ip "-$outer_family" -o route show match "$outer_server" || return 1
+  way_device='' way_gateway=- way_length=-1
+  while read -r line; do
+    case $line in
+      '' | unreachable* | blackhole* | prohibit* | *' from '* | *linkdown*) continue ;;
+    esac
+    word_after dev "$line" || continue
+    [ "$answer" != "$interface" ] || continue
+    device=$answer
+    case ${line%% *} in
+      default) length=0 ;;
+      */*) length=${line%% *} length=${length##*/} ;;
+      *) length=128 ;;
+    esac
+    is_number "$length" || continue
+    # Of one length the first has the best metric.
+    [ "$length" -gt "$way_length" ] || continue
+    way_device=$device way_length=$length way_gateway=-
+    if word_after via "$line"; then
+      case $answer in
+        inet | inet6) word_after "$answer" "$line" ;;
+      esac
+      way_gateway=$answer
+    fi
+  done <<END
+$query_output
+END
+  [ -n "$way_device" ]
+}
+
+# The tunnel stands, and the network around it has changed.
+refresh_way_to_broker() {
+  is_broker_exposed || return 0
+  find_way_to_broker
+  [ "$outer_device" = "$interface" ] || return 0
+  find_other_way || return 0
+  add_way_to_broker
 }
 
 # ---- the environment ------------------------------------------------------------------------------------------
@@ -289,6 +334,10 @@ create() {
   check_environment
   if [ "$host_type" = broker ]; then
     if [ "$mode:$kind_of_interface" = wireguard:kernel ]; then create_broker_wireguard; else create_broker; fi
+    return 0
+  fi
+  if [ "${SIXLINK_REFRESH-}" = yes ]; then
+    refresh_way_to_broker
     return 0
   fi
   if [ "$host_type" = router ]; then

@@ -3,7 +3,7 @@
 # Creates and removes a tunnel's addresses and routes on NetBSD, with ifconfig(8), route(8), gif(4) and rtadvd(8).
 # lib.sh has the contract, lib_bsd.sh what the BSDs share: there is how a default route is made without metrics.
 #
-# Modes: v6v4 and v4v6 by kind kernel (gif) and tun; v6udpv4 by kind tun. Host, router, broker.
+# Modes: v6v4 and v4v6 by kind kernel (gif) and tun; v6udpv4 and wireguard by kind tun. Host, router, broker.
 # shellcheck disable=SC2154,SC2034  # variables shared with the libraries
 
 set -uf

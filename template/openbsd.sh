@@ -3,7 +3,7 @@
 # Creates and removes a tunnel's addresses and routes on OpenBSD, with ifconfig(8), route(8), gif(4) and rad(8).
 # lib.sh has the contract, lib_bsd.sh what the BSDs share.
 #
-# Modes: v6v4 and v4v6 by kind kernel (gif) and tun; v6udpv4 by kind tun. Host, router, broker.
+# Modes: v6v4 and v4v6 by kind kernel (gif) and tun, wireguard by kind kernel (wg) and tun; v6udpv4 by kind tun. Host, router, broker.
 #
 # Routes have priorities here: routes to the same destination stand side by side, and the lowest number wins. Native
 # default routes have 8 (static) to 56. With default_route=backup ours has 60, with yes 5; the halves of the address
@@ -28,6 +28,8 @@ esac
 . "$here/lib_tunnel.sh"
 # shellcheck source-path=SCRIPTDIR source=lib_bsd.sh
 . "$here/lib_bsd.sh"
+
+has_wg=yes
 
 kBestPriority=5
 kBackupPriority=60

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Creates and removes a tunnel's addresses and routes on OpenWrt, with BusyBox's ip and sysctl. lib.sh has the contract.
 #
-# Modes: all by kind tun; v6v4 by kind kernel (sit, package kmod-sit). BusyBox's ip makes no tunnel over IPv6 and no FOU:
+# Modes: all by kind tun; v6v4 (sit, package kmod-sit) and wireguard (kmod-wireguard and wireguard-tools) by kind kernel. BusyBox's ip makes no tunnel over IPv6 and no FOU:
 # v4v6 and v6udpv4 of kind kernel are left to the program. Host and router; not broker.
 #
 # Default routes have metrics, as on Linux: with default_route=backup ours comes behind the native ones, with yes before.
@@ -69,7 +69,7 @@ undo_on_interface() { # IF command...
 
 undo_line() {
   case $1:$# in
-    tunnel:2 | up:2) is_interface "$2" || return 2 ;;
+    tunnel:2 | wireguard:2 | up:2) is_interface "$2" || return 2 ;;
     mtu:4) is_interface "$2" && is_number "$3" && is_number "$4" || return 2 ;;
     sysctl:4) is_sysctl "$2" && is_number "${3#-}" && is_number "$4" || return 2 ;;
     address:5) is_interface "$2" && is_family_address "$3" "$4" && is_number_between "$5" 0 128 || return 2 ;;
@@ -82,6 +82,7 @@ undo_line() {
   esac
   case $1 in
     tunnel) undo_on_interface "$2" ip tunnel del "$2" ;;
+    wireguard) undo_on_interface "$2" ip link del dev "$2" ;;
     up) undo_on_interface "$2" ip link set "$2" down ;;
     mtu)
       # Someone changed it after us: theirs stays.
@@ -168,7 +169,31 @@ set_sysctl() { # KEY VALUE
   run sysctl -w "$1=$2"
 }
 
+# Set up by wg(8) from a file, so that no key is on a command line.
+make_wireguard_interface() {
+  command -v wg >/dev/null 2>&1 || is_dry_run ||
+    unsupported "the kernel's WireGuard needs the program wg, which is not installed: opkg install wireguard-tools"
+  if interface_exists "$interface"; then
+    is_recorded wireguard "$interface" || give_up "interface $interface exists already, and is not ours: choose another name for the tunnel's interface"
+  else
+    fresh=yes
+    record wireguard "$interface"
+    if ! attempt ip link add dev "$interface" type wireguard; then
+      forget wireguard "$interface"
+      case $command_error in
+        *"No such device"* | *"ot supported"* | *"nknown"* | *"nvalid"*) unsupported "this kernel has no WireGuard: opkg install kmod-wireguard; $command_error" ;;
+      esac
+      command_failed "$command_status" "$command_error" "ip link add dev $interface type wireguard"
+    fi
+  fi
+  run wg setconf "$interface" "$wireguard_conf"
+}
+
 make_tunnel_interface() {
+  if [ "$mode" = wireguard ]; then
+    make_wireguard_interface
+    return
+  fi
   [ "$mode" = v6v4 ] || unsupported "this system has no tunnel interface for $mode: BusyBox's ip makes sit alone"
   [ "$interface" != sit0 ] || refuse "TSP_TUNNEL_INTERFACE must not be sit0, which is the kernel's own: choose another name"
   if interface_exists "$interface"; then
@@ -414,12 +439,15 @@ create() {
   esac
   [ "$host_type" != broker ] || refuse "this template has no host type broker: the registry does not run on OpenWrt"
   if [ "$kind" = kernel ] && [ "$mode" = v6udpv4 ]; then unsupported "this system has no tunnel interface for IPv6 in UDP"; fi
+  # Where the network changed so that the broker is not reached, keepalives tell, and the tunnel is made anew.
+  if [ "${SIXLINK_REFRESH-}" = yes ]; then return 0; fi
   if [ "$host_type" = router ]; then check_router; fi
   remember_way_to_broker
   if [ "$kind" = kernel ]; then make_tunnel_interface; fi
   bring_up
   add_address "$interface" "$inner" "$client" "$client_length"
   if [ "$inner" = 4 ]; then add_route "$server/32" "$kRouteMetric"; else add_route "$server/128" "$kRouteMetric"; fi
+  if [ -n "$client_v4" ]; then add_address "$interface" 4 "$client_v4" 32; fi
   if [ "$host_type" = router ]; then serve_home; else add_unreachable; fi
   keep_way_to_broker
   add_default_route

@@ -4,7 +4,7 @@
 # route(8) and in.ndpd(8). lib.sh has the contract; routes are as on the BSDs, which lib_bsd.sh tells of: two routes to
 # halves of the address space stand for a default route (two default routes would share the traffic).
 #
-# Modes: v6v4 and v4v6 by kind kernel (iptun) and tun (the TUN/TAP driver); v6udpv4 by kind tun. Host and router; not
+# Modes: v6v4 and v4v6 by kind kernel (iptun) and tun (the TUN/TAP driver); v6udpv4 and wireguard by kind tun. Host and router; not
 # broker.
 # A router's in.ndpd is the system's own, the only one there can be. Its configuration stays as it is; until the teardown
 # the service is told to read a file of ours, which has a copy of it and the advertisements of the home networks.
@@ -166,6 +166,7 @@ bypass_gateway() { # GATEWAY|- IF
 # ---- the tunnel's interface -------------------------------------------------------------------------------------
 
 make_tunnel_interface() {
+  if [ "$mode" = wireguard ]; then unsupported "this system has no WireGuard interface"; fi
   if [ "$mode" = v6udpv4 ]; then unsupported "this system has no tunnel interface for IPv6 in UDP"; fi
   case $interface in
     [!A-Za-z]* | *[!0-9] | *[!A-Za-z0-9_]*) refuse "TSP_TUNNEL_INTERFACE must be a link's name, letters and then a number, not '$interface'" ;;

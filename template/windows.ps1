@@ -6,7 +6,7 @@
 #
 #   powershell -NoProfile -ExecutionPolicy Bypass -File windows.ps1 [-DryRun]
 #
-# Modes: v6udpv4, v6v4 and v4v6 by kind tun (the program's wintun adapter). Kind kernel ends with 3: the one
+# Modes: v6udpv4, v6v4, v4v6 and wireguard (its IPv6) by kind tun (the program's wintun adapter). Kind kernel ends with 3: the one
 # tunnel interface of Windows (netsh's v6v4tunnel) is of the transition technologies that are no longer developed, and
 # NetTCPIP cannot make it. Host and router; not broker. Read, but never run: see platform/windows/README.md.
 #
@@ -273,7 +273,7 @@ function New-Tunnel {
   if (-not (Test-Alias $alias)) { Refuse "TSP_TUNNEL_INTERFACE must be the name of an interface, not '$alias'" }
   $kind = Get-OneOf 'SIXLINK_INTERFACE_KIND' '' @('tun', 'kernel')
   $hostType = Get-OneOf 'TSP_HOST_TYPE' '' @('host', 'router')
-  $mode = Get-OneOf 'TSP_TUNNEL_MODE' '' @('v6udpv4', 'v6v4', 'v4v6', 'dslite')
+  $mode = Get-OneOf 'TSP_TUNNEL_MODE' '' @('v6udpv4', 'v6v4', 'v4v6', 'dslite', 'wireguard')
   $defaultRoute = Get-OneOf 'SIXLINK_DEFAULT_ROUTE' 'backup' @('backup', 'yes', 'no')
   $family = if ($mode -eq 'v4v6' -or $mode -eq 'dslite') { '4' } else { '6' }
   $full = if ($family -eq '4') { 32 } else { 128 }

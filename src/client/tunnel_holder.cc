@@ -313,6 +313,7 @@ asio::awaitable<Failed> TunnelHolder::hold() {
     }
     if (look_at_network_ && now >= *look_at_network_) {
       look_at_network_.reset();
+      if (is_way_lost()) co_await template_.refresh();
       if (auto failed = check_address()) co_return *failed;
     }
     if (now >= next_look) {
@@ -366,7 +367,10 @@ std::optional<Failed> TunnelHolder::check_address() {
   const auto& local = parameters_.local_outer;
   const auto now = platform::source_towards(parameters_.server_outer);
   const bool is_pinned = (local.is_v4() ? config_.client_v4 : config_.client_v6) != "auto";
-  if (is_wireguard(parameters_) && now && *now != local) return move_wireguard(*now);
+  if (is_wireguard(parameters_)) {
+    if (!is_way_lost() && now && *now != local) move_wireguard(*now);
+    return std::nullopt;
+  }
   // Without any way to the broker there is nothing to renegotiate over; the next change tells.
   if (!now || *now == local || (is_pinned && platform::mtu_of_address(local))) return std::nullopt;
   return Failed{kExitSocket,

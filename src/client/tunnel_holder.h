@@ -87,7 +87,9 @@ class TunnelHolder {
   boost::asio::awaitable<std::optional<Failed>> create_wireguard_in_kernel(bool& is_unsupported);
   boost::asio::awaitable<std::optional<Failed>> create_wireguard_in_userspace();
   std::optional<boost::asio::ip::udp::socket> connect_to_server();
-  std::optional<Failed> move_wireguard(const boost::asio::ip::address& from);
+  void move_wireguard(const boost::asio::ip::address& from);
+  // Mode wireguard outlives an address change, but then the way to its broker may lead into the tunnel itself.
+  bool is_way_lost() const;
   boost::asio::awaitable<std::optional<Failed>> run_template(bool& is_unsupported);
   std::string interface_name() const;
   void choose_mtu();

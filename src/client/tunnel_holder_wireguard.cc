@@ -115,7 +115,7 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create_wireguard_in_userspa
 }
 
 // The broker finds us by the next authentic message, wherever it comes from: nothing is negotiated anew.
-std::optional<Failed> TunnelHolder::move_wireguard(const asio::ip::address& from) {
+void TunnelHolder::move_wireguard(const asio::ip::address& from) {
   log_.info("this machine's address towards the broker changed from {} to {}; the tunnel goes on",
             parameters_.local_outer.to_string(), from.to_string());
   parameters_.local_outer = from;
@@ -123,7 +123,15 @@ std::optional<Failed> TunnelHolder::move_wireguard(const asio::ip::address& from
     if (auto socket = connect_to_server()) ours->replace_socket(socket->release());
   }
   if (keepalive_) keepalive_->probe_soon(std::chrono::steady_clock::now());
-  return std::nullopt;
+}
+
+bool TunnelHolder::is_way_lost() const {
+  if (parameters_.mode != tsp::Mode::kWireguard || !is_created_) return false;
+  const auto source = platform::source_towards(parameters_.server_outer);
+  if (!source) return false;
+  if (source->is_v4()) return parameters_.client_inner_v4 && source->to_v4() == *parameters_.client_inner_v4;
+  return *source == parameters_.client_inner ||
+         (parameters_.prefix && parameters_.prefix->contains(source->to_v6()));
 }
 
 }  // namespace sixlink::client

@@ -70,6 +70,15 @@ boost::asio::awaitable<TemplateRunner::Created> TemplateRunner::create(TunnelPar
                     parameters_.kind == InterfaceKind::kKernel && result.exit_status == kNoSuchInterface};
 }
 
+boost::asio::awaitable<void> TemplateRunner::refresh() {
+  if (!needs_teardown_) co_return;
+  auto environment = template_environment(parameters_, context(), Operation::kCreate);
+  environment.emplace_back("SIXLINK_REFRESH=yes");
+  const auto result = co_await run_script(template_path_, std::move(environment), kTeardownLimit);
+  if (!result.has_succeeded)
+    log_.warn("the way to the broker could not be looked after: {}", result.problem);
+}
+
 boost::asio::awaitable<bool> TemplateRunner::tear_down() {
   if (!needs_teardown_) co_return true;
   const auto result = co_await run_script(

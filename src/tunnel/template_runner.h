@@ -41,6 +41,10 @@ class TemplateRunner {
   // called in any case, while an interface of ours is still there.
   boost::asio::awaitable<Created> create(TunnelParameters parameters, std::function<bool()> is_hurried);
 
+  // The tunnel stands, and the network around it changed: sees to it that the way to the broker leads around
+  // the tunnel, where there is one.
+  boost::asio::awaitable<void> refresh();
+
   // Undoes create(); nothing when there was none. False: something is left (logged), and the next teardown or
   // start undoes it.
   boost::asio::awaitable<bool> tear_down();
