@@ -39,8 +39,8 @@ cxxflags='-O1 -g1 -fno-omit-frame-pointer -Wno-unknown-warning-option'
 echo "fuzz: building with $cxx"
 # What has coroutines is not parsing anything, and clang 14 cannot compile them with a sanitizer.
 core=$(grep -L -E 'co_await|co_spawn|awaitable' src/*/*.cc | grep -v '/main\.cc$' | tr '\n' ' ')
-# The configuration's defaults are the system's.
-core="$core$(make -s print-platform-sources | tr ' ' '\n' | grep '/system_defaults\.cc$')"
+# What parses uses the system's defaults and random numbers, and what it brings along more.
+core="$core$(make -s print-platform-sources | tr ' ' '\n' | xargs grep -L -E 'co_await|co_spawn|awaitable' | tr '\n' ' ')"
 registry=$(grep -L -E 'co_await|co_spawn|awaitable' registry/*.cc registry/*/*.cc | grep -v '/main\.cc$' | tr '\n' ' ')
 if ! make -s -j"$(nproc 2>/dev/null || echo 2)" "BUILD=$out" "CXX=$cxx" "CXXFLAGS=$cxxflags" \
   "SANITIZE=-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" \
