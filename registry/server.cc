@@ -352,6 +352,11 @@ RegistryStatus Server::status() const {
   status.sessions = rudp_.size() + tcp_.size();
   status.threads = packets_.lanes();
   status.offloads = packets_.offloads();
+  const auto& writes = commits_.counters();
+  status.writes = writes.batches;
+  status.leases_written = writes.changes;
+  status.time_writing = writes.spent;
+  status.longest_write = writes.longest;
   newcomers_.fill_in(status, Clock::now(), wall_now());
   return status;
 }

@@ -6,6 +6,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
 
@@ -43,6 +44,10 @@ bool flag_of(const json::object& object, std::string_view name) {
   return value && value->is_bool() && value->as_bool();
 }
 
+double milliseconds(std::chrono::microseconds time) {
+  return std::chrono::duration<double, std::milli>(time).count();
+}
+
 std::optional<seconds> whole_seconds(std::string_view digits, seconds unit) {
   long value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -67,6 +72,10 @@ std::string to_json(const RegistryStatus& s) {
       {"load_percent", s.load_percent},
       {"threads", s.threads},
       {"offloads", s.offloads},
+      {"writes", s.writes},
+      {"leases_written", s.leases_written},
+      {"write_ms", milliseconds(s.time_writing) / std::max<double>(1, static_cast<double>(s.writes))},
+      {"longest_write_ms", milliseconds(s.longest_write)},
       {"redirects", s.redirect},
       {"redirect", s.redirect_brokers.empty() ? json::value(nullptr) : json::value(s.redirect_brokers)},
       {"draining", s.is_draining},
@@ -92,6 +101,9 @@ std::optional<std::string> render_status(std::string_view text) {
   line("sessions", count("sessions"));
   line("load", fmt::format("{:.1f} % of a core", number_of(*object, "load_percent")));
   line("offloads", fmt::format("{} ({} threads each way)", text_of(*object, "offloads"), count("threads")));
+  line("disk", fmt::format("{} writes of {:.1f} leases, {:.1f} ms each, {:.1f} ms at most", count("writes"),
+                           number_of(*object, "leases_written") / std::max(1.0, number_of(*object, "writes")),
+                           number_of(*object, "write_ms"), number_of(*object, "longest_write_ms")));
   std::string draining = flag_of(*object, "draining") ? "yes" : "no";
   if (flag_of(*object, "stops_when_drained")) draining += ", stops when no tunnel is in use";
   if (number_of(*object, "stops_in_s", -1) >= 0)

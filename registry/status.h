@@ -16,8 +16,13 @@ struct RegistryStatus {
   std::size_t tunnels_in_use = 0;
   std::size_t sessions = 0;  // negotiations going on
   double load_percent = 0;
-  std::size_t threads = 0;       // that move packets, each way
-  std::string offloads;          // that they use, separated by blanks
+  std::size_t threads = 0;  // that move packets, each way
+  std::string offloads;     // that they use, separated by blanks
+  // Leases are written to disk in batches; the slower the disk, the larger they are.
+  std::uint64_t writes = 0;
+  std::uint64_t leases_written = 0;
+  std::chrono::microseconds time_writing{0};
+  std::chrono::microseconds longest_write{0};
   std::string redirect;          // "no", "always", "load", "drain"
   std::string redirect_brokers;  // as configured, separated by blanks
   bool is_draining = false;

@@ -19,6 +19,10 @@ RegistryStatus draining() {
   status.load_percent = 12.34;
   status.threads = 2;
   status.offloads = "tun-tcp udp-gro";
+  status.writes = 4;
+  status.leases_written = 10;
+  status.time_writing = std::chrono::microseconds(8400);
+  status.longest_write = std::chrono::microseconds(5100);
   status.redirect = "drain";
   status.redirect_brokers = "a.example.net b.example.net";
   status.is_draining = true;
@@ -57,6 +61,7 @@ TEST_CASE("registry status: people read it") {
   CHECK(has_line(text, "leases", "7"));
   CHECK(has_line(text, "tunnels in use", "5"));
   CHECK(has_line(text, "load", "12.3 % of a core"));
+  CHECK(has_line(text, "disk", "4 writes of 2.5 leases, 2.1 ms each, 5.1 ms at most"));
   CHECK(has_line(text, "offloads", "tun-tcp udp-gro (2 threads each way)"));
   CHECK(has_line(text, "draining", "yes, stops when no tunnel is in use, in 90 s at the latest"));
   CHECK(has_line(text, "newcomers", "are redirected to a.example.net b.example.net (drain)"));
