@@ -31,6 +31,8 @@ namespace {
 
 constexpr std::uint32_t kDataType = 4;
 
+constexpr std::array<std::uint8_t, 25 * 64> kZeros{};  // what the key stream is had from
+
 // Eight bytes at a time, which compilers make vectors of.
 void add_stream(std::uint8_t* text, const std::uint8_t* stream, std::size_t size) {
   std::size_t at = 0;
@@ -72,12 +74,17 @@ CipherState::CipherState()
 }
 
 CipherState::~CipherState() {
+  wipe();
+}
+
+void CipherState::wipe() {
   OPENSSL_cleanse(stream_.data(), stream_.size());
+  OPENSSL_cleanse(room_.data(), room_.size());
 }
 
 void CipherState::forget() {
   serial_ = 0;
-  OPENSSL_cleanse(stream_.data(), stream_.size());
+  wipe();
   // Naming the cipher with each key would allocate its state again.
   EVP_CIPHER_CTX_reset(context_.get());
   EVP_EncryptInit_ex2(context_.get(), cipher_.get(), nullptr, nullptr, nullptr);
@@ -85,13 +92,14 @@ void CipherState::forget() {
 
 bool CipherState::begin(const Keypair& keypair, const SecretKey& key, std::uint64_t counter,
                         std::size_t size) {
-  static constexpr std::array<std::uint8_t, kAtOnce> kZeros{};
+  static_assert(kZeros.size() >= kAtOnce && kZeros.size() >= std::tuple_size_v<decltype(room_)>);
   // The block's number, 0; then the nonce, of which the first four bytes are zeros.
   std::array<std::uint8_t, 16> start{};
   store_le<std::uint64_t>(start.data() + 8, counter);
   const bool is_new = serial_ != keypair.serial();
   serial_ = 0;  // until it is known that the key is set
-  const auto wanted = std::min(kAtOnce, kBlock + (size + kBlock - 1) / kBlock * kBlock);
+  // Less than four blocks take longer than four.
+  const auto wanted = std::clamp(kBlock + (size + kBlock - 1) / kBlock * kBlock, 4 * kBlock, kAtOnce);
   int written = 0;
   if (EVP_EncryptInit_ex2(context_.get(), nullptr, is_new ? key.reveal().data() : nullptr, start.data(),
                           nullptr) != 1 ||
@@ -105,28 +113,45 @@ bool CipherState::begin(const Keypair& keypair, const SecretKey& key, std::uint6
 bool CipherState::combine(std::span<std::uint8_t> text) {
   const auto first = std::min(text.size(), kAtOnce - kBlock);
   add_stream(text.data(), stream_.data() + kBlock, first);
-  const auto rest = text.subspan(first);
+  auto rest = text.subspan(first);
   int written = 0;
-  return rest.empty() || EVP_EncryptUpdate(context_.get(), rest.data(), &written, rest.data(),
-                                           static_cast<int>(rest.size())) == 1;
+  // A block that is not full would be computed by itself; with others before it, it costs nothing.
+  auto last = rest.size() % kBlock == 0 ? 0 : rest.size();
+  if (last > room_.size()) last %= kAtOnce;
+  const auto whole = rest.size() - last;
+  if (whole > 0 &&
+      EVP_EncryptUpdate(context_.get(), rest.data(), &written, rest.data(), static_cast<int>(whole)) != 1)
+    return false;
+  if (last == 0) return true;
+  const auto wanted = (last + kBlock - 1) / kBlock * kBlock;
+  if (EVP_EncryptUpdate(context_.get(), room_.data(), &written, kZeros.data(), static_cast<int>(wanted)) != 1)
+    return false;
+  add_stream(rest.data() + whole, room_.data(), last);
+  return true;
 }
 
 bool CipherState::authenticate(std::span<std::uint8_t> text, std::span<std::uint8_t, kTagSize> tag) {
-  // Zeros up to a multiple of 16, then both lengths. Mostly there are no zeros, and one update is enough.
-  std::uint8_t* const end = text.data() + text.size();
-  std::array<std::uint8_t, 2 * kTagSize> tail{};
+  // Behind the text come zeros up to a multiple of 16, then both lengths. Without zeros there is room for it;
+  // else, which is every full packet of an MTU like 1420, the text is copied to where there is: a second
+  // update of a few bytes costs four times as much, as OpenSSL changes the form of its state.
   const auto zeros = (kTagSize - text.size() % kTagSize) % kTagSize;
+  std::array<std::uint8_t, 2 * kTagSize> tail{};
   store_le<std::uint64_t>(tail.data() + zeros + 8, text.size());
+  const auto tail_size = zeros + kTagSize;
   auto* const context = mac_context_.get();
-  std::size_t written = 0;
   bool is_done = EVP_MAC_init(context, stream_.data(), 32, nullptr) == 1;
   if (zeros == 0) {
-    std::memcpy(end, tail.data(), kTagSize);
-    is_done = is_done && EVP_MAC_update(context, text.data(), text.size() + kTagSize) == 1;
+    std::memcpy(text.data() + text.size(), tail.data(), tail_size);
+    is_done = is_done && EVP_MAC_update(context, text.data(), text.size() + tail_size) == 1;
+  } else if (text.size() + tail_size <= room_.size()) {
+    std::memcpy(room_.data(), text.data(), text.size());
+    std::memcpy(room_.data() + text.size(), tail.data(), tail_size);
+    is_done = is_done && EVP_MAC_update(context, room_.data(), text.size() + tail_size) == 1;
   } else {
     is_done = is_done && EVP_MAC_update(context, text.data(), text.size()) == 1 &&
-              EVP_MAC_update(context, tail.data(), zeros + kTagSize) == 1;
+              EVP_MAC_update(context, tail.data(), tail_size) == 1;
   }
+  std::size_t written = 0;
   return is_done && EVP_MAC_final(context, tag.data(), &written, tag.size()) == 1 && written == kTagSize;
 }
 

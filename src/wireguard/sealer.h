@@ -45,6 +45,8 @@ class CipherState {
   bool authenticate(std::span<std::uint8_t> text, std::span<std::uint8_t, kTagSize> tag);
 
  private:
+  void wipe();
+
   static constexpr std::size_t kBlock = 64;
   // OpenSSL computes so many bytes of the key stream at a time, whether they are needed or not.
   static constexpr std::size_t kAtOnce = 8 * kBlock;
@@ -55,6 +57,8 @@ class CipherState {
   std::unique_ptr<EVP_MAC_CTX, CipherDeleter> mac_context_;
   std::uint64_t serial_ = 0;  // the keypair whose key is set; 0: none
   alignas(kBlock) std::array<std::uint8_t, kAtOnce> stream_{};
+  // Of a text that does not end with a block: the rest of its key stream, then a copy of what it was made.
+  alignas(kBlock) std::array<std::uint8_t, 25 * kBlock> room_{};
 };
 
 class Sealer : private CipherState {
