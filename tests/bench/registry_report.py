@@ -134,7 +134,8 @@ def show(report):
     print()
     for one in report["targets"]:
         value = one.get("reason") or one["value"]
-        print("%-7s %s: %s (target %s)" % ("holds" if one["holds"] else "FAILS", one["name"], value, one["target"]))
+        verdict = "holds" if one["holds"] else "FAILS" if one["value"] is not None else "open"
+        print("%-7s %s: %s (target %s)" % (verdict, one["name"], value, one["target"]))
 
 
 def main():
