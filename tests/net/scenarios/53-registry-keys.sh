@@ -106,6 +106,8 @@ check_equal "prefix_length_min, prefix_length_max: what may be asked for" "518 2
 
 # --- threads, offload ---
 
+start_web
+
 for offload in auto off; do
   restart_registry threads=3 offload=$offload
   check_equal "threads=3: status says so" 3 "$(registry_field threads)"
