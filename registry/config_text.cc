@@ -77,6 +77,11 @@ listen=@LISTEN@
 #interface=sixlink0
 #mtu=1280
 
+# Threads that move packets each way, auto or a number; and whether they use the system's segmentation and receive
+# offloads (auto), or not (off).
+#threads=auto
+#offload=auto
+
 # The lifetime in seconds that clients are told.
 #lifetime=604800
 

@@ -280,8 +280,9 @@ TEST_CASE("registry config: v4v6") {
   CHECK(parse(kPrefix + "prefix_v4=203.0.113.0/24\ntunnel_modes=v4v6").mode_v4v6);
   CHECK_FALSE(parse(kPrefix + "prefix_v4=203.0.113.0/24\ntunnel_modes=v4v6").mode_v6v4);
   CHECK(contains(problems(kPrefix + "tunnel_modes=v6udpv4 v4v6"), "test.conf:2: tunnel_modes: v4v6 needs"));
-  CHECK(contains(warnings(kPrefix + "prefix_v4=203.0.113.0/24\ntunnel_modes=v6v4"),
+  CHECK(contains(warnings(kPrefix + "prefix_v4=203.0.113.0/24\ntunnel_modes=v6v4\nwireguard=no"),
                  "test.conf:2: prefix_v4: without effect"));
+  CHECK(warnings(kPrefix + "prefix_v4=203.0.113.0/24\ntunnel_modes=v6v4").empty());
   CHECK(contains(warnings(kPrefix + "prefix_v4_length_min=29"), "prefix_v4_length_min: without effect"));
   CHECK(parse(kPrefix + "prefix_v4=203.0.113.0/30").leases.shortest_delegation_v4 == 31);
   CHECK(contains(problems(kPrefix + "prefix_v4=203.0.113.0/24\nprefix_v4_length_min=24"),
