@@ -193,6 +193,12 @@ TunnelIo::Hooks Server::packet_hooks() {
   hooks.on_wireguard_departure = [this](std::int64_t lease, std::span<std::uint8_t> packet) {
     on_wireguard_departure(lease, packet);
   };
+  hooks.on_wireguard_wake = [this](std::int64_t lease) {
+    if (wireguard_) wireguard_->wake(lease);
+  };
+  hooks.on_wireguard_roamed = [this](std::int64_t lease, const wireguard::Endpoint& from) {
+    if (wireguard_) wireguard_->roamed(lease, from);
+  };
   hooks.on_socket_error = [this](const boost::system::error_code& error) {
     on_rejected({}, "socket error: " + error.message());
   };
@@ -247,7 +253,10 @@ void Server::begin_wireguard() {
             [this](const wireguard::Endpoint& to, std::span<const std::uint8_t> datagram) {
               send_wireguard(to, datagram);
             },
-            [this](std::int64_t lease, std::span<std::uint8_t> packet) { on_wireguard_packet(lease, packet); }});
+            [this](std::int64_t lease, std::span<std::uint8_t> packet) { on_wireguard_packet(lease, packet); },
+            [this](std::int64_t lease, const wireguard::Device& device, wireguard::PeerId peer) {
+              packets_.update_session(lease, device, peer);
+            }});
   } catch (const std::exception& exception) {
     log_.error("WireGuard tunnels are not served: {}", exception.what());
     return;
@@ -255,7 +264,7 @@ void Server::begin_wireguard() {
   tsp::WireguardServer told;
   told.key = loaded.pair->public_key();
   told.endpoint_port = config_.wireguard.port;
-  packets_.take_wireguard();
+  packets_.take_wireguard(config_.wireguard.port);
   granter_.set_wireguard(told);
   Granter::Changes changes;
   changes.put = [this](const Lease& lease) {

@@ -74,10 +74,10 @@ void WireguardService::remove(std::int64_t lease) {
   const auto found = peers_.find(lease);
   if (found == peers_.end()) return;
   const auto id = found->second.id;
-  leases_.erase(id.slot);
   peers_.erase(found);
   device_.remove_peer(id, actions_);
   carry_out();
+  leases_.erase(id.slot);
 }
 
 void WireguardService::input(std::span<std::uint8_t> datagram, const wireguard::Endpoint& from) {
@@ -93,10 +93,29 @@ bool WireguardService::send(std::int64_t lease, std::span<const std::uint8_t> pa
   return outcome == wireguard::Outcome::kSent || outcome == wireguard::Outcome::kStaged;
 }
 
+void WireguardService::wake(std::int64_t lease) {
+  const auto found = peers_.find(lease);
+  if (found == peers_.end()) return;
+  device_.wake(found->second.id, Clock::now(), actions_);
+  carry_out();
+}
+
+void WireguardService::roamed(std::int64_t lease, const wireguard::Endpoint& from) {
+  const auto found = peers_.find(lease);
+  if (found == peers_.end()) return;
+  device_.roamed(found->second.id, from, actions_);
+  carry_out();
+}
+
 void WireguardService::carry_out() {
   // What is delivered may be answered at once.
   wireguard::Actions actions;
   std::swap(actions, actions_);
+  for (const auto& change : actions.changes) {
+    if (!change.keys && !change.endpoint) continue;
+    if (const auto found = leases_.find(change.peer.slot); found != leases_.end())
+      hooks_.changed(found->second, device_, change.peer);
+  }
   for (const auto& datagram : actions.datagrams) hooks_.send(datagram.to, datagram.bytes);
   for (auto& packet : actions.packets) {
     if (const auto found = leases_.find(packet.peer.slot); found != leases_.end())

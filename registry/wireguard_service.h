@@ -29,6 +29,8 @@ class WireguardService {
     std::function<void(const wireguard::Endpoint& to, std::span<const std::uint8_t> datagram)> send;
     // An inner packet of the lease's client, authentic and from an address of its own.
     std::function<void(std::int64_t lease, std::span<std::uint8_t> packet)> deliver;
+    // The lanes' view of the lease's peer is to be changed: its keys or its endpoint did.
+    std::function<void(std::int64_t lease, const wireguard::Device&, wireguard::PeerId)> changed;
   };
   WireguardService(const boost::asio::any_io_executor& executor, const pki::WireguardKeyPair& key,
                    std::size_t mtu, Hooks hooks);
@@ -41,6 +43,9 @@ class WireguardService {
   void input(std::span<std::uint8_t> datagram, const wireguard::Endpoint& from);
   // An inner packet for the lease's client. False: nobody knows where that is.
   bool send(std::int64_t lease, std::span<const std::uint8_t> packet);
+  // See wireguard::Device: lanes ask for it.
+  void wake(std::int64_t lease);
+  void roamed(std::int64_t lease, const wireguard::Endpoint& from);
 
   std::size_t size() const { return peers_.size(); }
   const pki::WireguardKey& public_key() const { return key_; }

@@ -50,6 +50,12 @@ boost::system::error_code system_error(int number) {
   return {number, boost::system::system_category()};
 }
 
+// A clock without a system call; asked once for many packets.
+WallSeconds wall_now() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 // -1: error is set.
 int open_socket(const udp::endpoint& local, bool is_shared, boost::system::error_code& error) {
   asio::io_context unused;
@@ -181,14 +187,25 @@ bool TunnelIo::open_icmp(const asio::ip::address_v4& source) {
   return true;
 }
 
+void TunnelIo::take_wireguard(std::uint16_t port) {
+  takes_wireguard_ = true;
+  wireguard_port_ = port;
+}
+
+void TunnelIo::update_session(std::int64_t lease, const wireguard::Device& device, wireguard::PeerId peer) {
+  const auto change = [&] { tunnels_.update_session(lease, device, peer); };
+  lanes_ ? lanes_->exclusively_with_keys(change) : change();
+}
+
 void TunnelIo::start(std::size_t mtu) {
   std::vector<std::vector<datapath::Lanes::Socket>> groups(datapath::lane_count(options_));
   for (const auto& place : places_) {
     for (std::size_t lane = 0; lane < place.sockets.size(); ++lane)
       groups[lane].push_back({place.sockets[lane], place.encapsulation, false});
   }
-  lanes_ = std::make_unique<datapath::Lanes>(
-      std::move(queues_), groups, datapath::Lanes::Settings{options_.offloads, mtu}, static_cast<LanePolicy&>(*this), mailbox_);
+  lanes_ = std::make_unique<datapath::Lanes>(std::move(queues_), groups,
+                                             datapath::Lanes::Settings{options_.offloads, mtu},
+                                             static_cast<LanePolicy&>(*this), mailbox_);
   wait_for_mail();
 }
 
@@ -213,19 +230,28 @@ const TunnelIo::Place* TunnelIo::place_for(const Tunnel& tunnel) const {
   return fitting;
 }
 
+const TunnelIo::Place* TunnelIo::udp_place(std::uint16_t port, const asio::ip::address& peer,
+                                           const asio::ip::address& local) const {
+  const Place* fitting = nullptr;
+  for (std::size_t i = 0; i < udp_places_; ++i) {
+    const auto& place = places_[i];
+    if (place.bound.is_v6() != peer.is_v6() || (port != 0 && place.port != port)) continue;
+    if (place.bound == local) return &place;
+    if (!fitting || place.bound.is_unspecified()) fitting = &place;
+  }
+  return fitting;
+}
+
 datapath::LanePeer* TunnelIo::find_sender(std::size_t socket, const platform::Route& route) {
   const auto encapsulation = place_of(socket).encapsulation;
   const auto port = encapsulation == Encapsulation::kUdp ? route.peer.port() : std::uint16_t{0};
-  // A clock without a system call; asked once for many packets.
-  const auto now =
-      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count();
   return tunnels_.find_sender({mode_of(encapsulation), net::unmapped(route.peer.address()), port},
-                              route.local, now);
+                              route.local, wall_now());
 }
 
 TunnelIo::Arrival TunnelIo::arrive(datapath::LanePeer& sender, std::span<const std::uint8_t> packet) {
   auto& tunnel = static_cast<Tunnel&>(sender);
+  if (tunnel.wireguard) tunnel.last_seen.store(wall_now(), std::memory_order_relaxed);
   auto verdict = tunnels_.from_client(tunnel, packet);
   Arrival arrival;
   arrival.drop = verdict.drop;
@@ -234,10 +260,13 @@ TunnelIo::Arrival TunnelIo::arrive(datapath::LanePeer& sender, std::span<const s
   return arrival;
 }
 
+const datapath::WireguardSessions* TunnelIo::sessions() const {
+  return takes_wireguard_ ? &tunnels_.sessions() : nullptr;
+}
+
 bool TunnelIo::is_control(std::span<const std::uint8_t> datagram) const {
   if (datagram.empty()) return false;
-  return datagram[0] >> 4 == 0xF ||
-         (is_wireguard(datagram) && takes_wireguard_.load(std::memory_order_relaxed));
+  return datagram[0] >> 4 == 0xF || (takes_wireguard_ && is_wireguard(datagram));
 }
 
 TunnelIo::Departure TunnelIo::depart(std::span<const std::uint8_t> frame, std::size_t largest) {
@@ -248,19 +277,25 @@ TunnelIo::Departure TunnelIo::depart(std::span<const std::uint8_t> frame, std::s
   if (verdict.drop) return departure;
   const auto& tunnel = *verdict.tunnel;
   departure.mtu = tunnels_.mtu_of(tunnel);
-  if (tunnel.outer.mode == LeaseMode::kWireguard) {
-    departure.is_for_control = true;
-    departure.tag = tunnel.lease;
-    return departure;
+  const auto* place = &places_.front();
+  if (tunnel.wireguard) {
+    departure.wireguard = tunnel.wireguard.get();
+    // Without a session the control thread sends it, or knows that nobody can.
+    const auto& endpoint = tunnel.wireguard->endpoint;
+    if (!endpoint.is_known()) return departure;
+    departure.route.peer = endpoint.remote;
+    departure.route.local = endpoint.local;
+    place = udp_place(wireguard_port_, endpoint.remote.address(), endpoint.local);
+  } else {
+    departure.route.peer = udp::endpoint(tunnel.outer.address, tunnel.outer.port);
+    departure.route.local = tunnels_.local_of(tunnel);
+    place = place_for(tunnel);
   }
-  const auto* place = place_for(tunnel);
   if (!place) {
     departure.drop = Drop::kNotConnected;
     return departure;
   }
   departure.socket = static_cast<std::size_t>(place - places_.data());
-  departure.route.peer = udp::endpoint(tunnel.outer.address, tunnel.outer.port);
-  departure.route.local = tunnels_.local_of(tunnel);
   return departure;
 }
 
@@ -274,16 +309,9 @@ void TunnelIo::send(std::size_t socket, const platform::Route& route,
 
 bool TunnelIo::send_from(std::uint16_t port, const platform::Route& route,
                          std::span<const std::uint8_t> datagram) {
-  const Place* fitting = nullptr;
-  for (std::size_t i = 0; i < udp_places_; ++i) {
-    const auto& place = places_[i];
-    if (place.bound.is_v6() != route.peer.address().is_v6() || (port != 0 && place.port != port)) continue;
-    if (!fitting || place.bound == route.local ||
-        (place.bound.is_unspecified() && fitting->bound != route.local))
-      fitting = &place;
-  }
-  if (!fitting) return false;
-  send(static_cast<std::size_t>(fitting - places_.data()), route, datagram);
+  const auto* place = udp_place(port, route.peer.address(), route.local);
+  if (!place) return false;
+  send(static_cast<std::size_t>(place - places_.data()), route, datagram);
   return true;
 }
 
@@ -314,6 +342,12 @@ void TunnelIo::read_mail() {
         break;
       case datapath::LaneMessage::Kind::kDeparture:
         hooks_.on_wireguard_departure(message.tag, message.bytes);
+        break;
+      case datapath::LaneMessage::Kind::kWake:
+        hooks_.on_wireguard_wake(message.tag);
+        break;
+      case datapath::LaneMessage::Kind::kRoamed:
+        hooks_.on_wireguard_roamed(message.tag, {message.route.peer, message.route.local});
         break;
       case datapath::LaneMessage::Kind::kError:
         send_error(message);

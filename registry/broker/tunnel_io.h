@@ -29,8 +29,11 @@ class TunnelIo final : private datapath::LanePolicy {
     std::function<void(std::size_t socket, const platform::Route&, std::span<std::uint8_t> datagram,
                        bool is_truncated)>
         on_control;
-    // A packet from the interface for a lease of mode wireguard.
+    // A packet from the interface for a lease of mode wireguard that has no session.
     std::function<void(std::int64_t lease, std::span<std::uint8_t> packet)> on_wireguard_departure;
+    // wireguard::Device::wake() and roamed() of a lease's peer.
+    std::function<void(std::int64_t lease)> on_wireguard_wake;
+    std::function<void(std::int64_t lease, const wireguard::Endpoint& from)> on_wireguard_roamed;
     std::function<void(const boost::system::error_code&)> on_socket_error;
     // The interface is gone or broken.
     std::function<void(const boost::system::error_code&)> on_interface_error;
@@ -54,9 +57,13 @@ class TunnelIo final : private datapath::LanePolicy {
   // Where ICMP errors about IPv4 come from. False: they cannot be sent (logged).
   bool open_icmp(const boost::asio::ip::address_v4& source);
 
+  // WireGuard is served, from sockets with this port if it is not 0.
+  void take_wireguard(std::uint16_t port);
+
   void start(std::size_t mtu);
-  // WireGuard messages go to on_control from now on.
-  void take_wireguard() { takes_wireguard_ = true; }
+
+  // The lease's peer has what the device says now.
+  void update_session(std::int64_t lease, const wireguard::Device& device, wireguard::PeerId peer);
 
   // ---- After start()
 
@@ -86,12 +93,16 @@ class TunnelIo final : private datapath::LanePolicy {
   // datapath::LanePolicy
   datapath::LanePeer* find_sender(std::size_t socket, const platform::Route& route) override;
   Arrival arrive(datapath::LanePeer& sender, std::span<const std::uint8_t> packet) override;
+  const datapath::WireguardSessions* sessions() const override;
   bool is_control(std::span<const std::uint8_t> datagram) const override;
   Departure depart(std::span<const std::uint8_t> frame, std::size_t largest) override;
 
   const Place& place_of(std::size_t socket) const;
   // The place to send to this tunnel from; null: none of its kind.
   const Place* place_for(const Tunnel& tunnel) const;
+  // A UDP one with this port, unless that is 0, if possible with the address `route.local`.
+  const Place* udp_place(std::uint16_t port, const boost::asio::ip::address& peer,
+                         const boost::asio::ip::address& local) const;
   void wait_for_mail();
   void read_mail();
   void send_error(const datapath::LaneMessage& message);
@@ -101,7 +112,8 @@ class TunnelIo final : private datapath::LanePolicy {
   TunnelServer& tunnels_;
   datapath::LaneOptions options_;
   Hooks hooks_;
-  std::atomic<bool> takes_wireguard_{false};
+  bool takes_wireguard_ = false;  // until start()
+  std::uint16_t wireguard_port_ = 0;
   std::vector<Place> places_;
   std::size_t udp_places_ = 0;                                       // they come first
   std::vector<boost::asio::posix::stream_descriptor> path_watches_;  // of platform::watch_path_mtu()

@@ -94,6 +94,14 @@ void TunnelServer::link(const Lease& lease, const boost::asio::ip::address& loca
   tunnel.prefix = lease.prefix;
   tunnel.outer = outer;
   tunnel.address_v4 = lease.mode == LeaseMode::kWireguard ? lease.address_v4 : std::nullopt;
+  if (lease.mode != LeaseMode::kWireguard) {
+    if (tunnel.wireguard) sessions_.remove(*tunnel.wireguard);
+    tunnel.wireguard.reset();
+  } else if (!tunnel.wireguard) {
+    tunnel.wireguard = std::make_unique<datapath::WireguardPeer>();
+    tunnel.wireguard->owner = &tunnel;
+    tunnel.wireguard->tag = lease.id;
+  }
   by_address_[lease.address.to_bytes()] = &tunnel;
   if (tunnel.address_v4) by_address_[as_v6(*tunnel.address_v4)] = &tunnel;
   if (lease.prefix) {
@@ -115,8 +123,16 @@ void TunnelServer::remove(std::int64_t lease) {
   if (found == tunnels_.end()) return;
   change([&] {
     unlink(*found->second);
+    if (found->second->wireguard) sessions_.remove(*found->second->wireguard);
     tunnels_.erase(found);
   });
+}
+
+void TunnelServer::update_session(std::int64_t lease, const wireguard::Device& device,
+                                  wireguard::PeerId peer) {
+  const auto found = tunnels_.find(lease);
+  if (found == tunnels_.end() || !found->second->wireguard) return;
+  sessions_.update(*found->second->wireguard, device, peer);
 }
 
 const Tunnel* TunnelServer::find_outer(const Outer& outer) const {

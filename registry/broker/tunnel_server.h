@@ -57,7 +57,8 @@ struct Tunnel : datapath::LanePeer {
   Outer outer;                                            // mode wireguard: only the mode counts
   // Which of our addresses the client speaks to: TunnelServer::local_of().
   std::atomic<std::uint8_t> local{0};
-  std::atomic<WallSeconds> last_seen{0};  // of the last packet; 0: none since it was put
+  std::atomic<WallSeconds> last_seen{0};               // of the last packet; 0: none since it was put
+  std::unique_ptr<datapath::WireguardPeer> wireguard;  // mode wireguard: for lanes
 };
 
 class TunnelServer {
@@ -84,6 +85,11 @@ class TunnelServer {
   // is expected to speak to; unspecified: not known.
   void put(const Lease& lease, const boost::asio::ip::address& local = {});
   void remove(std::int64_t lease);
+
+  // Mode wireguard: the lease's peer has what the device says now. To be called while no lane asks.
+  void update_session(std::int64_t lease, const wireguard::Device& device, wireguard::PeerId peer);
+  // Lanes.
+  const datapath::WireguardSessions& sessions() const { return sessions_; }
 
   // What is to be done with a packet.
   struct Verdict {
@@ -147,6 +153,7 @@ class TunnelServer {
   std::array<std::unordered_map<net::AddressV6::bytes_type, Tunnel*, AddressHash>, 129> by_prefix_;
   std::vector<int> lengths_;  // in use, longest first
   std::unordered_map<Outer, Tunnel*, OuterHash> by_outer_;
+  datapath::WireguardSessions sessions_;
   LocalAddresses locals_;
   std::atomic<unsigned> errors_left_{kErrorsASecond};
   Exclusively exclusively_;

@@ -210,8 +210,7 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create_in_userspace() {
     log_.info("{} is no name for this system's TUN interfaces: taking the first free one", parameters_.interface);
     parameters_.interface = "tun";
   }
-  const datapath::LaneOptions options{static_cast<std::size_t>(config_.threads),
-                                      config_.offload ? platform::Offloads{} : platform::Offloads::none()};
+  const auto options = lane_options();
   auto queues =
       platform::open_tun_queues(parameters_.interface, datapath::lane_count(options), options.offloads);
   if (!queues) {
@@ -231,6 +230,11 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create_in_userspace() {
   start_keepalive();
   start_probe();
   co_return std::nullopt;
+}
+
+datapath::LaneOptions TunnelHolder::lane_options() const {
+  return {static_cast<std::size_t>(config_.threads),
+          config_.offload ? platform::Offloads{} : platform::Offloads::none()};
 }
 
 tunnel::LinkEvents TunnelHolder::link_events() {
@@ -426,7 +430,6 @@ asio::awaitable<bool> TunnelHolder::tear_down() {
   last_counters_ = counters();
   link_.reset();
   tun_.clear();
-  wireguard_tun_.reset();
   key_.reset();
   socket_.reset();
   if (raw_socket_ >= 0) ::close(std::exchange(raw_socket_, -1));

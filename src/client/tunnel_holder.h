@@ -20,6 +20,7 @@
 #include "platform/platform.h"
 #include "src/client/broker_search.h"
 #include "src/client/config.h"
+#include "src/datapath/lanes.h"
 #include "src/log/log.h"
 #include "src/pki/wireguard_key.h"
 #include "src/tunnel/keepalive.h"
@@ -95,6 +96,7 @@ class TunnelHolder {
   void choose_mtu();
   std::optional<Failed> open_outer();
   bool reopen_socket();
+  datapath::LaneOptions lane_options() const;
   tunnel::LinkEvents link_events();
   void start_keepalive();
   void start_probe();
@@ -120,7 +122,6 @@ class TunnelHolder {
   boost::asio::ip::udp::endpoint local_endpoint_;       // its own, to come back to
   boost::asio::ip::udp::endpoint remote_endpoint_;
   std::optional<pki::WireguardKeyPair> key_;            // mode wireguard
-  std::unique_ptr<platform::TunDevice> wireguard_tun_;  // the same, until the link takes it
   std::vector<std::unique_ptr<platform::TunQueue>> tun_;  // until the link takes it
   int raw_socket_ = -1;                       // until the link takes it
   std::unique_ptr<tunnel::Link> link_;

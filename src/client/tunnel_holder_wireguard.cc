@@ -92,19 +92,23 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create_wireguard_in_userspa
   if (socket_ && remote_endpoint_ != server) socket_.reset();
   if (!socket_) socket_ = connect_to_server();
   if (!socket_) co_return Failed{kExitSocket, "there is no way to the broker's WireGuard endpoint"};
-  auto tun = platform::open_tun(parameters_.interface);
-  if (!tun) co_return Failed{kExitInterface, platform::explain_tun_error(parameters_.interface, tun.error())};
-  wireguard_tun_ = *std::move(tun);
-  parameters_.interface = wireguard_tun_->name();
+  const auto options = lane_options();
+  auto queues =
+      platform::open_tun_queues(parameters_.interface, datapath::lane_count(options), options.offloads);
+  if (!queues)
+    co_return Failed{kExitInterface, platform::explain_tun_error(parameters_.interface, queues.error())};
+  tun_ = *std::move(queues);
+  parameters_.interface = tun_.front()->name();
   bool is_unsupported = false;
   if (auto failed = co_await run_template(is_unsupported)) co_return failed;
   const auto target =
       parameters_.keepalive_interval ? parameters_.keepalive_address : parameters_.server_inner;
   parameters_.local_outer = socket_->local_endpoint().address();
   try {
-    link_ = std::make_unique<tunnel::WireguardLink>(io_.get_executor(), std::move(wireguard_tun_),
-                                                    socket_->release(), *key_, parameters_, target,
+    link_ = std::make_unique<tunnel::WireguardLink>(io_.get_executor(), std::move(tun_), socket_->release(),
+                                                    *key_, parameters_, target, options.offloads,
                                                     link_events());
+    tun_.clear();
   } catch (const std::runtime_error& error) {
     co_return Failed{kExitBadParameters, error.what()};
   }

@@ -25,9 +25,11 @@ enum class Drop : std::uint8_t {
   kTooBig,         // larger than the tunnel's MTU
   kSendFailed,     // the outer socket or the interface did not take it
   kControl,        // RUDP where packets are expected
+  kForged,         // not made with the session's keys
+  kReplayed,       // seen before, or too old to know
   kCongestion,     // marked on its way, and its sender does not know the mark (RFC 6040)
 };
-inline constexpr std::size_t kDropReasons = 11;
+inline constexpr std::size_t kDropReasons = 13;
 std::string_view to_string(Drop reason);  // "malformed", "foreign-source", ...
 
 struct Counters {

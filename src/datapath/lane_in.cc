@@ -49,7 +49,9 @@ InLane::InLane(std::vector<Source> sources, std::vector<platform::TunQueue*> que
       mtu_(mtu),
       cuts_tcp_(queues_.front()->granted().tun_tcp),
       batch_(kBatch, kBufferSize),
-      coalescer_(options_of(queues_.front()->granted())) {}
+      coalescer_(options_of(queues_.front()->granted())) {
+  if (policy.sessions()) opener_.emplace(mailbox);
+}
 
 std::vector<int> InLane::descriptors() const {
   std::vector<int> descriptors;
@@ -67,7 +69,10 @@ LaneThread::Turn InLane::turn(std::size_t i) {
   }
   {
     Lock lock(mutex_);
+    memory_.forget();
+    if (opener_) opener_->set_time(wireguard::Clock::now());
     for (auto& entry : batch_.entries()) take(source, entry, lock);
+    if (opener_) opener_->settle();
   }
   write_frames();
   if (has_failed_) return LaneThread::Turn::kEnded;
@@ -78,6 +83,7 @@ void InLane::input(const platform::Route& route, std::span<std::uint8_t> packet)
   if (has_failed_) return;
   {
     Lock lock(mutex_);
+    memory_.forget();
     const auto& source = sources_.front();
     if (pass(source, policy_.find_sender(source.number, route), route, packet)) add(packet, lock);
   }
@@ -106,6 +112,10 @@ void InLane::take(const Source& source, platform::ReceiveBatch::Entry& entry, Lo
     const auto datagram =
         all.subspan(at, entry.segment_size == 0 ? all.size() : std::min(entry.segment_size, all.size() - at));
     at += std::max<std::size_t>(datagram.size(), 1);
+    if (opener_ && LaneOpener::is_data(datagram)) {
+      take_sealed(source, entry.route, datagram, lock);
+      continue;
+    }
     if (policy_.is_control(datagram)) {
       take_control(source, entry.route, datagram, false);
       continue;
@@ -128,6 +138,7 @@ void InLane::take_raw(const Source& source, const platform::Route& route, std::s
     const iovec piece{bytes.data(), bytes.size()};
     write(header, {&piece, 1}, 1);
     lock.lock();
+    memory_.forget();
   };
   if (cuts_tcp_) {
     if (const auto header = packets.frame()) {
@@ -143,6 +154,16 @@ void InLane::take_raw(const Source& source, const platform::Route& route, std::s
     } else {
       add(*one, lock);
     }
+  }
+}
+
+void InLane::take_sealed(const Source& source, const platform::Route& route, std::span<std::uint8_t> datagram,
+                         Lock& lock) {
+  const auto opened = opener_->open(*policy_.sessions(), route, datagram);
+  if (opened.drop) {
+    counters_.drop(*opened.drop);
+  } else if (!opened.packet.empty() && pass(source, opened.sender, route, opened.packet)) {
+    add(opened.packet, lock);
   }
 }
 
@@ -162,38 +183,49 @@ bool InLane::pass(const Source& source, LanePeer* sender, const platform::Route&
     counters_.drop(Drop::kUnknownPeer);
     return false;
   }
-  const auto arrival = policy_.arrive(*sender, packet);
-  if (arrival.drop) {
-    counters_.drop(*arrival.drop);
-    if (arrival.error) {
-      LaneMessage message;
-      message.kind = LaneMessage::Kind::kError;
-      message.socket = static_cast<std::uint16_t>(source.number);
-      message.route = route;
-      mailbox_.post(message, arrival.error->bytes());
-    }
-    return false;
-  }
+  const bool is_known = sender == last_sender_ && memory_.is_like(packet);
+  if (!is_known && !ask(source, *sender, route, packet)) return false;
   if (!net::decapsulate_ecn(packet, route.traffic_class)) {
     counters_.drop(Drop::kCongestion);
     return false;
   }
   ++passed_packets_;
   passed_bytes_ += packet.size();
+  clamp_mss(packet, last_mtu_);
+  return true;
+}
+
+bool InLane::ask(const Source& source, LanePeer& sender, const platform::Route& route,
+                 std::span<const std::uint8_t> packet) {
+  memory_.forget();
+  const auto arrival = policy_.arrive(sender, packet);
+  LaneMessage message;
+  message.socket = static_cast<std::uint16_t>(source.number);
+  message.route = route;
+  if (arrival.drop) {
+    counters_.drop(*arrival.drop);
+    message.kind = LaneMessage::Kind::kError;
+    if (arrival.error) mailbox_.post(message, arrival.error->bytes());
+    return false;
+  }
+  last_sender_ = &sender;
+  last_mtu_ = arrival.mtu;
   if (arrival.is_watched) {
-    LaneMessage message;
     message.kind = LaneMessage::Kind::kPacket;
     mailbox_.post(message, packet);
+  } else {
+    memory_.remember(packet);
   }
-  clamp_mss(packet, arrival.mtu);
   return true;
 }
 
 void InLane::add(std::span<std::uint8_t> packet, Lock& lock) {
   if (coalescer_.add(packet)) return;
+  if (opener_) opener_->settle();
   lock.unlock();
   write_frames();
   lock.lock();
+  memory_.forget();
   if (!coalescer_.add(packet)) counters_.drop(Drop::kSendFailed);
 }
 

@@ -11,6 +11,8 @@
 #include "src/datapath/coalesce.h"
 #include "src/datapath/lane_counters.h"
 #include "src/datapath/lane_mailbox.h"
+#include "src/datapath/lane_memory.h"
+#include "src/datapath/lane_opener.h"
 #include "src/datapath/lane_policy.h"
 #include "src/datapath/lane_thread.h"
 
@@ -35,6 +37,10 @@ class InLane {
 
   // Held around the policy's decisions, never during a system call.
   std::mutex& mutex() { return mutex_; }
+  // With the mutex held: keys were changed.
+  void forget_keys() {
+    if (opener_) opener_->forget_keys();
+  }
   const LaneCounters& counters() const { return counters_; }
 
  private:
@@ -43,11 +49,15 @@ class InLane {
   void take(const Source& source, platform::ReceiveBatch::Entry& entry, Lock& lock);
   void take_raw(const Source& source, const platform::Route& route, std::span<std::uint8_t> packet,
                 Lock& lock);
+  void take_sealed(const Source& source, const platform::Route& route, std::span<std::uint8_t> datagram,
+                   Lock& lock);
   void take_control(const Source& source, const platform::Route& route, std::span<std::uint8_t> datagram,
                     bool is_truncated);
   // Whether the packet may go to the interface.
   bool pass(const Source& source, LanePeer* sender, const platform::Route& route,
             std::span<std::uint8_t> packet);
+  bool ask(const Source& source, LanePeer& sender, const platform::Route& route,
+           std::span<const std::uint8_t> packet);
   void add(std::span<std::uint8_t> packet, Lock& lock);
   void write_frames();
   void write(const FrameHeader& header, std::span<const iovec> pieces, std::size_t packets);
@@ -62,6 +72,11 @@ class InLane {
   LaneCounters counters_;
   platform::ReceiveBatch batch_;
   Coalescer coalescer_;
+  std::optional<LaneOpener> opener_;
+  // The last packet that passed in this batch, whose, and what its tunnel carries.
+  LaneMemory memory_;
+  LanePeer* last_sender_ = nullptr;
+  std::size_t last_mtu_ = 0;
   std::uint64_t passed_packets_ = 0;  // of the batch
   std::uint64_t passed_bytes_ = 0;
   bool has_failed_ = false;  // the interface

@@ -19,6 +19,8 @@ struct LaneMessage {
     kDatagram,   // of the outer side, not to be taken for an inner packet
     kPacket,     // an inner packet that came in and that the control thread wants to see
     kDeparture,  // an inner packet from the interface that the control thread is to send; `tag` says where
+    kWake,       // `tag`, a WireGuard peer: wireguard::Device::wake()
+    kRoamed,     // `tag`, a WireGuard peer, sends on `route`: wireguard::Device::roamed()
     kError,      // an ICMP message about a packet that goes nowhere
   };
   Kind kind = Kind::kDatagram;

@@ -37,7 +37,8 @@ OutLane::OutLane(platform::TunQueue& queue, std::vector<platform::DatagramSocket
       policy_(policy),
       mailbox_(mailbox),
       frame_room_(new std::uint8_t[kFrameRoom]),
-      header_room_(new std::uint8_t[kHeaderRoom]) {
+      room_(new std::uint8_t[kRoom]) {
+  if (policy.sessions()) sealer_.emplace(mailbox);
   for (auto* socket : sockets) outputs_.push_back({socket, platform::SendBatch(), 0});
 }
 
@@ -46,7 +47,10 @@ LaneThread::Turn OutLane::turn() {
   if (count_ > 0) {
     {
       std::unique_lock lock(mutex_);
+      memory_.forget();
+      if (sealer_) sealer_->set_time(wireguard::Clock::now());
       for (std::size_t i = 0; i < count_; ++i) forward(frames_[i], lock);
+      if (sealer_) sealer_->settle();
     }
     flush();
   }
@@ -82,42 +86,83 @@ void OutLane::forward(const Frame& frame, std::unique_lock<std::mutex>& lock) {
     counters_.drop(Drop::kMalformed);
     return;
   }
-  auto departure = policy_.depart(frame.bytes, segmenter_.largest());
-  if (departure.drop) {
-    refuse(departure);
-    return;
+  if (!memory_.is_like(frame.bytes) || segmenter_.largest() > last_largest_) {
+    memory_.forget();
+    departure_ = policy_.depart(frame.bytes, segmenter_.largest());
+    if (departure_.drop) {
+      refuse(departure_);
+      return;
+    }
+    memory_.remember(frame.bytes);
+    last_largest_ = segmenter_.largest();
   }
+  auto& departure = departure_;
   // What is cut is no SYN.
   if (frame.header.segmentation == Segmentation::kNone) clamp_mss(frame.bytes, departure.mtu);
-  if (departure.is_for_control) {
-    hand_over(departure);
-    return;
-  }
   departure.route.traffic_class = net::ecn_of(frame.bytes);
+  if (!departure.wireguard) {
+    cut(departure, lock);
+  } else if (sealer_ && sealer_->begin(*departure.wireguard, segmenter_.count())) {
+    seal(departure, lock);
+  } else {
+    hand_over(departure);
+  }
+}
+
+void OutLane::send_first(std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  flush();
+  lock.lock();
+  memory_.forget();
+}
+
+void OutLane::cut(const LanePolicy::Departure& departure, std::unique_lock<std::mutex>& lock) {
   auto& output = outputs_[departure.socket];
   const auto room_of_header = segmenter_.header_size();
-  const auto send_first = [&] {
-    lock.unlock();
-    flush();
-    lock.lock();
-  };
   for (;;) {
-    if (kHeaderRoom - headers_used_ < room_of_header) send_first();
-    const std::span<std::uint8_t> storage(header_room_.get() + headers_used_, room_of_header);
+    if (kRoom - room_used_ < room_of_header) send_first(lock);
+    const std::span<std::uint8_t> storage(room_.get() + room_used_, room_of_header);
     auto segment = segmenter_.next(storage);
     if (!segment) return;
     std::array<iovec, 2> pieces;
     if (!output.batch.add(departure.route, pieces_of(*segment, pieces))) {
-      send_first();
+      send_first(lock);
       // Its header is where none is any more.
-      std::memmove(header_room_.get(), storage.data(), segment->header.size());
-      segment->header = {header_room_.get(), segment->header.size()};
+      std::memmove(room_.get(), storage.data(), segment->header.size());
+      segment->header = {room_.get(), segment->header.size()};
       if (!output.batch.add(departure.route, pieces_of(*segment, pieces))) {
         counters_.drop(Drop::kSendFailed);
         continue;
       }
     }
-    headers_used_ += segment->header.size();
+    room_used_ += segment->header.size();
+    output.bytes += segment->size();
+  }
+}
+
+void OutLane::seal(const LanePolicy::Departure& departure, std::unique_lock<std::mutex>& lock) {
+  auto& output = outputs_[departure.socket];
+  const auto largest = LaneSealer::message_size(segmenter_.largest(), departure.mtu);
+  std::array<std::uint8_t, Segmenter::kMaximumHeader> header;
+  while (const auto segment = segmenter_.next(header)) {
+    if (kRoom - room_used_ < largest) send_first(lock);
+    std::uint8_t* message = room_.get() + room_used_;
+    const auto size = sealer_->seal(*segment, departure.mtu, message);
+    if (size == 0) {
+      counters_.drop(Drop::kSendFailed);
+      continue;
+    }
+    if (!output.batch.add(departure.route, {message, size})) {
+      send_first(lock);
+      // It is where none is any more.
+      std::memmove(room_.get(), message, size);
+      message = room_.get();
+      if (!output.batch.add(departure.route, {message, size})) {
+        counters_.drop(Drop::kSendFailed);
+        continue;
+      }
+    }
+    room_used_ += size;
     output.bytes += segment->size();
   }
 }
@@ -125,7 +170,7 @@ void OutLane::forward(const Frame& frame, std::unique_lock<std::mutex>& lock) {
 void OutLane::hand_over(const LanePolicy::Departure& departure) {
   LaneMessage message;
   message.kind = LaneMessage::Kind::kDeparture;
-  message.tag = departure.tag;
+  message.tag = departure.wireguard->tag;
   std::array<std::uint8_t, Segmenter::kMaximumHeader> header;
   while (const auto segment = segmenter_.next(header)) {
     if (!mailbox_.post(message, segment->header, segment->data)) counters_.drop(Drop::kSendFailed);
@@ -145,7 +190,7 @@ void OutLane::flush() {
   for (auto& output : outputs_) {
     if (!output.batch.is_empty()) flush(output);
   }
-  headers_used_ = 0;
+  room_used_ = 0;
 }
 
 void OutLane::flush(Output& output) {

@@ -6,13 +6,16 @@
 #include <array>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "platform/packet_io.h"
 #include "src/datapath/lane_counters.h"
 #include "src/datapath/lane_mailbox.h"
+#include "src/datapath/lane_memory.h"
 #include "src/datapath/lane_policy.h"
+#include "src/datapath/lane_sealer.h"
 #include "src/datapath/lane_thread.h"
 #include "src/datapath/segment.h"
 
@@ -30,13 +33,18 @@ class OutLane {
 
   // Held around the policy's decisions, never during a system call.
   std::mutex& mutex() { return mutex_; }
+  // With the mutex held: keys were changed.
+  void forget_keys() {
+    if (sealer_) sealer_->forget_keys();
+  }
   const LaneCounters& counters() const { return counters_; }
 
  private:
   static constexpr std::size_t kMostFrames = 128;
   // Two frames of the largest size fit: a batch ends when the next one might not.
   static constexpr std::size_t kFrameRoom = 2 * kFrameBuffer;
-  static constexpr std::size_t kHeaderRoom = 128 * 1024;
+  // For the headers of plain packets, or for encrypted ones.
+  static constexpr std::size_t kRoom = 256 * 1024;
 
   struct Frame {
     FrameHeader header;
@@ -51,6 +59,10 @@ class OutLane {
   // The error that ends the lane; 0: none.
   int read_batch();
   void forward(const Frame& frame, std::unique_lock<std::mutex>& lock);
+  void send_first(std::unique_lock<std::mutex>& lock);
+  // The frame that the segmenter has, packet by packet: as they are, encrypted, or to the control thread.
+  void cut(const LanePolicy::Departure& departure, std::unique_lock<std::mutex>& lock);
+  void seal(const LanePolicy::Departure& departure, std::unique_lock<std::mutex>& lock);
   void hand_over(const LanePolicy::Departure& departure);
   void refuse(const LanePolicy::Departure& departure);
   void flush();
@@ -64,10 +76,15 @@ class OutLane {
   std::vector<Output> outputs_;
   Segmenter segmenter_;
   std::unique_ptr<std::uint8_t[]> frame_room_;
-  std::unique_ptr<std::uint8_t[]> header_room_;
-  std::size_t headers_used_ = 0;
+  std::unique_ptr<std::uint8_t[]> room_;
+  std::size_t room_used_ = 0;
+  std::optional<LaneSealer> sealer_;
   std::array<Frame, kMostFrames> frames_;
   std::size_t count_ = 0;
+  // What was decided about the last frame that passed in this batch.
+  LaneMemory memory_;
+  LanePolicy::Departure departure_;
+  std::size_t last_largest_ = 0;
   bool is_drained_ = false;  // the queue had no more
 };
 

@@ -10,6 +10,7 @@
 
 #include "platform/packet_io.h"
 #include "src/datapath/inner_filter.h"
+#include "src/datapath/wireguard_sessions.h"
 #include "src/net/icmp.h"
 
 namespace sixlink::datapath {
@@ -47,13 +48,14 @@ class LanePolicy {
   virtual LanePeer* find_sender(std::size_t socket, const platform::Route& route) = 0;
   // An inner packet of `sender`.
   virtual Arrival arrive(LanePeer& sender, std::span<const std::uint8_t> packet) = 0;
+  // The sessions of the WireGuard messages that come; null: this is no WireGuard tunnel.
+  virtual const WireguardSessions* sessions() const { return nullptr; }
   // Whether a UDP datagram is no packet, but for the control thread.
   virtual bool is_control(std::span<const std::uint8_t> datagram) const = 0;
 
   struct Departure : Decision {
-    // The control thread sends it: `tag` says to it where.
-    bool is_for_control = false;
-    std::int64_t tag = 0;
+    // To be encrypted for this peer. Without a session it is the control thread's, as a message with its tag.
+    const WireguardPeer* wireguard = nullptr;
     std::size_t socket = 0;  // of the lane's sockets
     platform::Route route;   // the lane fills in the traffic class
   };

@@ -2,6 +2,9 @@
 // The lanes of one tunnel interface.
 #include "src/datapath/lanes.h"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <thread>
 #include <utility>
@@ -11,6 +14,14 @@ namespace sixlink::datapath {
 std::size_t lane_count(const LaneOptions& options) {
   if (options.threads != 0) return std::min(options.threads, kMostLanes);
   return std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, 8);
+}
+
+void prepare_tunnel_socket(int socket) {
+  ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
+  // A TUN hands over packets faster than they leave; without room the kernel drops bursts.
+  constexpr int kRoom = 4 << 20;
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kRoom, sizeof kRoom);
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kRoom, sizeof kRoom);
 }
 
 Lanes::Lanes(std::vector<std::unique_ptr<platform::TunQueue>> queues,
@@ -116,6 +127,11 @@ platform::Offloads Lanes::granted() const {
   granted.udp_segment = of_socket.udp_segment;
   granted.udp_gro = of_socket.udp_gro;
   return granted;
+}
+
+void Lanes::forget_keys() {
+  for (auto& lane : in_) lane->forget_keys();
+  for (auto& lane : out_) lane->forget_keys();
 }
 
 Lanes::Guard::Guard(Lanes& lanes) : lanes_(lanes) {

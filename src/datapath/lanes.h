@@ -27,6 +27,9 @@ inline constexpr std::size_t kMostLanes = 64;
 // `threads`, or half of the processors: a lane each way for two of them, up to eight pairs.
 std::size_t lane_count(const LaneOptions& options);
 
+// A client's outer socket: it does not block, and has room for bursts.
+void prepare_tunnel_socket(int socket);
+
 class Lanes {
  public:
   struct Socket {
@@ -51,12 +54,22 @@ class Lanes {
 
   // The lanes end, for good; sockets and queues stay.
   void stop();
+  // After stop(), for other lanes.
+  std::vector<std::unique_ptr<platform::TunQueue>> take_queues() { return std::move(queues_); }
 
   // Holds all mutexes of the lanes while `change` is made.
   template <typename Change>
   void exclusively(Change&& change) {
     const Guard guard(*this);
     change();
+  }
+
+  // The same where keys were changed: lanes forget those that they have set.
+  template <typename Change>
+  void exclusively_with_keys(Change&& change) {
+    const Guard guard(*this);
+    change();
+    forget_keys();
   }
 
   // Between the two nobody reads the sockets, and they hand over every datagram as it is.
@@ -91,6 +104,8 @@ class Lanes {
    private:
     Lanes& lanes_;
   };
+
+  void forget_keys();
 
   std::vector<std::unique_ptr<platform::TunQueue>> queues_;
   std::vector<std::unique_ptr<platform::DatagramSocket>> sockets_;

@@ -3,7 +3,6 @@
 #include "src/datapath/plain_tunnel.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <boost/asio/error.hpp>
@@ -72,11 +71,7 @@ PlainTunnel::PlainTunnel(const boost::asio::any_io_executor& executor,
       socket_(socket),
       policy_(std::make_unique<Policy>(settings)),
       mail_(executor, mailbox_.fd()) {
-  ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
-  // A TUN hands over packets faster than they leave; without room the kernel drops bursts.
-  constexpr int kRoom = 4 << 20;
-  ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kRoom, sizeof kRoom);
-  ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kRoom, sizeof kRoom);
+  prepare_tunnel_socket(socket);
   lanes_ = std::make_unique<Lanes>(
       std::move(queues), std::vector<std::vector<Lanes::Socket>>{{{socket, settings.encapsulation, true}}},
       Lanes::Settings{settings.offloads, static_cast<std::size_t>(settings.mtu)}, *policy_, mailbox_);

@@ -4,20 +4,18 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <boost/asio/error.hpp>
 #include <stdexcept>
 #include <utility>
 
-#include "src/datapath/mss.h"
+#include "platform/platform.h"
+#include "src/net/icmp.h"
+#include "src/net/ipv4.h"
 
 namespace sixlink::datapath {
 namespace {
 
 using wireguard::Clock;
-
-// Full batches one after the other before the loop gets its turn again.
-constexpr int kBatchesPerWakeup = 4;
 
 boost::system::error_code system_error(int number) {
   return {number, boost::system::system_category()};
@@ -25,6 +23,14 @@ boost::system::error_code system_error(int number) {
 
 bool is_full(const boost::system::error_code& error) {
   return error == boost::asio::error::would_block || error == boost::asio::error::no_buffer_space;
+}
+
+bool is_rudp(std::span<const std::uint8_t> datagram) {
+  return !datagram.empty() && datagram[0] >> 4 == 0xF;
+}
+
+bool is_icmp(const net::IpHeader& header) {
+  return header.next_header == (header.is_v6() ? net::kNextHeaderIcmpv6 : net::kProtocolIcmp);
 }
 
 wireguard::Settings device_settings(int mtu) {
@@ -36,72 +42,134 @@ wireguard::Settings device_settings(int mtu) {
 
 }  // namespace
 
+// One peer and one socket. What is not encrypted belongs to nobody.
+class WireguardTunnel::Policy final : public LanePolicy {
+ public:
+  Policy(const Settings& settings, const wireguard::Device& device)
+      : filter_(settings.filter),
+        allowed_(device.allowed_ips()),
+        watched_(settings.watched),
+        mtu_(static_cast<std::size_t>(settings.mtu)) {
+    peer_.owner = &broker_;
+  }
+
+  // While no lane looks.
+  void set_mtu(std::size_t mtu) { mtu_ = mtu; }
+  void update(const wireguard::Device& device, wireguard::PeerId id) { sessions_.update(peer_, device, id); }
+
+  LanePeer* find_sender(std::size_t, const platform::Route&) override { return nullptr; }
+  const WireguardSessions* sessions() const override { return &sessions_; }
+  // Handshakes; and late copies of replies to the negotiation, which the control thread counts.
+  bool is_control(std::span<const std::uint8_t>) const override { return true; }
+
+  Arrival arrive(LanePeer&, std::span<const std::uint8_t> packet) override {
+    Arrival arrival;
+    std::optional<net::IpHeader> header;
+    arrival.mtu = mtu_;
+    arrival.drop = filter_.check_incoming(packet, header);
+    if (!arrival.drop && !allowed_.find_source(packet)) arrival.drop = Drop::kForeignSource;
+    arrival.is_watched = !arrival.drop && is_icmp(*header) && header->source == watched_;
+    return arrival;
+  }
+
+  Departure depart(std::span<const std::uint8_t> frame, std::size_t largest) override {
+    Departure departure;
+    departure.mtu = mtu_;
+    departure.wireguard = &peer_;
+    departure.drop = largest > mtu_ ? Drop::kTooBig : filter_.check_outgoing(frame);
+    if (!departure.drop && !allowed_.find_destination(frame)) departure.drop = Drop::kNoTunnel;
+    return departure;
+  }
+
+ private:
+  struct Broker : LanePeer {};
+
+  Broker broker_;
+  InnerFilter filter_;
+  const wireguard::AllowedIps& allowed_;  // changed by nobody after the start
+  boost::asio::ip::address watched_;
+  std::size_t mtu_;
+  WireguardPeer peer_;
+  WireguardSessions sessions_;
+};
+
 WireguardTunnel::WireguardTunnel(const boost::asio::any_io_executor& executor,
-                                 std::unique_ptr<platform::TunDevice> tun, int socket, Settings settings,
-                                 Events events)
-    : tun_(std::move(tun)),
-      socket_(executor, socket),
-      interface_(executor, tun_->fd()),
-      timer_(executor),
+                                 std::vector<std::unique_ptr<platform::TunQueue>> queues, int socket,
+                                 Settings settings, Events events)
+    : timer_(executor),
+      socket_(socket),
       server_(settings.server),
-      filter_(settings.filter),
-      mtu_(static_cast<std::size_t>(settings.mtu)),
+      offloads_(settings.offloads),
       events_(std::move(events)),
-      device_(std::move(settings.private_key), device_settings(settings.mtu)) {
-  boost::system::error_code ignored;
-  socket_.non_blocking(true, ignored);
+      device_(std::move(settings.private_key), device_settings(settings.mtu)),
+      mail_(executor) {
   wireguard::PeerConfig peer;
   peer.public_key = settings.server_key;
   peer.endpoint = server_;
   peer.allowed_ips = std::move(settings.allowed);
   const auto added = device_.add_peer(std::move(peer), Clock::now(), actions_);
   if (!added) {
-    interface_.release();
+    ::close(socket_);
     throw std::runtime_error(std::string("the broker's WireGuard key cannot be used: ") +
                              wireguard::explain(added.error()));
   }
   peer_ = *added;
+  policy_ = std::make_unique<Policy>(settings, device_);
+  policy_->update(device_, peer_);
+  start_lanes(std::move(queues));
+  mail_.assign(mailbox_.fd());
+  wait_for_mail();
   device_.connect(peer_, Clock::now(), actions_);
   carry_out();
-  wait_for_socket();
-  wait_for_interface();
 }
 
 WireguardTunnel::~WireguardTunnel() {
   *is_alive_ = false;
-  if (interface_.is_open()) interface_.release();
+  lanes_->stop();
+  if (mail_.is_open()) mail_.release();
+  ::close(socket_);
+}
+
+void WireguardTunnel::start_lanes(std::vector<std::unique_ptr<platform::TunQueue>> queues) {
+  prepare_tunnel_socket(socket_);
+  lanes_ = std::make_unique<Lanes>(
+      std::move(queues), std::vector<std::vector<Lanes::Socket>>{{{socket_, Encapsulation::kUdp, true}}},
+      Lanes::Settings{offloads_, 0}, *policy_, mailbox_);
 }
 
 wireguard::PeerStatus WireguardTunnel::status() const {
   return device_.status(peer_, Clock::now()).value_or(wireguard::PeerStatus());
 }
 
+Counters WireguardTunnel::counters() const {
+  auto counters = own_counters_;
+  lanes_->add_to(counters);
+  return counters;
+}
+
+void WireguardTunnel::set_mtu(int mtu) {
+  lanes_->exclusively([&] { policy_->set_mtu(static_cast<std::size_t>(mtu)); });
+}
+
 void WireguardTunnel::replace_socket(int socket) {
-  boost::system::error_code ignored;
-  socket_.close(ignored);
-  socket_.assign(socket, ignored);
-  socket_.non_blocking(true, ignored);
-  wait_for_socket();
+  lanes_->stop();
+  lanes_->add_to(own_counters_);
+  auto queues = lanes_->take_queues();
+  lanes_.reset();
+  ::close(std::exchange(socket_, socket));
+  start_lanes(std::move(queues));
   // What is sent next tells the server; without a session that is a handshake.
   device_.send_to(peer_, {}, Clock::now(), actions_);
   carry_out();
 }
 
-void WireguardTunnel::wait_for_socket() {
-  socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                     [this, alive = is_alive_](const boost::system::error_code& error) {
-                       if (!*alive || error == boost::asio::error::operation_aborted) return;
-                       read_socket();
-                       if (*alive) wait_for_socket();
-                     });
-}
-
-void WireguardTunnel::wait_for_interface() {
-  interface_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                        [this, alive = is_alive_](const boost::system::error_code& error) {
-                          if (!*alive || error == boost::asio::error::operation_aborted) return;
-                          if (read_interface() && *alive) wait_for_interface();
-                        });
+void WireguardTunnel::wait_for_mail() {
+  mail_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                   [this, alive = is_alive_](const boost::system::error_code& error) {
+                     if (!*alive || error == boost::asio::error::operation_aborted) return;
+                     read_mail();
+                     if (*alive) wait_for_mail();
+                   });
 }
 
 void WireguardTunnel::wait_for_time() {
@@ -117,90 +185,58 @@ void WireguardTunnel::wait_for_time() {
   });
 }
 
-void WireguardTunnel::read_socket() {
+void WireguardTunnel::read_mail() {
   const auto alive = is_alive_;
-  const wireguard::Endpoint from{server_, {}};
-  for (int round = 0; round < kBatchesPerWakeup; ++round) {
-    if (const auto error = platform::receive_batch(socket_.native_handle(), incoming_)) {
-      events_.on_socket_error(error);
+  const auto errors = mailbox_.drain([&](const LaneMessage& message) {
+    if (*alive) take(message);
+  });
+  if (!*alive) return;
+  carry_out();
+  for (const int number : {errors.receive, errors.send}) {
+    if (*alive && number != 0) events_.on_socket_error(system_error(number));
+  }
+  if (*alive && errors.interface != 0) events_.on_interface_error(system_error(errors.interface));
+}
+
+void WireguardTunnel::take(const LaneMessage& message) {
+  using wireguard::Outcome;
+  const auto now = Clock::now();
+  switch (message.kind) {
+    case LaneMessage::Kind::kDatagram: {
+      if (is_rudp(message.bytes) || message.is_truncated) {
+        own_counters_.drop(Drop::kControl);
+        return;
+      }
+      const auto outcome = device_.input(message.bytes, {server_, {}}, now, actions_);
+      if (outcome == Outcome::kMalformed) own_counters_.drop(Drop::kMalformed);
+      if (outcome == Outcome::kForged) own_counters_.drop(Drop::kForged);
       return;
     }
-    for (std::size_t i = 0; i < incoming_.count; ++i) {
-      const auto& datagram = incoming_[i];
-      if (datagram.is_truncated) {
-        counters_.drop(Drop::kTooBig);
-      } else if (datagram.size > 0 && datagram.data[0] >> 4 == 0xF) {
-        counters_.drop(Drop::kControl);  // a late copy of a negotiation reply
-      } else {
-        using wireguard::Outcome;
-        const auto outcome =
-            device_.input(std::span(datagram.data, datagram.size), from, Clock::now(), actions_);
-        if (outcome == Outcome::kForeignSource) counters_.drop(Drop::kForeignSource);
-        if (outcome == Outcome::kMalformed || outcome == Outcome::kForged || outcome == Outcome::kNotIp)
-          counters_.drop(Drop::kMalformed);
-        if (!carry_out() || !*alive) return;
-      }
-    }
-    if (incoming_.count < platform::DatagramBatch::kCapacity) return;
+    case LaneMessage::Kind::kDeparture:
+      send_own(message.bytes);
+      return;
+    case LaneMessage::Kind::kPacket:
+      events_.on_packet(message.bytes);
+      return;
+    case LaneMessage::Kind::kWake:
+      device_.wake(peer_, now, actions_);
+      return;
+    case LaneMessage::Kind::kRoamed:  // the socket is connected
+    case LaneMessage::Kind::kError:   // none is made
+      return;
   }
 }
 
-bool WireguardTunnel::deliver(std::span<std::uint8_t> packet) {
-  std::optional<net::IpHeader> header;
-  if (const auto drop = filter_.check_incoming(packet, header)) {
-    counters_.drop(*drop);
-    return true;
+// There was no session: it waits for one, and is counted as sent.
+void WireguardTunnel::send_own(std::span<const std::uint8_t> packet) {
+  using wireguard::Outcome;
+  const auto outcome = device_.send_to(peer_, packet, Clock::now(), actions_);
+  if (outcome != Outcome::kSent && outcome != Outcome::kStaged) {
+    own_counters_.drop(Drop::kNotConnected);
+    return;
   }
-  ++counters_.packets_in;
-  counters_.bytes_in += packet.size();
-  events_.on_packet(*header, packet);
-  clamp_mss(packet, mtu_);
-  if (const int result = tun_->write(packet); result < 0) {
-    counters_.drop(Drop::kSendFailed);
-    // EIO: the interface is down, EBADFD: it was deleted. EINVAL concerns this packet only.
-    if (result != -EINVAL) {
-      events_.on_interface_error(system_error(-result));
-      return false;
-    }
-  }
-  return true;
-}
-
-bool WireguardTunnel::read_interface() {
-  std::array<std::uint8_t, platform::DatagramBatch::kBufferSize> buffer;
-  for (std::size_t i = 0; i < kBatchesPerWakeup * platform::DatagramBatch::kCapacity; ++i) {
-    const auto size = tun_->read(buffer);
-    if (size == 0) break;
-    if (size < 0) {
-      events_.on_interface_error(system_error(static_cast<int>(-size)));
-      return false;
-    }
-    const auto packet = std::span(buffer).first(static_cast<std::size_t>(size));
-    if (packet.size() > mtu_) {
-      counters_.drop(Drop::kTooBig);
-      continue;
-    }
-    if (const auto drop = filter_.check_outgoing(packet)) {
-      counters_.drop(*drop);
-      continue;
-    }
-    clamp_mss(packet, mtu_);
-    using wireguard::Outcome;
-    switch (device_.send(packet, Clock::now(), actions_)) {
-      case Outcome::kSent:
-      case Outcome::kStaged:
-        ++counters_.packets_out;
-        counters_.bytes_out += packet.size();
-        break;
-      case Outcome::kNoRoute:
-        counters_.drop(Drop::kNoTunnel);
-        break;
-      default:
-        counters_.drop(Drop::kNotConnected);
-    }
-    if (!carry_out()) return false;
-  }
-  return true;
+  ++own_counters_.packets_out;
+  own_counters_.bytes_out += packet.size();
 }
 
 void WireguardTunnel::send(std::span<const std::uint8_t> packet, bool may_fragment) {
@@ -208,23 +244,29 @@ void WireguardTunnel::send(std::span<const std::uint8_t> packet, bool may_fragme
   carry_out(may_fragment);
 }
 
-bool WireguardTunnel::carry_out(bool may_fragment) {
+void WireguardTunnel::carry_out(bool may_fragment) {
   wireguard::Actions actions;
   std::swap(actions, actions_);
+  bool is_changed = false;
+  for (const auto& change : actions.changes) is_changed = is_changed || change.keys || change.endpoint;
+  // Before sending, so that what is answered finds its keys.
+  if (is_changed) lanes_->exclusively_with_keys([&] { policy_->update(device_, peer_); });
+  if (!may_fragment) lanes_->pause_sending();
+  boost::system::error_code problem;
   for (const auto& datagram : actions.datagrams) {
-    const auto error = may_fragment ? platform::send_one(socket_.native_handle(), datagram.bytes)
-                                    : platform::send_unfragmented(socket_.native_handle(), datagram.bytes);
+    const auto error = may_fragment ? platform::send_one(socket_, datagram.bytes)
+                                    : platform::send_unfragmented(socket_, datagram.bytes);
     // A packet that does not fit is an answer to the question, no trouble.
     if (!error || error == boost::asio::error::message_size) continue;
-    counters_.drop(Drop::kSendFailed);
-    if (!is_full(error)) events_.on_socket_error(error);
+    own_counters_.drop(Drop::kSendFailed);
+    if (!is_full(error)) problem = error;
   }
-  bool is_well = true;
-  for (auto& packet : actions.packets) is_well = is_well && deliver(packet.bytes);
+  if (!may_fragment) lanes_->resume_sending();
+  // Data messages are the lanes': actions.packets is empty.
   actions.clear();
   if (actions_.empty()) std::swap(actions, actions_);  // for its storage
   wait_for_time();
-  return is_well;
+  if (problem) events_.on_socket_error(problem);
 }
 
 }  // namespace sixlink::datapath

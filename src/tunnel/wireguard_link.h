@@ -15,14 +15,18 @@ class WireguardLink : public Link {
  public:
   // As DatapathLink's; `parameters` are of mode wireguard. Throws std::runtime_error, see
   // datapath::WireguardTunnel.
-  WireguardLink(const boost::asio::any_io_executor& executor, std::unique_ptr<platform::TunDevice> tun,
-                int socket, const pki::WireguardKeyPair& key, const TunnelParameters& parameters,
-                const boost::asio::ip::address& echo_target, LinkEvents events);
+  WireguardLink(const boost::asio::any_io_executor& executor,
+                std::vector<std::unique_ptr<platform::TunQueue>> queues, int socket,
+                const pki::WireguardKeyPair& key, const TunnelParameters& parameters,
+                const boost::asio::ip::address& echo_target, const platform::Offloads& offloads,
+                LinkEvents events);
 
   void send_echo(const EchoMessage& echo) override;
   std::optional<datapath::Counters> counters() override { return tunnel_.counters(); }
   std::string_view datapath() const override { return "userspace"; }
   void set_mtu(int mtu) override { tunnel_.set_mtu(mtu); }
+  std::size_t lanes() const override { return tunnel_.lanes(); }
+  std::string offloads() const override { return platform::to_string(tunnel_.offloads()); }
   // See datapath::WireguardTunnel.
   void replace_socket(int socket) { tunnel_.replace_socket(socket); }
 
