@@ -97,6 +97,8 @@ std::string unknown_key_message(std::string_view name, const std::vector<std::st
   std::size_t best = name.size() / 3 + 1;  // further away it is another word
   if (name.size() <= kLongestKey) {
     for (const auto key : known) {
+      // So many letters at least are one's alone.
+      if (std::max(name.size(), key.size()) - std::min(name.size(), key.size()) > best) continue;
       const auto distance = edit_distance(name, key);
       if (distance > best || (distance == best && !nearest.empty())) continue;
       best = distance;
