@@ -13,7 +13,6 @@
 #include <cstring>
 #include <set>
 
-#include "src/datapath/mss.h"
 #include "src/net/outer_address.h"
 #include "src/tsp/status.h"
 
@@ -239,73 +238,6 @@ void Server::load_host_key() {
   log_.info("host key {}{}", tsp::host_key_fingerprint(host_key_->blob()), loaded.is_new ? ", made now" : "");
 }
 
-void Server::begin_wireguard() {
-  if (!config_.wireguard.is_served) return;
-  const auto loaded = pki::load_or_make_wireguard_key(config_.wireguard_key_path());
-  if (!loaded.pair) {
-    log_.error("WireGuard tunnels are not served: {}", loaded.problem);
-    return;
-  }
-  try {
-    wireguard_ = std::make_unique<WireguardService>(
-        io_.get_executor(), *loaded.pair, static_cast<std::size_t>(config_.mode_mtu(LeaseMode::kWireguard)),
-        WireguardService::Hooks{
-            [this](const wireguard::Endpoint& to, std::span<const std::uint8_t> datagram) {
-              send_wireguard(to, datagram);
-            },
-            [this](std::int64_t lease, std::span<std::uint8_t> packet) { on_wireguard_packet(lease, packet); },
-            [this](std::int64_t lease, const wireguard::Device& device, wireguard::PeerId peer) {
-              packets_.update_session(lease, device, peer);
-            }});
-  } catch (const std::exception& exception) {
-    log_.error("WireGuard tunnels are not served: {}", exception.what());
-    return;
-  }
-  tsp::WireguardServer told;
-  told.key = loaded.pair->public_key();
-  told.endpoint_port = config_.wireguard.port;
-  packets_.take_wireguard(config_.wireguard.port);
-  granter_.set_wireguard(told);
-  Granter::Changes changes;
-  changes.put = [this](const Lease& lease) {
-    if (const auto problem = wireguard_->put(lease); !problem.empty())
-      log_.warn("no WireGuard tunnel for {}: {}", lease.address.to_string(), problem);
-  };
-  changes.remove = [this](std::int64_t lease) { wireguard_->remove(lease); };
-  granter_.on_changes(std::move(changes));
-  policy_.capabilities.tunnels.emplace_back("WIREGUARD");
-  log_.info("WireGuard key {}{}", told.key.to_string(), loaded.is_new ? ", made now" : "");
-}
-
-void Server::send_wireguard(const wireguard::Endpoint& to, std::span<const std::uint8_t> datagram) {
-  if (!packets_.send_from(config_.wireguard.port, {to.remote, to.local, 0}, datagram))
-    packets_.own_counters().drop(Drop::kNotConnected);
-}
-
-void Server::on_wireguard_packet(std::int64_t lease, std::span<std::uint8_t> packet) {
-  const auto verdict = tunnels_.from_peer(lease, packet, wall_now());
-  if (!verdict.drop) {
-    auto& counters = packets_.own_counters();
-    ++counters.packets_in;
-    counters.bytes_in += packet.size();
-    datapath::clamp_mss(packet, tunnels_.mtu_of(*verdict.tunnel));
-    packets_.write(packet);
-    return;
-  }
-  packets_.own_counters().drop(*verdict.drop);
-  if (verdict.error) wireguard_->send(lease, verdict.error->bytes());
-}
-
-void Server::on_wireguard_departure(std::int64_t lease, std::span<std::uint8_t> packet) {
-  auto& counters = packets_.own_counters();
-  if (!wireguard_ || !wireguard_->send(lease, packet)) {
-    counters.drop(Drop::kNotConnected);
-    return;
-  }
-  ++counters.packets_out;
-  counters.bytes_out += packet.size();
-}
-
 void Server::on_control(std::size_t socket, const platform::Route& route, std::span<std::uint8_t> datagram,
                         bool is_truncated) {
   if (is_truncated) {
@@ -366,6 +298,7 @@ RegistryStatus Server::status() const {
   status.leases_written = writes.changes;
   status.time_writing = writes.spent;
   status.longest_write = writes.longest;
+  fill_in_wireguard(status);
   newcomers_.fill_in(status, Clock::now(), wall_now());
   return status;
 }
@@ -374,6 +307,8 @@ asio::awaitable<int> Server::run() {
   co_await template_.remove_leftovers();
   int code = 1;
   check_methods();
+  // It takes its port before we do.
+  co_await begin_kernel_wireguard();
   bool is_ready = open_sockets();
   // On its own line: gcc 12 miscompiles co_await as an operand of &&.
   if (is_ready) is_ready = co_await create_interface();
@@ -447,13 +382,14 @@ asio::awaitable<bool> Server::create_interface() {
 asio::awaitable<void> Server::tear_down() {
   boost::system::error_code ignored;
   for (auto& acceptor : acceptors_) acceptor->close(ignored);
+  if (kernel_wireguard_) co_await kernel_wireguard_->end();
   co_await template_.tear_down();
 }
 
 bool Server::open_sockets() {
   for (const auto& address : config_.listen) {
     if (!packets_.open_udp(address) || !open_tcp(address)) return false;
-    if (config_.wireguard.is_served && config_.wireguard.port != 0 &&
+    if (config_.wireguard.is_served && config_.wireguard.port != 0 && !kernel_wireguard_ &&
         !packets_.open_udp({address.address, config_.wireguard.port}))
       return false;
   }
@@ -607,6 +543,7 @@ void Server::expire_leases(WallSeconds now) {
       if (book_.find(id)) continue;
       tunnels_.remove(id);
       if (wireguard_) wireguard_->remove(id);
+      if (kernel_wireguard_) kernel_wireguard_->remove(id);
     }
     log_.info("{} leases ended (expired, or their user was deleted)", ended.size());
   });

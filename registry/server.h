@@ -32,6 +32,7 @@
 #include "registry/lease/lease_book.h"
 #include "registry/store/store.h"
 #include "registry/wireguard_control.h"
+#include "registry/wireguard_kernel.h"
 #include "registry/wireguard_service.h"
 #include "src/log/log.h"
 #include "src/tsp/server_session.h"
@@ -74,8 +75,12 @@ class Server {
   boost::asio::awaitable<void> maintain();
   void check_methods();
   void load_host_key();
-  // Mode wireguard on this program's own datapath; offered when the key is there.
+  // Mode wireguard, offered when the key is there: by the kernel where that is configured and can be, else by
+  // this program.
+  boost::asio::awaitable<void> begin_kernel_wireguard();
   void begin_wireguard();
+  void fill_in_wireguard(RegistryStatus& status) const;
+  void offer_wireguard(const pki::WireguardKey& key, Granter::Changes changes);
   void send_wireguard(const wireguard::Endpoint& to, std::span<const std::uint8_t> datagram);
   void on_wireguard_packet(std::int64_t lease, std::span<std::uint8_t> packet);
   bool begin_costly_login(const boost::asio::ip::address& peer);
@@ -121,7 +126,9 @@ class Server {
   std::unique_ptr<StoreCredentials> credentials_;
   TunnelServer tunnels_;
   TunnelIo packets_;
+  // One of the two, or none.
   std::unique_ptr<WireguardService> wireguard_;
+  std::unique_ptr<WireguardKernel> kernel_wireguard_;
   boost::asio::thread_pool disk_{1};
   GroupCommit commits_;
   Granter granter_;

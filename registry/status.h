@@ -14,7 +14,13 @@ struct RegistryStatus {
   std::chrono::system_clock::time_point since = std::chrono::system_clock::now();
   std::size_t leases = 0;
   std::size_t tunnels_in_use = 0;
-  std::size_t sessions = 0;  // negotiations going on
+  std::size_t sessions = 0;      // negotiations going on
+  std::string wireguard = "no";  // who carries WireGuard tunnels: "userspace", "kernel", or "no"
+  std::size_t wireguard_peers = 0;
+  std::size_t wireguard_connected = 0;  // with a handshake in the last three minutes
+  std::optional<std::chrono::system_clock::time_point> wireguard_latest_handshake;
+  std::uint64_t wireguard_received = 0;  // bytes
+  std::uint64_t wireguard_sent = 0;
   double load_percent = 0;
   std::size_t threads = 0;  // that move packets, each way
   std::string offloads;     // that they use, separated by blanks

@@ -239,7 +239,8 @@ class UserCommand {
 
   static std::string inner_text(const Lease& lease) {
     if (!is_v4_inside(lease.mode))
-      return lease.address.to_string() + (lease.prefix ? " " + lease.prefix->to_string() : "");
+      return lease.address.to_string() + (lease.address_v4 ? " " + lease.address_v4->to_string() : "") +
+             (lease.prefix ? " " + lease.prefix->to_string() : "");
     const auto address = net::unmapped(net::Prefix{lease.address, 128});
     const auto prefix = lease.prefix ? net::unmapped(*lease.prefix) : std::nullopt;
     return (address ? address->address.to_string() : lease.address.to_string()) +

@@ -65,6 +65,7 @@ void set_wireguard(const TunnelParameters& p, const Set& set) {
   }
   set("SIXLINK_ALLOWED", joined(allowed));
   set("SIXLINK_WIREGUARD_CONF", p.wireguard_conf);
+  if (p.host_type == HostType::kBroker) set("SIXLINK_WIREGUARD_ROUTES", p.wireguard_routes);
 }
 
 }  // namespace

@@ -40,7 +40,8 @@ struct TunnelParameters {
   std::optional<boost::asio::ip::address_v4> server_inner_v4;  // the broker's, beside its IPv6 one
   std::optional<boost::asio::ip::address_v4> client_inner_v4;  // mode wireguard: ours, beside the IPv6 one
   std::optional<tsp::WireguardServer> wireguard;               // mode wireguard
-  std::string wireguard_conf;  // kind kernel: the file for `wg setconf`, which holds the key
+  std::string wireguard_conf;    // kind kernel: the file for `wg setconf`, which holds the key
+  std::string wireguard_routes;  // the same of a broker: the file of its clients' prefixes
   int mtu = 1280;
   bool is_mtu_granted = false;  // by the broker; else the path is to be asked
   std::vector<net::AddressV6> dns_servers;
