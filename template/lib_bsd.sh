@@ -384,6 +384,11 @@ add_inner_address() {
   fi
 }
 
+# Mode wireguard: beside the IPv6 one.
+add_inner_v4() {
+  add_address "$interface" 4 "$client_v4" "$server_v4" netmask 255.255.255.255
+}
+
 # A route onto our interface itself.
 add_device_route() { # family DESTINATION ADDRESS: our own on the interface
   route_words "$1" "$2" -
@@ -590,7 +595,7 @@ create() {
   if [ "$kind" = kernel ]; then make_tunnel_interface; fi
   bring_up
   add_inner_address
-  if [ -n "$client_v4" ]; then add_address "$interface" 4 "$client_v4" "$server_v4" netmask 255.255.255.255; fi
+  if [ -n "$client_v4" ]; then add_inner_v4; fi
   if [ "$host_type" = router ]; then serve_home; else add_reject; fi
   keep_way_to_broker
   add_default_route

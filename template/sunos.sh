@@ -260,6 +260,15 @@ add_inner_address() {
   run ifconfig "$interface" "$word" addif "$client/$client_length" "$server" up
 }
 
+# Mode wireguard, of kind tun.
+add_inner_v4() {
+  must_query ifconfig -a
+  # shellcheck disable=SC2086  # its words
+  if names_address "$client_v4" $query_output; then return 0; fi
+  record lif "$interface" 4 "$client_v4"
+  run ifconfig "$interface" inet addif "$client_v4/32" "$server_v4" up
+}
+
 # ---- routers ----------------------------------------------------------------------------------------------------
 
 # An address of a home interface; ADDRESS words of ifconfig's: prefixlen 64, or netmask and a mask.

@@ -13,7 +13,7 @@
 # Numbers of processes and interfaces differ from run to run.
 stable_snapshot() { clean_snapshot | grep -v '^[0-9]*$' | sed 's/^[0-9]*: //'; }
 
-commands="ip nft modprobe radvd kill rm"
+commands="ip nft modprobe radvd wg kill rm"
 
 # Failures that are not to be noticed: looking for a way to the broker, for what may be there already, and what has a substitute.
 is_optional() { # the call

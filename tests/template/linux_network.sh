@@ -144,6 +144,13 @@ environment_of() { # MODE KIND HOST-TYPE
     export TSP_CLIENT_ADDRESS_IPV6=2001:db8:1::10 TSP_SERVER_ADDRESS_IPV6=2001:db8:99::1
     export TSP_CLIENT_ADDRESS_IPV4=203.0.113.2 TSP_SERVER_ADDRESS_IPV4=203.0.113.1 TSP_TUNNEL_PREFIXLEN=32
   fi
+  if [ "$1" = wireguard ]; then
+    export TSP_CLIENT_ADDRESS_IPV4=203.0.113.2 TSP_SERVER_ADDRESS_IPV4=203.0.113.1
+    export SIXLINK_ALLOWED="::/0 0.0.0.0/0" SIXLINK_WIREGUARD_CONF=$work/state/six0.wireguard.conf
+    # The daemon's, and gone when the template has ended: no part of what is compared.
+    mkdir -p "$work/state"
+    printf '[Interface]\nPrivateKey = dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=\n' >"$SIXLINK_WIREGUARD_CONF"
+  fi
   if [ "$2" = kernel ]; then
     export TSP_TUNNEL_INTERFACE=six0 SIXLINK_MSS_CLAMP=yes
     export SIXLINK_OUTER_CLIENT_PORT=40000 SIXLINK_OUTER_SERVER_PORT=3653
@@ -254,6 +261,7 @@ stand_in() { # fail|kill-before|kill-after n [program...]
   for program in "$@"; do
     real=$(command -v "$program")
     if [ "$program" = ip ] && [ -e "$work/kernel/ip" ]; then real=$work/kernel/ip; fi
+    if [ "$program" = wg ] && [ -e "$work/kernel/wg" ]; then real=$work/kernel/wg; fi
     if [ "$program" = modprobe ] && [ -e "$work/kernel/modprobe" ]; then real=$work/kernel/modprobe; fi
     [ -n "$real" ] || continue
     cat >"$work/bin/$program" <<END
@@ -319,16 +327,17 @@ case "$1 ${2-} ${3-}" in
     case $type in
       sit) is_v4 "$local" && is_v4 "$remote" || usage "$type" "$local" "$remote" ;;
       ip6tnl) is_v6 "$local" && is_v6 "$remote" || usage "$type" "$local" "$remote" ;;
+      wireguard) [ -z "$local$remote" ] || usage "$type" "$local" "$remote" ;;
       *) usage "$type" ;;
     esac
-    grep -qsx "$local $remote" "$dir"/tunnel-* && answer "File exists"
+    [ "$type" = wireguard ] || ! grep -qsx "$local $remote" "$dir"/tunnel-* || answer "File exists"
     "$real" tuntap add mode tun dev "$name" || answer "File exists"
     echo "$local $remote" >"$dir/tunnel-$name"
     echo "$type" >"$dir/type-$name"
     exit 0
     ;;
   "link del dev")
-    rm -f "$dir/tunnel-$4" "$dir/type-$4"
+    rm -f "$dir/tunnel-$4" "$dir/type-$4" "$dir/conf-$4"
     exec "$real" "$@"
     ;;
   "fou show "*)
@@ -356,6 +365,11 @@ if [ -e "$dir/type-$last" ] && [[ " $* " == *" link show dev "* ]]; then
   case $(cat "$dir/type-$last") in
     sit) what=link/sit ;;
     ip6tnl) what=link/tunnel6 ;;
+    wireguard)
+      output=$("$real" "$@") || exit
+      echo "$output" | sed 's/ tun type tun / wireguard /'
+      exit
+      ;;
   esac
   output=$("$real" "$@") || exit
   echo "${output/link\/none /$what 0.0.0.0 }"
@@ -369,7 +383,19 @@ if [ "\$1" = fou ] && [ ! -e '$work/no-modules' ]; then : >'$work/fou-is-loaded'
 echo "modprobe: FATAL: Module \$1 not found in directory /lib/modules" >&2
 exit 1
 END
-  chmod +x "$work/kernel/ip" "$work/kernel/modprobe"
+  # Of wg(8) what the template uses: the file is read, and the interface is one.
+  cat >"$work/kernel/wg" <<END
+#!/bin/sh
+case \$1:\$# in
+  setconf:3 | syncconf:3) ;;
+  *) echo "wg: stand-in: not in the manual: \$*" >&2; exit 255 ;;
+esac
+[ "\$(cat '$work/stand-in/type-'"\$2" 2>/dev/null)" = wireguard ] || { echo "Unable to modify interface: No such device" >&2; exit 1; }
+grep -q '^PrivateKey = ' "\$3" || { echo "fopen: No such file or directory" >&2; exit 1; }
+grep AllowedIPs "\$3" >'$work/stand-in/conf-'"\$2"
+exit 0
+END
+  chmod +x "$work/kernel/ip" "$work/kernel/modprobe" "$work/kernel/wg"
   PATH=$work/kernel:$PATH
 }
 
@@ -408,6 +434,11 @@ shell_is_missing() { # shell
   fi
 }
 
+# A network of its own: a case never runs in the caller's.
+in_namespace() { # case shell
+  unshare -nm bash "$self" --inside "$1" "$2"
+}
+
 run_all() { # shell
   local name reason
   reason=$(shell_is_missing "$1")
@@ -416,16 +447,22 @@ run_all() { # shell
     return
   fi
   while read -r name; do
-    unshare -nm bash "$self" --case "$name" "$1" </dev/null
+    in_namespace "$name" "$1" </dev/null
   done < <(sed -n 's/^case_\([a-z_0-9]*\)() {$/\1/p' "$self")
 }
 
 run_cases() {
   local reason index
-  if [ "${1:-}" = --case ]; then
-    run_case "$2" "$3"
-    exit 0
-  fi
+  case ${1:-} in
+    --case)
+      in_namespace "$2" "$3"
+      exit
+      ;;
+    --inside)
+      run_case "$2" "$3"
+      exit 0
+      ;;
+  esac
   if ! reason=$(unshare -nm ip tuntap add mode tun dev tun0 2>&1); then
     echo "SKIP $(basename "$self" .sh): cannot make a network namespace with a tun interface: $reason"
     exit 0

@@ -38,10 +38,11 @@ shells_of() {
 
 commands_of() {
   case $1 in
-    freebsd | netbsd | darwin) echo ifconfig route netstat sysctl rtadvd ;;
-    openbsd) echo ifconfig route netstat sysctl rad ;;
+    freebsd) echo ifconfig route netstat sysctl rtadvd wg ;;
+    netbsd | darwin) echo ifconfig route netstat sysctl rtadvd ;;
+    openbsd) echo ifconfig route netstat sysctl rad wg ;;
     sunos) echo ifconfig route netstat dladm ipadm svcprop svcs routeadm svcadm ;;
-    openwrt) echo ip sysctl uci radvd ;;
+    openwrt) echo ip sysctl uci radvd wg ;;
   esac
 }
 
@@ -56,7 +57,11 @@ cells_of() {
       done
     done
   done
-  printf '%s\n' v6udpv4-host-tun v6udpv4-router-tun
+  printf '%s\n' v6udpv4-host-tun v6udpv4-router-tun wireguard-host-tun wireguard-router-tun
+  # The others leave it to the program: see exit_3.
+  case $1 in
+    freebsd | openbsd | openwrt) printf '%s\n' wireguard-host-kernel wireguard-router-kernel ;;
+  esac
   case $1 in
     freebsd | netbsd | openbsd) echo broker-broker-tun ;;
   esac
@@ -85,12 +90,13 @@ make_commands() { # system
 }
 
 # The names of this system: native interface, homes, the tunnel's interface of the kind.
-names_of() { # system kind
+names_of() { # system kind mode
   native=em0 homes="em1 em2"
-  case $1:$2 in
-    freebsd:kernel | netbsd:kernel | openbsd:kernel | darwin:kernel) tunnel=gif1 ;;
-    darwin:tun) tunnel=utun5 ;;
-    openwrt:kernel | sunos:kernel) tunnel=sixlink0 ;;
+  case $1:$2:$3 in
+    freebsd:kernel:wireguard | openbsd:kernel:wireguard) tunnel=wg6 ;;
+    freebsd:kernel:* | netbsd:kernel:* | openbsd:kernel:* | darwin:kernel:*) tunnel=gif1 ;;
+    darwin:tun:*) tunnel=utun5 ;;
+    openwrt:kernel:* | sunos:kernel:*) tunnel=sixlink0 ;;
     *) tunnel=tun0 ;;
   esac
   case $1 in
@@ -190,7 +196,7 @@ set_environment() { # system cell
   export TSP_OPERATION=TSP_TUNNEL_CREATION TSP_VERBOSE=0 TSP_HOME_DIR=/nonexistent
   export TSP_TUNNEL_MODE=${2%%-*} TSP_HOST_TYPE=${2#*-} SIXLINK_INTERFACE_KIND=${2##*-}
   TSP_HOST_TYPE=${TSP_HOST_TYPE%-*}
-  names_of "$1" "$SIXLINK_INTERFACE_KIND"
+  names_of "$1" "$SIXLINK_INTERFACE_KIND" "$TSP_TUNNEL_MODE"
   export TSP_TUNNEL_INTERFACE=$tunnel TSP_HOME_INTERFACE=${homes%% *} SIXLINK_HOME_INTERFACES=$homes
   export TSP_CLIENT_ADDRESS_IPV4=192.0.2.10 TSP_SERVER_ADDRESS_IPV4=198.51.100.1
   export TSP_CLIENT_ADDRESS_IPV6=2001:db8:f:f::2 TSP_SERVER_ADDRESS_IPV6=2001:db8:f:f::1
@@ -205,6 +211,13 @@ set_environment() { # system cell
       TSP_CLIENT_ADDRESS_IPV6=2001:db8:1::10 TSP_SERVER_ADDRESS_IPV6=2001:db8:99::1
       TSP_PREFIX=203.0.113.8 TSP_PREFIXLEN=29 SIXLINK_HOME_INTERFACES=${homes%% *}
       SIXLINK_OUTER_SERVER=2001:db8:99::1 SIXLINK_OUTER_CLIENT=2001:db8:1::10
+      ;;
+    # Both families inside; the daemon's file is gone afterwards, and no part of what is compared.
+    wireguard-*)
+      TSP_CLIENT_ADDRESS_IPV4=203.0.113.2 TSP_SERVER_ADDRESS_IPV4=203.0.113.1
+      SIXLINK_OUTER_SERVER=198.51.100.1 SIXLINK_MTU=1420
+      export SIXLINK_ALLOWED="::/0 0.0.0.0/0" SIXLINK_WIREGUARD_CONF=$work/sixlink.wireguard.conf
+      printf '[Interface]\nPrivateKey = x\n' >"$SIXLINK_WIREGUARD_CONF"
       ;;
     # The broker has to be kept out of its own tunnel.
     v6udpv4-host-*) SIXLINK_DEFAULT_ROUTE=yes SIXLINK_OUTER_SERVER=2001:db8:99::1 SIXLINK_MTU=1400 ;;
@@ -241,7 +254,7 @@ done_calls() {
 
 # What a list has besides calls: files, and processes by their file.
 listed_calls() {
-  sed -e "s|$work/run|/run/sixlink|g" -e 's/ &$//' "$1"
+  sed -e "s|$work/run|/run/sixlink|g" -e "s|$work/sixlink|/var/lib/sixlink/sixlink|g" -e 's/ &$//' "$1"
 }
 
 section() { # file name
@@ -465,7 +478,38 @@ case_exit_3() {
   start_cell
   TSP_TUNNEL_MODE=v6udpv4
   template TSP_TUNNEL_CREATION
-  refuses 3 "sixlink: this system has no tunnel interface for IPv6 in UDP"
+  refuses 3 "sixlink: this system has no tunnel interface for IPv6 in UDP" || return 1
+  case $system in
+    freebsd | openbsd | openwrt) return 0 ;;
+  esac
+  cell=wireguard-host-kernel
+  start_cell
+  template TSP_TUNNEL_CREATION
+  refuses 3 "sixlink: this system has no WireGuard interface"
+}
+
+# A kernel without it, one that was never told wg's commands, and a name that is none.
+case_no_wireguard() {
+  case $system in
+    freebsd | openbsd | openwrt) ;;
+    *) return 0 ;;
+  esac
+  cell=wireguard-host-kernel
+  start_cell
+  echo notunnel >>"$work/machine/state"
+  before=$(machine_state)
+  template TSP_TUNNEL_CREATION
+  refuses 3 "sixlink: this kernel has no" || return 1
+  start_cell
+  mv "$work/bin/wg" "$work/no-wg"
+  if ! command -v wg >/dev/null; then
+    template TSP_TUNNEL_CREATION
+    refuses 3 "the program wg, which is not installed" || { mv "$work/no-wg" "$work/bin/wg"; return 1; }
+  fi
+  mv "$work/no-wg" "$work/bin/wg"
+  SIXLINK_WIREGUARD_CONF='relative;file'
+  template TSP_TUNNEL_CREATION
+  refuses 2 "SIXLINK_WIREGUARD_CONF"
 }
 
 case_no_such_kernel_tunnel() {
@@ -563,7 +607,7 @@ run_system_cases() {
   while read -r name; do
     cell=${name//_/ }
     report_system "case_$name" "$cell"
-  done < <(printf '%s\n' exit_3 no_such_kernel_tunnel interface_of_another native_default_route_stays \
+  done < <(printf '%s\n' exit_3 no_such_kernel_tunnel no_wireguard interface_of_another native_default_route_stays \
     broker_without_a_way hostile_environment hostile_record)
 }
 

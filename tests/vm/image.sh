@@ -7,7 +7,7 @@ VM_PROGRAMS="bash busybox ip tc ss bridge nft nsenter unshare mount umount ping 
   awk basename cat chmod chown cmp comm cp cut date dd df diff dirname env expr false find grep head id kill ln ls mkdir mktemp mv
   nproc od paste printf ps readlink realpath rm rmdir sed seq setsid sha256sum sh sleep sort stat stdbuf stty sync tail tee
   timeout touch tr true truncate uname uniq wc xargs openssl"
-VM_OPTIONAL_PROGRAMS="radvd rdisc6 ndisc6 tracepath nsupdate strace iptables ip6tables iperf3 sysctl dig named rndc"
+VM_OPTIONAL_PROGRAMS="radvd rdisc6 ndisc6 tracepath nsupdate strace iptables ip6tables iperf3 sysctl dig named rndc wg"
 
 missing_programs() {
   local program missing=

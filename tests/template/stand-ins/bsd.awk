@@ -18,7 +18,7 @@ function family_of(address) {
 
 function show_interface(name,  i, part, flags, n, from) {
   split(fact[find("if " name)], part, " ")
-  flags = (name ~ /^(gif|u?tun)/ ? "POINTOPOINT,MULTICAST" : "BROADCAST,SIMPLEX,MULTICAST")
+  flags = (name ~ /^(gif|wg|u?tun)/ ? "POINTOPOINT,MULTICAST" : "BROADCAST,SIMPLEX,MULTICAST")
   flags = (part[4] == "up" ? "UP,RUNNING," : "") flags
   print name ": flags=8051<" flags "> metric 0 mtu " part[3]
   i = find("tunnel " name)
@@ -43,7 +43,7 @@ function ifconfig(  name, at, part, i, address, peer, len, family, flags, previo
       error("ifconfig: SIOCIFCREATE2: File exists")
       leave(1)
     }
-    if (name !~ /^gif[0-9]+$/ || find("notunnel")) {
+    if (name !~ /^(gif|wg)[0-9]+$/ || (name ~ /^wg/ && system_name != "freebsd" && system_name != "openbsd") || find("notunnel")) {
       error("ifconfig: SIOCIFCREATE2: Invalid argument")
       leave(1)
     }
@@ -59,6 +59,7 @@ function ifconfig(  name, at, part, i, address, peer, len, family, flags, previo
   if (word[2] == "destroy") {
     drop(at)
     drop_all("tunnel " name)
+    drop_all("wireguard " name)
     drop_all("addr " name)
     for (i = 1; i <= facts; ++i) {
       split(fact[i], part, " ")
@@ -327,10 +328,25 @@ function daemon(  i, file, text, all, names, last) {
   }
 }
 
+# wg(8) setconf: the interface is one, and the file has a key.
+function wg(  text, has_key) {
+  if (word[2] !~ /^wg[0-9]+$/ || !find("if " word[2])) {
+    error("Unable to modify interface: Device not configured")
+    leave(1)
+  }
+  while ((getline text < word[3]) > 0) if (text ~ /^PrivateKey = /) has_key = 1
+  if (!has_key) {
+    error("fopen: No such file or directory")
+    leave(1)
+  }
+  if (!find("wireguard " word[2])) add("wireguard " word[2])
+}
+
 function perform() {
   if (command == "ifconfig") ifconfig()
   else if (command == "route") route()
   else if (command == "netstat") netstat()
   else if (command == "sysctl") sysctl_command()
+  else if (command == "wg") wg()
   else if (command == "rtadvd" || command == "rad") daemon()
 }

@@ -18,7 +18,47 @@ function need_link(name) {
   if (!find("link " name)) no_device(name)
 }
 
+# OpenWrt's own netifd adds and deletes WireGuard interfaces in these words.
+function wireguard_link(  name, at, part, i) {
+  name = word[4]
+  at = find("link " name)
+  if (word[2] == "add") {
+    if (find("notunnel")) rtnetlink("Not supported")
+    if (at) rtnetlink("File exists")
+    add("link " name " 1420 down - -")
+    add("sysctl net.ipv6.conf." name ".disable_ipv6 1")
+    add("sysctl net.ipv6.conf." name ".accept_ra 1")
+    return
+  }
+  if (!at) no_device(name)
+  drop(at)
+  drop_all("addr " name)
+  drop_all("wireguard " name)
+  for (i = 1; i <= facts; ++i) {
+    split(fact[i], part, " ")
+    if (part[1] == "route" && part[6] == name) drop(i)
+    if (index(fact[i], "sysctl net.ipv6.conf." name ".") == 1) drop(i)
+  }
+}
+
+function wg(  text, has_key) {
+  if (!find("link " word[2])) {
+    error("Unable to modify interface: No such device")
+    leave(1)
+  }
+  while ((getline text < word[3]) > 0) if (text ~ /^PrivateKey = /) has_key = 1
+  if (!has_key) {
+    error("fopen: No such file or directory")
+    leave(1)
+  }
+  if (!find("wireguard " word[2])) add("wireguard " word[2])
+}
+
 function link(  name, at, part) {
+  if (word[3] == "dev") {
+    wireguard_link()
+    return
+  }
   name = word[3]
   need_link(name)
   at = find("link " name)
@@ -203,5 +243,6 @@ function perform() {
   if (command == "ip") ip()
   else if (command == "sysctl") sysctl_command()
   else if (command == "uci") uci()
+  else if (command == "wg") wg()
   else if (command == "radvd") radvd()
 }

@@ -42,6 +42,12 @@ TEST_CASE("candidates: v6udpv4 goes by RUDP only") {
   CHECK(order(TunnelMode::kV6UdpV4, kMixed) == "udp/192.0.2.1 udp/192.0.2.2 udp/2001:db8::1 udp/2001:db8::2");
 }
 
+TEST_CASE("candidates: wireguard goes by RUDP only, any by whatever there is") {
+  CHECK(order(TunnelMode::kWireguard, kMixed) ==
+        "udp/192.0.2.1 udp/192.0.2.2 udp/2001:db8::1 udp/2001:db8::2");
+  CHECK(order(TunnelMode::kAnyMode, {"192.0.2.1"}) == "udp/192.0.2.1 tcp/192.0.2.1");
+}
+
 TEST_CASE("candidates: v4v6 goes over IPv6 only") {
   CHECK(order(TunnelMode::kV4V6, kMixed) ==
         "udp/2001:db8::1 udp/2001:db8::2 tcp/2001:db8::1 tcp/2001:db8::2");
