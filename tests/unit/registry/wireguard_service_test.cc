@@ -29,56 +29,54 @@ struct Fixture {
   wireguard::Endpoint place{{boost::asio::ip::make_address("192.0.2.1"), 4000}, {}};
   std::deque<std::pair<wireguard::Endpoint, std::vector<std::uint8_t>>> to_clients;
   std::vector<std::pair<std::int64_t, Packet>> delivered;
-  WireguardService service {
-    io.get_executor(), own, 1280,
-        {[this](const wireguard::Endpoint& to, std::span<const std::uint8_t> datagram) {
-           to_clients.emplace_back(to, std::vector<std::uint8_t>(datagram.begin(), datagram.end()));
-         },
-         [this](std::int64_t lease, std::span<std::uint8_t> packet) {
-           delivered.emplace_back(lease, Packet(packet.begin(), packet.end()));
-         }},
-        // The lanes' view is tested with them: here all goes through the device.
-        [](std::int64_t, const wireguard::Device&, wireguard::PeerId) {}
-  }
-};
-wireguard::Device client{secret_of(client_key), {}};
-wireguard::Actions actions;
-wireguard::PeerId server;
+  WireguardService service{io.get_executor(),
+                           own,
+                           1280,
+                           {[this](const wireguard::Endpoint& to, std::span<const std::uint8_t> datagram) {
+                              to_clients.emplace_back(
+                                  to, std::vector<std::uint8_t>(datagram.begin(), datagram.end()));
+                            },
+                            [this](std::int64_t lease, std::span<std::uint8_t> packet) {
+                              delivered.emplace_back(lease, Packet(packet.begin(), packet.end()));
+                            },
+                            // The lanes' view is tested with them: here all goes through the device.
+                            [](std::int64_t, const wireguard::Device&, wireguard::PeerId) {}}};
+  wireguard::Device client{secret_of(client_key), {}};
+  wireguard::Actions actions;
+  wireguard::PeerId server;
 
-Fixture() {
-  wireguard::PeerConfig peer;
-  peer.public_key = own.public_key().bytes;
-  peer.endpoint = boost::asio::ip::udp::endpoint(boost::asio::ip::make_address("198.51.100.1"), 3653);
-  peer.allowed_ips = {{net::AddressV6(), 0}};
-  server = client.add_peer(std::move(peer), wireguard::Clock::now(), actions).value();
-}
-Lease lease(std::int64_t id = 1, const char* address = "2001:db8:42::2") const {
-  Lease made;
-  made.id = id;
-  made.mode = LeaseMode::kWireguard;
-  made.address = *net::parse_v6(address);
-  made.wireguard_key = client_key.public_key();
-  return made;
-}
-// Everything that is under way arrives. What the client received.
-std::vector<Packet> settle() {
-  std::vector<Packet> received;
-  for (int round = 0; round < 10; ++round) {
-    auto sent = std::exchange(actions.datagrams, {});
-    for (auto& packet : actions.packets) received.emplace_back(packet.bytes.begin(), packet.bytes.end());
-    actions.clear();
-    for (auto& datagram : sent) service.input(datagram.bytes, place);
-    while (!to_clients.empty()) {
-      auto [to, bytes] = to_clients.front();
-      to_clients.pop_front();
-      if (to.remote == place.remote) client.input(bytes, {to.remote, {}}, wireguard::Clock::now(), actions);
-    }
+  Fixture() {
+    wireguard::PeerConfig peer;
+    peer.public_key = own.public_key().bytes;
+    peer.endpoint = boost::asio::ip::udp::endpoint(boost::asio::ip::make_address("198.51.100.1"), 3653);
+    peer.allowed_ips = {{net::AddressV6(), 0}};
+    server = client.add_peer(std::move(peer), wireguard::Clock::now(), actions).value();
   }
-  return received;
-}
-void send(const Packet& packet) {
-  client.send(packet, wireguard::Clock::now(), actions);
-}
+  Lease lease(std::int64_t id = 1, const char* address = "2001:db8:42::2") const {
+    Lease made;
+    made.id = id;
+    made.mode = LeaseMode::kWireguard;
+    made.address = *net::parse_v6(address);
+    made.wireguard_key = client_key.public_key();
+    return made;
+  }
+  // Everything that is under way arrives. What the client received.
+  std::vector<Packet> settle() {
+    std::vector<Packet> received;
+    for (int round = 0; round < 10; ++round) {
+      auto sent = std::exchange(actions.datagrams, {});
+      for (auto& packet : actions.packets) received.emplace_back(packet.bytes.begin(), packet.bytes.end());
+      actions.clear();
+      for (auto& datagram : sent) service.input(datagram.bytes, place);
+      while (!to_clients.empty()) {
+        auto [to, bytes] = to_clients.front();
+        to_clients.pop_front();
+        if (to.remote == place.remote) client.input(bytes, {to.remote, {}}, wireguard::Clock::now(), actions);
+      }
+    }
+    return received;
+  }
+  void send(const Packet& packet) { client.send(packet, wireguard::Clock::now(), actions); }
 };
 
 }  // namespace
