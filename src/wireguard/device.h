@@ -84,7 +84,7 @@ enum class Outcome : std::uint8_t {
   kData,               // an inner packet is in the actions
   kKeepalive,
   kMalformed,      // no WireGuard message, or of a wrong size
-  kForged,         // mac1, a tag or a signature by key is wrong
+  kForged,         // mac1 or a tag is wrong
   kUnknownPeer,    // a valid initiation of no peer of ours
   kUnknownIndex,   // for no session of ours
   kReplayed,       // an initiation or a counter that was seen before, or is too old

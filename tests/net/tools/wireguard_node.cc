@@ -92,7 +92,7 @@ Configuration read_configuration(const char* path) {
     } else if (key == "ListenPort") {
       result.port = static_cast<std::uint16_t>(std::stoul(value));
     } else if (result.peers.empty()) {
-      fail("not known: " + key);
+      fail("not known before [Peer]: " + key);
     } else if (key == "PublicKey") {
       result.peers.back().public_key = required(wireguard::parse_public_key(value), key);
     } else if (key == "PresharedKey") {
