@@ -390,6 +390,7 @@ bool Server::open_sockets() {
   for (const auto& address : config_.listen) {
     if (!packets_.open_udp(address) || !open_tcp(address)) return false;
     if (config_.wireguard.is_served && config_.wireguard.port != 0 && !kernel_wireguard_ &&
+        config_.wireguard.datapath != WireguardDatapath::kKernel &&
         !packets_.open_udp({address.address, config_.wireguard.port}))
       return false;
   }
