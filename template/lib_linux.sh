@@ -599,7 +599,7 @@ table inet $(nft_table "$1")
 # The kernel lowers an MSS only. Forwarded connections and the host's own: another interface's MTU may be in them too.
 clamp_mss() { # family
   find_mss "$1"
-  if query nft list tables; then
+  if ! is_dry_run || query nft list tables; then
     clamp_with_nft "$1" && return 0
   fi
   tables=iptables
