@@ -46,15 +46,15 @@ check "wireguard: a file of 10 MB" fetches client
 check "wireguard: the interface counted it" field_is_over home counters.bytes_in 10485760
 
 # The client moves: another address, and nothing is negotiated anew.
-ip -n "$PREFIX-client" addr add 192.0.2.77/24 dev eth0
 ip -n "$PREFIX-client" addr del 192.0.2.2/24 dev eth0
+ip -n "$PREFIX-client" addr add 192.0.2.77/24 dev eth0
 ip -n "$PREFIX-client" route replace default via 192.0.2.1
 check "wireguard: the tunnel goes on from another address" wait_for 20 can_ping client "$WEB_V6" 1
 lose_nat_mappings 50000-59999
 check "wireguard: and after the NAT forgot it" wait_for 20 can_ping client "$WEB_V6" 1
 check_equal "wireguard: nothing was negotiated anew" 0 "$(status_field home reconnections)"
-ip -n "$PREFIX-client" addr add 192.0.2.2/24 dev eth0
 ip -n "$PREFIX-client" addr del 192.0.2.77/24 dev eth0
+ip -n "$PREFIX-client" addr add 192.0.2.2/24 dev eth0
 ip -n "$PREFIX-client" route replace default via 192.0.2.1
 
 stop_client home
