@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "platform/system_defaults.h"
 #include "src/client/tunnel_holder.h"
 #include "src/config/small_file.h"
 #include "src/tunnel/kernel_link.h"
@@ -92,6 +93,11 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create_wireguard_in_userspa
   if (socket_ && remote_endpoint_ != server) socket_.reset();
   if (!socket_) socket_ = connect_to_server();
   if (!socket_) co_return Failed{kExitSocket, "there is no way to the broker's WireGuard endpoint"};
+  if (!platform::can_be_tun(parameters_.interface)) {
+    log_.info("{} is no name for this system's TUN interfaces: taking the first free one",
+              parameters_.interface);
+    parameters_.interface = "tun";
+  }
   const auto options = lane_options();
   auto queues =
       platform::open_tun_queues(parameters_.interface, datapath::lane_count(options), options.offloads);
@@ -105,9 +111,9 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create_wireguard_in_userspa
       parameters_.keepalive_interval ? parameters_.keepalive_address : parameters_.server_inner;
   parameters_.local_outer = socket_->local_endpoint().address();
   try {
-    link_ = std::make_unique<tunnel::WireguardLink>(io_.get_executor(), std::move(tun_), socket_->release(),
-                                                    *key_, parameters_, target, options.offloads,
-                                                    link_events());
+    link_ =
+        std::make_unique<tunnel::WireguardLink>(io_.get_executor(), std::move(tun_), socket_->release(),
+                                                *key_, parameters_, target, options.offloads, link_events());
     tun_.clear();
   } catch (const std::runtime_error& error) {
     co_return Failed{kExitBadParameters, error.what()};
