@@ -41,7 +41,7 @@ bad=('server=[broker.example.net' "userid=alice$control" 'auth_method=kerberos' 
   'dslite_client=224.0.0.1' 'dslite_server=::1' 'proxy_client=maybe' "broker_list=list$control" "last_server=last$control"
   'always_use_same_server=maybe' 'log_console=4' 'log_stderr=-1' 'log_file=high' 'log_syslog=9' 'log_filename=logs/' 'log_rotation=maybe'
   'log_rotation_size=64' 'log_rotation_delete=maybe' 'syslog_facility=KERN' 'server_order=random' 'default_route=maybe' 'datapath=gpu'
-  'threads=0' 'threads=65' 'offload=on'
+  'threads=65' 'offload=on'
   "run_dir=/$control" "state_dir=/$control")
 write_client_config bad client "${bad[@]}"
 run_client bad -n -b
