@@ -422,9 +422,9 @@ touch $pwn" "a b" "*" "-1" "--help" "0x10" "99999999999999999999" "1:::2" "256.1
   expect_error "sixlink: this template sets up a tunnel of this machine: for another machine's (proxy_client)"
   TSP_HOST_TYPE=broker SIXLINK_INTERFACE_KIND=kernel create
   expect_status 2 "a broker with kind kernel"
-  TSP_TUNNEL_MODE=wireguard create
-  expect_status 2 wireguard
-  expect_error "sixlink: TSP_TUNNEL_MODE must be one of v6udpv4, v6v4, v4v6, not 'wireguard'"
+  TSP_TUNNEL_MODE=openvpn create
+  expect_status 2 openvpn
+  expect_error "sixlink: TSP_TUNNEL_MODE must be one of v6udpv4, v6v4, v4v6, wireguard, not 'openvpn'"
   create --force
   expect_status 2 "an unknown argument"
   expect_same "something was done" "$before" "$(clean_snapshot)"
