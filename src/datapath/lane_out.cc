@@ -58,7 +58,8 @@ LaneThread::Turn OutLane::turn() {
     mailbox_.post_interface_error(error);
     return LaneThread::Turn::kEnded;
   }
-  return is_drained_ ? LaneThread::Turn::kEmpty : LaneThread::Turn::kMore;
+  if (!is_drained_) return LaneThread::Turn::kMore;
+  return count_ > 0 ? LaneThread::Turn::kDone : LaneThread::Turn::kEmpty;
 }
 
 int OutLane::read_batch() {

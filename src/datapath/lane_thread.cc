@@ -18,7 +18,7 @@ constexpr int kBatchesPerTurn = 8;
 }  // namespace
 
 LaneThread::LaneThread(std::vector<int> descriptors, Work work)
-    : descriptors_(std::move(descriptors)), work_(std::move(work)) {
+    : descriptors_(std::move(descriptors)), work_(std::move(work)), is_enabled_(descriptors_.size(), true) {
   // Signals are the control thread's.
   sigset_t all;
   sigset_t before;
@@ -28,44 +28,34 @@ LaneThread::LaneThread(std::vector<int> descriptors, Work work)
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void LaneThread::give(Order order) {
-  {
-    const std::lock_guard lock(mutex_);
-    order_ = order;
-    has_order_ = true;
-  }
-  changed_.notify_all();
-  wake_.wake();
-}
-
 void LaneThread::stop() {
   if (!thread_.joinable()) return;
-  give(Order::kStop);
+  {
+    const std::lock_guard lock(mutex_);
+    is_stopping_ = true;
+    has_order_ = true;
+  }
+  wake_.wake();
   thread_.join();
 }
 
-void LaneThread::pause() {
+void LaneThread::set_enabled(std::size_t i, bool is_enabled) {
   if (!thread_.joinable()) return;
-  give(Order::kPause);
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return is_paused_; });
+  is_enabled_[i] = is_enabled;
+  has_order_ = true;
+  wake_.wake();
+  obeyed_.wait(lock, [this] { return !has_order_; });
 }
 
-void LaneThread::resume() {
-  if (thread_.joinable()) give(Order::kRun);
-}
-
-bool LaneThread::obey() {
+bool LaneThread::obey(std::vector<pollfd>& waiting) {
   wake_.clear();
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
+  // poll() passes negative descriptors over.
+  for (std::size_t i = 0; i < descriptors_.size(); ++i) waiting[i].fd = is_enabled_[i] ? descriptors_[i] : -1;
   has_order_ = false;
-  if (order_ == Order::kPause) {
-    is_paused_ = true;
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return order_ != Order::kPause; });
-    is_paused_ = false;
-  }
-  return order_ != Order::kStop;
+  obeyed_.notify_all();
+  return !is_stopping_;
 }
 
 void LaneThread::run() {
@@ -77,15 +67,24 @@ void LaneThread::run() {
       if (errno == EINTR || errno == EAGAIN || errno == ENOMEM) continue;
       std::abort();  // only a mistake of ours is left
     }
-    if (waiting.back().revents != 0 && !obey()) return;
+    if (waiting.back().revents != 0 && !obey(waiting)) return;
+    bool has_worked = false;
     for (std::size_t i = 0; i < descriptors_.size(); ++i) {
-      if (waiting[i].revents == 0) continue;
+      if (waiting[i].fd < 0 || (waiting[i].revents == 0 && !has_worked)) continue;
       auto turn = Turn::kMore;
-      for (int batch = 0; batch < kBatchesPerTurn && turn == Turn::kMore && !has_order_; ++batch)
+      for (int batch = 0; batch < kBatchesPerTurn && turn == Turn::kMore && !has_order_; ++batch) {
         turn = work_(i);
-      if (turn == Turn::kEnded) waiting[i].fd = -1;  // poll() passes it over
+        has_worked = has_worked || turn != Turn::kEmpty;
+      }
+      if (turn == Turn::kEnded) end(i, waiting);
     }
   }
+}
+
+void LaneThread::end(std::size_t i, std::vector<pollfd>& waiting) {
+  const std::lock_guard lock(mutex_);
+  descriptors_[i] = -1;
+  waiting[i].fd = -1;
 }
 
 }  // namespace sixlink::datapath

@@ -3,6 +3,8 @@
 // thread between two batches. Idle, it sleeps until one of them has something.
 #pragma once
 
+#include <poll.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -19,13 +21,15 @@ class LaneThread {
  public:
   enum class Turn {
     kMore,   // there may be more
-    kEmpty,  // nothing is left for now
+    kDone,   // something was there, and nothing is left for now
+    kEmpty,  // nothing was there
     kEnded,  // this descriptor is of no use any more
   };
   // Handles one batch of descriptor `i`; called from the lane's thread alone. Does not throw.
   using Work = std::function<Turn(std::size_t i)>;
 
-  // Begins at once. The descriptors stay open as long as this object.
+  // Begins at once. The descriptors stay open as long as this object. What one of them brings may make
+  // something for those after it: these are looked at without waiting.
   LaneThread(std::vector<int> descriptors, Work work);
   LaneThread(const LaneThread&) = delete;
   LaneThread& operator=(const LaneThread&) = delete;
@@ -33,25 +37,23 @@ class LaneThread {
 
   // These are the control thread's. Each takes as long as a batch at most.
   void stop();  // joins; for good
-  void pause();
-  void resume();
+  // When this returns, descriptor `i` is left alone, or looked at again.
+  void set_enabled(std::size_t i, bool is_enabled);
 
  private:
-  enum class Order { kRun, kPause, kStop };
-
   void run();
   // False: stop.
-  bool obey();
-  void give(Order order);
+  bool obey(std::vector<pollfd>& waiting);
+  void end(std::size_t i, std::vector<pollfd>& waiting);
 
   std::vector<int> descriptors_;
   Work work_;
   WakePipe wake_;
   std::atomic<bool> has_order_{false};
   std::mutex mutex_;  // of what follows
-  std::condition_variable changed_;
-  Order order_ = Order::kRun;
-  bool is_paused_ = false;
+  std::condition_variable obeyed_;
+  std::vector<bool> is_enabled_;
+  bool is_stopping_ = false;
   std::thread thread_;
 };
 

@@ -56,13 +56,15 @@ Lanes::Lanes(std::vector<std::unique_ptr<platform::TunQueue>> queues,
   }
   for (std::size_t i = 0; i < queues_.size(); ++i)
     out_.push_back(std::make_unique<OutLane>(*queues_[i], outputs[i % outputs.size()], policy, mailbox));
-  for (auto& lane : in_) {
-    receivers_.push_back(std::make_unique<LaneThread>(
-        lane->descriptors(), [in = lane.get()](std::size_t i) { return in->turn(i); }));
-  }
-  for (auto& lane : out_) {
-    senders_.push_back(std::make_unique<LaneThread>(std::vector<int>{lane->fd()},
-                                                    [out = lane.get()](std::size_t) { return out->turn(); }));
+  for (std::size_t i = 0; i < std::max(in_.size(), out_.size()); ++i) {
+    auto* in = i < in_.size() ? in_[i].get() : nullptr;
+    auto* out = i < out_.size() ? out_[i].get() : nullptr;
+    if (settings.is_joined) {
+      start(in, out);
+    } else {
+      if (in) start(in, nullptr);
+      if (out) start(nullptr, out);
+    }
   }
 }
 
@@ -70,14 +72,24 @@ Lanes::~Lanes() {
   stop();
 }
 
+void Lanes::start(InLane* in, OutLane* out) {
+  auto descriptors = in ? in->descriptors() : std::vector<int>();
+  const auto sockets = descriptors.size();
+  if (out) descriptors.push_back(out->fd());
+  threads_.push_back(std::make_unique<LaneThread>(
+      std::move(descriptors), [=](std::size_t i) { return i < sockets ? in->turn(i) : out->turn(); }));
+  auto* thread = threads_.back().get();
+  for (std::size_t i = 0; i < sockets; ++i) received_.push_back({thread, i});
+  if (out) sent_.push_back({thread, sockets});
+}
+
 void Lanes::stop() {
-  for (auto& thread : receivers_) thread->stop();
-  for (auto& thread : senders_) thread->stop();
+  for (auto& thread : threads_) thread->stop();
 }
 
 void Lanes::pause_receiving() {
   for (auto& socket : sockets_) socket->set_joining(false);
-  for (auto& thread : receivers_) thread->pause();
+  for (const auto& watched : received_) watched.thread->set_enabled(watched.descriptor, false);
   // What the kernel joined before it was told not to.
   for (auto& lane : in_) {
     for (std::size_t i = 0; i < lane->descriptors().size(); ++i) {
@@ -89,19 +101,19 @@ void Lanes::pause_receiving() {
 
 void Lanes::resume_receiving() {
   for (auto& socket : sockets_) socket->set_joining(true);
-  for (auto& thread : receivers_) thread->resume();
+  for (const auto& watched : received_) watched.thread->set_enabled(watched.descriptor, true);
+}
+
+void Lanes::pause_sending() {
+  for (const auto& watched : sent_) watched.thread->set_enabled(watched.descriptor, false);
+}
+
+void Lanes::resume_sending() {
+  for (const auto& watched : sent_) watched.thread->set_enabled(watched.descriptor, true);
 }
 
 void Lanes::input(const platform::Route& route, std::span<std::uint8_t> packet) {
   in_.front()->input(route, packet);
-}
-
-void Lanes::pause_sending() {
-  for (auto& thread : senders_) thread->pause();
-}
-
-void Lanes::resume_sending() {
-  for (auto& thread : senders_) thread->resume();
 }
 
 int Lanes::write(std::span<const std::uint8_t> packet) {

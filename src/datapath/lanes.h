@@ -7,6 +7,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "platform/packet_io.h"
@@ -40,6 +41,9 @@ class Lanes {
   struct Settings {
     platform::Offloads offloads;
     std::size_t mtu;  // the largest of any tunnel
+    // One thread for both ways of a lane: with two processors, what one way brings (TCP's acknowledgements)
+    // leaves without waking another thread.
+    bool is_joined = std::thread::hardware_concurrency() <= 2;
   };
   // Begins at once. `groups[i]` are the sockets of lane i; groups may be fewer than queues, or more. Sockets
   // are known to the policy and in messages by their place in all groups, one after the other. An out lane
@@ -106,15 +110,21 @@ class Lanes {
   };
 
   void forget_keys();
+  void start(InLane* in, OutLane* out);
 
   std::vector<std::unique_ptr<platform::TunQueue>> queues_;
   std::vector<std::unique_ptr<platform::DatagramSocket>> sockets_;
   std::vector<std::unique_ptr<OutLane>> out_;
   std::vector<std::unique_ptr<InLane>> in_;
   platform::SendBatch batch_;  // the control thread's
-  // Last: they end first.
-  std::vector<std::unique_ptr<LaneThread>> senders_;
-  std::vector<std::unique_ptr<LaneThread>> receivers_;
+  // A descriptor of a thread's.
+  struct Watched {
+    LaneThread* thread;
+    std::size_t descriptor;
+  };
+  std::vector<Watched> received_;                     // the sockets
+  std::vector<Watched> sent_;                         // the queues
+  std::vector<std::unique_ptr<LaneThread>> threads_;  // last: they end first
 };
 
 }  // namespace sixlink::datapath
