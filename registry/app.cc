@@ -98,7 +98,8 @@ int serve(const Config& config, std::optional<platform::Background>& background)
   };
   wait_for_hangup();
   control::ControlServer::Handlers handlers;
-  handlers.answer_later = [&](std::string_view request, const control::ControlServer::Handlers::Reply& reply) {
+  handlers.answer_later = [&](std::string_view request,
+                              const control::ControlServer::Handlers::Reply& reply) {
     const auto peer = parse_peer_request(request);
     if (peer) server.on_peer_request(*peer, reply);
     return peer.has_value();

@@ -199,7 +199,8 @@ std::vector<Key> make_keys() {
       {"login_attempts_per_minute", "1 to 60000", "20",
        config::number(&Config::login_attempts_per_minute, 1, 60000)},
       {"requests_per_second", "1 to 100000", "50", config::number(&Config::requests_per_second, 1, 100000)},
-      {"template", config::kTemplateNames, platform::kTemplateName, config::template_name(&Config::template_name)},
+      {"template", config::kTemplateNames, platform::kTemplateName,
+       config::template_name(&Config::template_name)},
       {"run_dir", kDirectory, platform::kRunDirectory, directory(&Config::run_dir)},
       {"state_dir", kDirectory, "/var/lib/sixlink", directory(&Config::state_dir)},
   };

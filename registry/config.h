@@ -10,10 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include "platform/system_defaults.h"
+#include "registry/broker/redirector.h"
 #include "registry/dns/settings.h"
 #include "registry/lease/lease_book.h"
-#include "registry/broker/redirector.h"
-#include "platform/system_defaults.h"
 #include "src/config/key_table.h"
 #include "src/log/log_config.h"
 #include "src/net/server_address.h"
@@ -34,15 +34,15 @@ struct RedirectConfig {
   int above_load = 0;                         // redirect_above_load=, percent, 0: no limit
 };
 
-// Who moves the packets of WireGuard tunnels: kAuto is the kernel where wireguard_port leaves it a port of its
-// own and it has WireGuard, else this program.
+// Who moves the packets of WireGuard tunnels: kAuto is the kernel where wireguard_port leaves it a port of
+// its own and it has WireGuard, else this program.
 enum class WireguardDatapath { kAuto, kKernel, kUserspace };
 
 struct WireguardConfig {
-  bool is_served = true;                                 // wireguard=
-  std::uint16_t port = 0;                                // wireguard_port=, 0: those of TSP
+  bool is_served = true;                                  // wireguard=
+  std::uint16_t port = 0;                                 // wireguard_port=, 0: those of TSP
   WireguardDatapath datapath = WireguardDatapath::kAuto;  // wireguard_datapath=
-  std::string interface = "sixlink-wg0";                 // wireguard_interface=: the kernel's
+  std::string interface = "sixlink-wg0";                  // wireguard_interface=: the kernel's
   // wireguard_endpoint=: where clients that do not speak TSP find this machine; port 0: as wireguard_port
   std::optional<net::ServerAddress> endpoint;
 };
@@ -60,7 +60,7 @@ struct Config {
   bool auth_passdss = true;     // auth_passdss=
   bool mode_v6udpv4 = true;     // tunnel_modes=v6udpv4 v6v4 v4v6
   bool mode_v6v4 = true;
-  bool mode_v4v6 = false;         // only with prefix_v4=
+  bool mode_v4v6 = false;  // only with prefix_v4=
   WireguardConfig wireguard;
   bool prefers_v6v4 = false;      // prefer=v6udpv4|v6v4: for v6anyv4 without a NAT
   bool proxy = false;             // proxy=yes|no: a client may ask for a tunnel to another machine's address
@@ -74,12 +74,12 @@ struct Config {
   int sessions_per_address = 256;                  // sessions_per_address=
   int login_attempts_per_minute = 20;              // login_attempts_per_minute=, failed ones of one address
   int requests_per_second = 50;                    // requests_per_second=, of one address
-  int threads = 0;                                      // threads=, of the datapath each way, 0: as many as help
-  bool offload = true;                                  // offload=auto|off
+  int threads = 0;                                 // threads=, of the datapath each way, 0: as many as help
+  bool offload = true;                             // offload=auto|off
   std::string template_name = platform::kTemplateName;  // template=
   std::string run_dir = platform::kRunDirectory;
   std::string state_dir = "/var/lib/sixlink";
-  dns::Settings dns;   // dns_update_*=, reverse_zone=, user_domain=, user_zone=, dns_ttl= (config_dns.cc)
+  dns::Settings dns;  // dns_update_*=, reverse_zone=, user_domain=, user_zone=, dns_ttl= (config_dns.cc)
   RedirectConfig redirect;
   log::LogConfig log;  // the same log_* keys as sixlink.conf
 
@@ -87,11 +87,11 @@ struct Config {
   int mode_mtu(LeaseMode mode) const;
   // IPv4 inside some tunnels.
   bool serves_v4() const { return leases.prefix_v4 && (mode_v4v6 || wireguard.is_served); }
-  std::string database_path() const;  // state_dir/registry.db
-  std::string control_path() const;   // run_dir/NAME.sock
-  std::string host_key_path() const;  // state_dir/passdss-host-key.pem
+  std::string database_path() const;       // state_dir/registry.db
+  std::string control_path() const;        // run_dir/NAME.sock
+  std::string host_key_path() const;       // state_dir/passdss-host-key.pem
   std::string wireguard_key_path() const;  // state_dir/wireguard.key
-  std::string instance_name() const;  // the file's name without its extension
+  std::string instance_name() const;       // the file's name without its extension
 };
 
 using LoadedConfig = config::Loaded<Config>;

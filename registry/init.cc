@@ -119,7 +119,8 @@ std::string next_steps(const Options& options, const Config& config, const std::
          "       userid=NAME\n"
          "       passwd=PASSWORD\n"
          "       auth_method=any\n"
-         "     and start it the first time with \"sixlink -y\": it keeps this machine's host key, which is to be the one "
+         "     and start it the first time with \"sixlink -y\": it keeps this machine's host key, which is "
+         "to be the one "
          "above.\n"
          "     (an anonymous client: only server, and auth_method=anonymous)\n";
 }

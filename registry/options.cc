@@ -71,8 +71,10 @@ class Parser {
     if (option == "deadline") {
       options_.drain.deadline = parse_duration(value);
       if (!options_.drain.deadline)
-        fail("option --deadline takes seconds, or minutes with \"m\" or hours with \"h\" after the number, up to "
-             "168h");
+        fail(
+            "option --deadline takes seconds, or minutes with \"m\" or hours with \"h\" after the number, up "
+            "to "
+            "168h");
     }
     if (option == "config") {
       options_.config_file = value;
@@ -119,7 +121,8 @@ class Parser {
       const std::string words(chosen_->words);
       return fail("option " + name + " does not go with " + (words.empty() ? "running the server" : words));
     }
-    if (!options_.drain.begins && options_.drain.stops) return fail("--undo ends a drain, and --stop begins one");
+    if (!options_.drain.begins && options_.drain.stops)
+      return fail("--undo ends a drain, and --stop begins one");
     if (options_.drain.deadline && !options_.drain.stops)
       return fail("--deadline needs --stop: it is when the registry stops at the latest");
     if (options_.command == Command::kInit && options_.prefix.empty()) {
@@ -151,11 +154,13 @@ const std::vector<OptionSpec>& option_specs() {
       {0, "force", "", "replace an existing configuration", command_bits(Command::kInit)},
       {0, "password-file", "FILE", "read the password from FILE's first line", kSetsPassword},
       {0, "stop", "", "end the server when no tunnel is in use any more", command_bits(Command::kDrain)},
-      {0, "deadline", "TIME", "with --stop: after TIME (90, 15m, 2h) at the latest", command_bits(Command::kDrain)},
+      {0, "deadline", "TIME", "with --stop: after TIME (90, 15m, 2h) at the latest",
+       command_bits(Command::kDrain)},
       {0, "undo", "", "serve newcomers again", command_bits(Command::kDrain)},
       {0, "json", "", "print JSON", kPrintsJson},
       {0, "qr", "", "draw a QR code on the terminal", command_bits(Command::kPeerExport)},
-      {0, "ipv4", "", "send all IPv4 through the tunnel too, where it has any", command_bits(Command::kPeerExport)},
+      {0, "ipv4", "", "send all IPv4 through the tunnel too, where it has any",
+       command_bits(Command::kPeerExport)},
       {'h', "help", "", "print this text", kEverywhere},
       {0, "version", "", "print the version", kEverywhere},
   };
@@ -174,7 +179,8 @@ const std::vector<CommandSpec>& command_specs() {
        "print a user's tunnel as a file for wg-quick, with a new key"},
       {Command::kPeerList, "peer list", "", "list the WireGuard tunnels and how they fare"},
       {Command::kPeerDelete, "peer delete", "NAME", "end a user's WireGuard tunnel"},
-      {Command::kDrain, "drain", "", "give the running server's tunnels to no newcomer any more, for maintenance"},
+      {Command::kDrain, "drain", "",
+       "give the running server's tunnels to no newcomer any more, for maintenance"},
       {Command::kStatus, "status", "", "tell how many tunnels the running server has, and its load"},
       {Command::kDnsStatus, "dns status", "", "tell which names in DNS are published and which wait"},
       {Command::kDnsResync, "dns resync", "", "send everything that should be in DNS again"},

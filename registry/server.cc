@@ -53,8 +53,8 @@ tsp::ServerPolicy policy_of(const Config& config) {
 
 TunnelServer::Settings tunnel_settings(const Config& config, const LeaseBook& book) {
   const auto mtu = [&](LeaseMode mode) { return static_cast<std::size_t>(config.mode_mtu(mode)); };
-  return {config.leases.prefix,     book.broker_address(), static_cast<std::size_t>(config.mtu),
-          mtu(LeaseMode::kV6UdpV4), mtu(LeaseMode::kV6V4), mtu(LeaseMode::kV4V6),
+  return {config.leases.prefix,     book.broker_address(),     static_cast<std::size_t>(config.mtu),
+          mtu(LeaseMode::kV6UdpV4), mtu(LeaseMode::kV6V4),     mtu(LeaseMode::kV4V6),
           book.broker_address_v4(), mtu(LeaseMode::kWireguard)};
 }
 
@@ -518,9 +518,8 @@ asio::awaitable<void> Server::maintain() {
 }
 
 void Server::touch_active() {
-  tunnels_.for_each_active([this](Tunnel& tunnel) {
-    book_.touch(tunnel.lease, tunnel.last_seen.exchange(0));
-  });
+  tunnels_.for_each_active(
+      [this](Tunnel& tunnel) { book_.touch(tunnel.lease, tunnel.last_seen.exchange(0)); });
 }
 
 void Server::report_write_problem(const boost::system::error_code& error) {

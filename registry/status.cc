@@ -73,11 +73,11 @@ std::string to_json(const RegistryStatus& s) {
        {{"datapath", s.wireguard},
         {"peers", s.wireguard_peers},
         {"connected", s.wireguard_connected},
-        {"latest_handshake",
-         s.wireguard_latest_handshake
-             ? json::value(fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(
-                                                                    *s.wireguard_latest_handshake))))
-             : json::value(nullptr)},
+        {"latest_handshake", s.wireguard_latest_handshake
+                                 ? json::value(fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                                                           fmt::gmtime(std::chrono::system_clock::to_time_t(
+                                                               *s.wireguard_latest_handshake))))
+                                 : json::value(nullptr)},
         {"received", s.wireguard_received},
         {"sent", s.wireguard_sent}}},
       {"load_percent", s.load_percent},
@@ -115,12 +115,13 @@ std::optional<std::string> render_status(std::string_view text) {
     const auto carrier = text_of(w, "datapath");
     const auto handshake = text_of(w, "latest_handshake");
     line("WireGuard",
-         carrier == "no" ? "no"
-                         : fmt::format("{:.0f} peers, {:.0f} of them connected, latest handshake {}, {:.0f} bytes "
-                                       "received, {:.0f} sent ({})",
-                                       number_of(w, "peers"), number_of(w, "connected"),
-                                       handshake.empty() ? "never" : handshake, number_of(w, "received"),
-                                       number_of(w, "sent"), carrier));
+         carrier == "no"
+             ? "no"
+             : fmt::format("{:.0f} peers, {:.0f} of them connected, latest handshake {}, {:.0f} bytes "
+                           "received, {:.0f} sent ({})",
+                           number_of(w, "peers"), number_of(w, "connected"),
+                           handshake.empty() ? "never" : handshake, number_of(w, "received"),
+                           number_of(w, "sent"), carrier));
   }
   line("load", fmt::format("{:.1f} % of a core", number_of(*object, "load_percent")));
   line("offloads", fmt::format("{} ({} threads each way)", text_of(*object, "offloads"), count("threads")));

@@ -165,8 +165,10 @@ std::string join_words(const std::vector<std::string>& words) {
   return text;
 }
 
-constexpr std::pair<LeaseMode, std::string_view> kModes[] = {
-    {LeaseMode::kV6UdpV4, "v6udpv4"}, {LeaseMode::kV6V4, "v6v4"}, {LeaseMode::kV4V6, "v4v6"}, {LeaseMode::kWireguard, "wireguard"}};
+constexpr std::pair<LeaseMode, std::string_view> kModes[] = {{LeaseMode::kV6UdpV4, "v6udpv4"},
+                                                             {LeaseMode::kV6V4, "v6v4"},
+                                                             {LeaseMode::kV4V6, "v4v6"},
+                                                             {LeaseMode::kWireguard, "wireguard"}};
 
 std::string mode_text(LeaseMode mode) {
   for (const auto& [value, text] : kModes) {
@@ -286,9 +288,10 @@ error_code Store::configure(std::chrono::milliseconds busy_timeout) {
   if (!is_new && *application != kApplicationId) return {kStoreForeign, store_category()};
   if (*version > kVersion) return {kStoreNewer, store_category()};
   // WAL with FULL syncs at every commit: a client is told of its lease only after that.
-  return execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                 // Rows are written once and read at the start: the system's cache serves that as well.
-                 " PRAGMA cache_size = -512");
+  return execute(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+      // Rows are written once and read at the start: the system's cache serves that as well.
+      " PRAGMA cache_size = -512");
 }
 
 error_code Store::upgrade() {

@@ -113,10 +113,9 @@ LoadedConfig load_config(const std::string& path, const Options* options) {
                         });
   if (result.config) {
     if (!result.config->password.empty()) warn_of_exposed_password(path, result.warnings);
-    for (std::string* file :
-         {&result.config->home_dir, &result.config->log.filename, &result.config->run_dir,
-          &result.config->state_dir, &result.config->broker_list, &result.config->last_server,
-          &result.config->private_key_file}) {
+    for (std::string* file : {&result.config->home_dir, &result.config->log.filename, &result.config->run_dir,
+                              &result.config->state_dir, &result.config->broker_list,
+                              &result.config->last_server, &result.config->private_key_file}) {
       make_absolute(*file);
     }
   }

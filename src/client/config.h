@@ -20,7 +20,8 @@ namespace sixlink::client {
 
 enum class AuthMethod { kAnonymous, kAny, kPlain, kDigestMd5, kPassDss3Des1 };
 enum class HostType { kHost, kRouter };
-// gogoc's tunnel_mode values, and two of our own: kAnyMode is WireGuard where the broker offers it, else v6anyv4.
+// gogoc's tunnel_mode values, and two of our own: kAnyMode is WireGuard where the broker offers it, else
+// v6anyv4.
 enum class TunnelMode { kV6V4, kV6UdpV4, kV6AnyV4, kV4V6, kDsLite, kWireguard, kAnyMode };
 // kBackup: a default route with a worse metric than any native one. kYes: a better one. kNo: none.
 enum class DefaultRoute { kBackup, kYes, kNo };

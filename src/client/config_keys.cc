@@ -229,8 +229,7 @@ std::vector<Key> make_keys() {
                                            {"userspace", DatapathChoice::kUserspace}})});
   keys.push_back({"threads", config::kThreads, "auto", config::threads(&Config::threads)});
   keys.push_back({"offload", config::kOffload, "auto", config::offload(&Config::offload)});
-  keys.push_back(
-      {"if_tunnel_wireguard", kInterface, "wg6", interface(&Config::interface_wireguard)});
+  keys.push_back({"if_tunnel_wireguard", kInterface, "wg6", interface(&Config::interface_wireguard)});
   keys.push_back({"private_key_file", kPath, "wireguard.key", path(&Config::private_key_file)});
   keys.push_back({"run_dir", kDirectory, platform::kRunDirectory, path(&Config::run_dir)});
   keys.push_back({"state_dir", kDirectory, "/var/lib/sixlink", path(&Config::state_dir)});

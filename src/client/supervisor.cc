@@ -474,9 +474,9 @@ asio::awaitable<void> Supervisor::tear_down() {
   }
   // Only the counters and the history of a tunnel that is no more.
   for (auto* text :
-       {&status_.interface, &status_.datapath, &status_.offloads, &status_.datapath_reason, &status_.local_outer,
-        &status_.remote_outer, &status_.public_outer, &status_.local_inner, &status_.remote_inner,
-        &status_.prefix, &status_.mode, &status_.authentication, &status_.transport}) {
+       {&status_.interface, &status_.datapath, &status_.offloads, &status_.datapath_reason,
+        &status_.local_outer, &status_.remote_outer, &status_.public_outer, &status_.local_inner,
+        &status_.remote_inner, &status_.prefix, &status_.mode, &status_.authentication, &status_.transport}) {
     text->clear();
   }
   status_.mtu = 0;

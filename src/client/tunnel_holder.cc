@@ -79,7 +79,8 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create(tunnel::TunnelParame
     datapath_reason_ = "none: the tunnel is another machine's";
     co_return co_await run_template(is_unsupported);
   }
-  // FOU is for those who ask for it: the kernel then holds the negotiation's port, and no lease can be renewed over it.
+  // FOU is for those who ask for it: the kernel then holds the negotiation's port, and no lease can be
+  // renewed over it.
   const bool is_kernel_first = config_.datapath == DatapathChoice::kKernel ||
                                (config_.datapath == DatapathChoice::kAuto && !is_over_udp(parameters_));
   if (is_wireguard(parameters_)) {
@@ -207,7 +208,8 @@ asio::awaitable<std::optional<Failed>> TunnelHolder::create_in_userspace() {
   choose_mtu();
   if (auto failed = open_outer()) co_return failed;
   if (!platform::can_be_tun(parameters_.interface)) {
-    log_.info("{} is no name for this system's TUN interfaces: taking the first free one", parameters_.interface);
+    log_.info("{} is no name for this system's TUN interfaces: taking the first free one",
+              parameters_.interface);
     parameters_.interface = "tun";
   }
   const auto options = lane_options();

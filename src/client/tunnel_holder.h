@@ -89,7 +89,8 @@ class TunnelHolder {
   boost::asio::awaitable<std::optional<Failed>> create_wireguard_in_userspace();
   std::optional<boost::asio::ip::udp::socket> connect_to_server();
   void move_wireguard(const boost::asio::ip::address& from);
-  // Mode wireguard outlives an address change, but then the way to its broker may lead into the tunnel itself.
+  // Mode wireguard outlives an address change, but then the way to its broker may lead into the tunnel
+  // itself.
   bool is_way_lost() const;
   boost::asio::awaitable<std::optional<Failed>> run_template(bool& is_unsupported);
   std::string interface_name() const;
@@ -121,9 +122,9 @@ class TunnelHolder {
   std::optional<boost::asio::ip::udp::socket> socket_;  // until the link takes it
   boost::asio::ip::udp::endpoint local_endpoint_;       // its own, to come back to
   boost::asio::ip::udp::endpoint remote_endpoint_;
-  std::optional<pki::WireguardKeyPair> key_;            // mode wireguard
+  std::optional<pki::WireguardKeyPair> key_;              // mode wireguard
   std::vector<std::unique_ptr<platform::TunQueue>> tun_;  // until the link takes it
-  int raw_socket_ = -1;                       // until the link takes it
+  int raw_socket_ = -1;                                   // until the link takes it
   std::unique_ptr<tunnel::Link> link_;
   std::string datapath_reason_;
   datapath::Counters last_counters_;

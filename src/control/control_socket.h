@@ -28,10 +28,8 @@ class ControlServer {
     // As `answer`, for what takes a while: true when `reply` will be called, once, unless the daemon ends
     // before. Asked before `answer`.
     using Reply = std::function<void(std::string)>;
-    std::function<bool(std::string_view request, Reply reply)> answer_later = [](std::string_view,
-                                                                                const Reply&) {
-      return false;
-    };
+    std::function<bool(std::string_view request, Reply reply)> answer_later =
+        [](std::string_view, const Reply&) { return false; };
   };
 
   // A peer that asks and does not read, or does not ask, is held no longer than this.

@@ -75,8 +75,7 @@ boost::asio::awaitable<void> TemplateRunner::refresh() {
   auto environment = template_environment(parameters_, context(), Operation::kCreate);
   environment.emplace_back("SIXLINK_REFRESH=yes");
   const auto result = co_await run_script(template_path_, std::move(environment), kTeardownLimit);
-  if (!result.has_succeeded)
-    log_.warn("the way to the broker could not be looked after: {}", result.problem);
+  if (!result.has_succeeded) log_.warn("the way to the broker could not be looked after: {}", result.problem);
 }
 
 boost::asio::awaitable<bool> TemplateRunner::tear_down() {

@@ -467,12 +467,15 @@ TEST_CASE("config: any text is survived") {
 }
 
 TEST_CASE("config: WireGuard's keys, and that nobody else's tunnel can be one") {
-  const auto load = [](const std::string& lines) { return parse_config("/etc/test.conf", std::string(kServer) + lines); };
+  const auto load = [](const std::string& lines) {
+    return parse_config("/etc/test.conf", std::string(kServer) + lines);
+  };
   const auto plain = load("");
   REQUIRE(plain.config);
   CHECK(plain.config->interface_wireguard == "wg6");
   CHECK_FALSE(plain.config->may_use_wireguard());
-  const auto own = load("tunnel_mode=wireguard\nstate_dir=/var/lib/x\nif_tunnel_wireguard=six-wg\nprivate_key_file=own.key\n");
+  const auto own = load(
+      "tunnel_mode=wireguard\nstate_dir=/var/lib/x\nif_tunnel_wireguard=six-wg\nprivate_key_file=own.key\n");
   REQUIRE(own.config);
   CHECK(own.config->tunnel_mode == TunnelMode::kWireguard);
   CHECK(own.config->may_use_wireguard());
@@ -485,7 +488,8 @@ TEST_CASE("config: WireGuard's keys, and that nobody else's tunnel can be one") 
   CHECK(any.config->may_use_wireguard());
   CHECK(any.config->private_key_file == "/etc/sixlink/wg.key");
   for (const char* mode : {"wireguard", "any"}) {
-    const auto proxy = load("proxy_client=yes\nkeepalive=no\nclient_v4=192.0.2.9\ntunnel_mode=" + std::string(mode) + "\n");
+    const auto proxy =
+        load("proxy_client=yes\nkeepalive=no\nclient_v4=192.0.2.9\ntunnel_mode=" + std::string(mode) + "\n");
     REQUIRE(proxy.problems.size() == 1);
     CHECK(proxy.problems[0].key == "tunnel_mode");
   }

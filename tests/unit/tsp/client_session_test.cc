@@ -776,10 +776,9 @@ TEST_CASE("client: WireGuard is preferred where the broker offers it, and where 
 
   ClientSession only(preferring_wireguard());
   CHECK(asked_of(only, "TUNNEL=WIREGUARD").find("type=\"wireguard\"") != std::string::npos);
-  for (auto& [profile, tunnels] :
-       std::vector<std::pair<ClientProfile, std::string>>{{preferring_wireguard(), "TUNNEL=V6V4"},
-                                                          {preferring_wireguard(Transport::kTcp),
-                                                           "TUNNEL=V6V4 TUNNEL=WIREGUARD"}}) {
+  for (auto& [profile, tunnels] : std::vector<std::pair<ClientProfile, std::string>>{
+           {preferring_wireguard(), "TUNNEL=V6V4"},
+           {preferring_wireguard(Transport::kTcp), "TUNNEL=V6V4 TUNNEL=WIREGUARD"}}) {
     ClientSession other(std::move(profile));
     const auto asked = asked_of(other, tunnels);
     CHECK(asked.find("type=\"v6anyv4\"") != std::string::npos);
