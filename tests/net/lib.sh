@@ -376,16 +376,15 @@ no_namespace_pids() { [ -z "$(namespace_pids)" ]; }
 
 kill_all() {
   local pid
-  # Exit traps run in the background shells too when they did not exec.
-  for pid in $(namespace_pids) "${PIDS[@]}"; do kill -TERM "$pid" 2>/dev/null; done
+  # Exit traps run in the background shells too when they did not exec. Of those that ended and were waited for, the number may
+  # be a stranger's by now: `jobs` leaves them out.
+  for pid in $(namespace_pids) $(jobs -rp); do kill -TERM "$pid" 2>/dev/null; done
   if ! wait_for 5 no_namespace_pids; then
-    for pid in $(namespace_pids) "${PIDS[@]}"; do kill -KILL "$pid" 2>/dev/null; done
+    for pid in $(namespace_pids) $(jobs -rp); do kill -KILL "$pid" 2>/dev/null; done
     wait_for 5 no_namespace_pids
   fi
-  for pid in "${PIDS[@]}"; do
-    kill -KILL "$pid" 2>/dev/null
-    wait "$pid" 2>/dev/null
-  done
+  for pid in $(jobs -rp); do kill -KILL "$pid" 2>/dev/null; done
+  for pid in "${PIDS[@]}"; do wait "$pid" 2>/dev/null; done
   PIDS=()
 }
 
