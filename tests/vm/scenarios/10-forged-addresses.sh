@@ -71,12 +71,13 @@ holds() { # NAME MODE: the tunnel is up
     *) foreign=$FOREIGN_V6 other=$WEB_V6 local_scope=fe80::9 ;;
   esac
   if [ "$2" != v6udpv4 ]; then
-    check_equal "$1: what comes to our address passes" 3 "$(arriving "$2" $other "$inner")"
+    check "$1: what comes to our address passes" [ "$(arriving "$2" $other "$inner")" -ge 3 ]
     check_equal "$1: what comes to another address of this machine is dropped" 0 "$(arriving "$2" $other $foreign)"
     check_equal "$1: what comes from our own address is dropped" 0 "$(arriving "$2" "$inner" "$inner")"
     check_equal "$1: what comes from a link-local address is dropped" 0 "$(arriving "$2" $local_scope "$inner")"
   fi
-  check_equal "$1: what goes out from our address passes" 3 "$(leaving "$2" "$inner" "$broker")"
+  # And keepalives.
+  check "$1: what goes out from our address passes" [ "$(leaving "$2" "$inner" "$broker")" -ge 3 ]
   check_equal "$1: what goes out from another address of this machine is dropped" 0 "$(leaving "$2" $foreign "$broker")"
 }
 
