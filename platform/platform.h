@@ -196,6 +196,9 @@ void forbid_core_files();
 // would work against the next one.
 void end_with_parent();
 
+// The calling thread goes before those that compute, where the system has such a thing for a thread and allows it.
+void hurry_thread();
+
 // Unpredictable bytes from the system.
 void random_bytes(std::span<std::uint8_t> out);
 

@@ -13,8 +13,9 @@
 namespace sixlink::datapath {
 namespace {
 
-// Super datagrams that one call receives: their data should still be in the cache when they are written.
-constexpr std::size_t kBatch = 16;
+// Super datagrams that one call receives: their data should still be in the cache when they are written, and
+// the first of them does not wait long for the last.
+constexpr std::size_t kBatch = 8;
 constexpr std::size_t kBufferSize = 65536;
 
 // The kernel has checked the header of what a raw socket receives; its total length is in the host's order on

@@ -3,6 +3,7 @@
 #include "src/datapath/lane_out.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -11,11 +12,6 @@
 
 namespace sixlink::datapath {
 namespace {
-
-// Frames do not share a cache line.
-constexpr std::size_t align(std::size_t size) {
-  return (size + 63) / 64 * 64;
-}
 
 std::span<const iovec> pieces_of(const Segment& segment, std::array<iovec, 2>& pieces) {
   const auto piece = [](std::span<const std::uint8_t> bytes) {
@@ -33,23 +29,20 @@ std::span<const iovec> pieces_of(const Segment& segment, std::array<iovec, 2>& p
 
 OutLane::OutLane(platform::TunQueue& queue, std::vector<platform::DatagramSocket*> sockets,
                  LanePolicy& policy, LaneMailbox& mailbox)
-    : queue_(queue),
-      policy_(policy),
-      mailbox_(mailbox),
-      frame_room_(new std::uint8_t[kFrameRoom]),
-      room_(new std::uint8_t[kRoom]) {
+    : queue_(queue), policy_(policy), mailbox_(mailbox), room_(new std::uint8_t[kRoom]) {
   if (policy.sessions()) sealer_.emplace(mailbox);
   for (auto* socket : sockets) outputs_.push_back({socket, platform::SendBatch(), 0});
 }
 
 LaneThread::Turn OutLane::turn() {
-  const int error = read_batch();
-  if (count_ > 0) {
+  const int error = backlog_.fill(queue_);
+  const auto frames = backlog_.take();
+  if (!frames.empty()) {
     {
       std::unique_lock lock(mutex_);
       memory_.forget();
       if (sealer_) sealer_->set_time(wireguard::Clock::now());
-      for (std::size_t i = 0; i < count_; ++i) forward(frames_[i], lock);
+      for (const auto& frame : frames) forward(frame, lock);
       if (sealer_) sealer_->settle();
     }
     flush();
@@ -58,28 +51,8 @@ LaneThread::Turn OutLane::turn() {
     mailbox_.post_interface_error(error);
     return LaneThread::Turn::kEnded;
   }
-  if (!is_drained_) return LaneThread::Turn::kMore;
-  return count_ > 0 ? LaneThread::Turn::kDone : LaneThread::Turn::kEmpty;
-}
-
-int OutLane::read_batch() {
-  count_ = 0;
-  is_drained_ = false;
-  std::size_t used = 0;
-  while (count_ < kMostFrames && kFrameRoom - used >= kFrameBuffer) {
-    auto& frame = frames_[count_];
-    const std::span<std::uint8_t> room(frame_room_.get() + used, kFrameRoom - used);
-    const auto size = queue_.read(frame.header, room);
-    if (size < 0) return static_cast<int>(-size);
-    if (size == 0) {
-      is_drained_ = true;
-      return 0;
-    }
-    frame.bytes = room.first(static_cast<std::size_t>(size));
-    ++count_;
-    used += align(static_cast<std::size_t>(size));
-  }
-  return 0;
+  if (!backlog_.is_empty() || !backlog_.is_drained()) return LaneThread::Turn::kMore;
+  return frames.empty() ? LaneThread::Turn::kEmpty : LaneThread::Turn::kDone;
 }
 
 void OutLane::forward(const Frame& frame, std::unique_lock<std::mutex>& lock) {

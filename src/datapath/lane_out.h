@@ -3,7 +3,6 @@
 // and sends it. The data stay where they were read; only headers are written.
 #pragma once
 
-#include <array>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "platform/packet_io.h"
+#include "src/datapath/lane_backlog.h"
 #include "src/datapath/lane_counters.h"
 #include "src/datapath/lane_mailbox.h"
 #include "src/datapath/lane_memory.h"
@@ -40,24 +40,16 @@ class OutLane {
   const LaneCounters& counters() const { return counters_; }
 
  private:
-  static constexpr std::size_t kMostFrames = 128;
-  // Two frames of the largest size fit: a batch ends when the next one might not.
-  static constexpr std::size_t kFrameRoom = 2 * kFrameBuffer;
   // For the headers of plain packets, or for encrypted ones.
   static constexpr std::size_t kRoom = 256 * 1024;
 
-  struct Frame {
-    FrameHeader header;
-    std::span<std::uint8_t> bytes;
-  };
+  using Frame = LaneBacklog::Frame;
   struct Output {
     platform::DatagramSocket* socket;
     platform::SendBatch batch;
     std::uint64_t bytes = 0;  // of inner packets in `batch`
   };
 
-  // The error that ends the lane; 0: none.
-  int read_batch();
   void forward(const Frame& frame, std::unique_lock<std::mutex>& lock);
   void send_first(std::unique_lock<std::mutex>& lock);
   // The frame that the segmenter has, packet by packet: as they are, encrypted, or to the control thread.
@@ -75,17 +67,14 @@ class OutLane {
   LaneCounters counters_;
   std::vector<Output> outputs_;
   Segmenter segmenter_;
-  std::unique_ptr<std::uint8_t[]> frame_room_;
+  LaneBacklog backlog_;
   std::unique_ptr<std::uint8_t[]> room_;
   std::size_t room_used_ = 0;
   std::optional<LaneSealer> sealer_;
-  std::array<Frame, kMostFrames> frames_;
-  std::size_t count_ = 0;
   // What was decided about the last frame that passed in this batch.
   LaneMemory memory_;
   LanePolicy::Departure departure_;
   std::size_t last_largest_ = 0;
-  bool is_drained_ = false;  // the queue had no more
 };
 
 }  // namespace sixlink::datapath

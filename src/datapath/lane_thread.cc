@@ -9,16 +9,15 @@
 #include <cstdlib>
 #include <utility>
 
+#include "platform/platform.h"
+
 namespace sixlink::datapath {
-namespace {
 
-// Full batches of one descriptor before the others get their turn.
-constexpr int kBatchesPerTurn = 8;
-
-}  // namespace
-
-LaneThread::LaneThread(std::vector<int> descriptors, Work work)
-    : descriptors_(std::move(descriptors)), work_(std::move(work)), is_enabled_(descriptors_.size(), true) {
+LaneThread::LaneThread(std::vector<int> descriptors, bool is_urgent, Work work)
+    : descriptors_(std::move(descriptors)),
+      is_urgent_(is_urgent),
+      work_(std::move(work)),
+      is_enabled_(descriptors_.size(), true) {
   // Signals are the control thread's.
   sigset_t all;
   sigset_t before;
@@ -59,23 +58,24 @@ bool LaneThread::obey(std::vector<pollfd>& waiting) {
 }
 
 void LaneThread::run() {
+  if (is_urgent_) platform::hurry_thread();
   std::vector<pollfd> waiting;
   for (const int fd : descriptors_) waiting.push_back({fd, POLLIN, 0});
   waiting.push_back({wake_.fd(), POLLIN, 0});
+  std::vector<bool> has_more(descriptors_.size());
+  bool is_waiting = true;
   for (;;) {
-    if (::poll(waiting.data(), static_cast<nfds_t>(waiting.size()), -1) < 0) {
+    if (::poll(waiting.data(), static_cast<nfds_t>(waiting.size()), is_waiting ? -1 : 0) < 0) {
       if (errno == EINTR || errno == EAGAIN || errno == ENOMEM) continue;
       std::abort();  // only a mistake of ours is left
     }
     if (waiting.back().revents != 0 && !obey(waiting)) return;
-    bool has_worked = false;
+    is_waiting = true;
     for (std::size_t i = 0; i < descriptors_.size(); ++i) {
-      if (waiting[i].fd < 0 || (waiting[i].revents == 0 && !has_worked)) continue;
-      auto turn = Turn::kMore;
-      for (int batch = 0; batch < kBatchesPerTurn && turn == Turn::kMore && !has_order_; ++batch) {
-        turn = work_(i);
-        has_worked = has_worked || turn != Turn::kEmpty;
-      }
+      if (waiting[i].fd < 0 || (waiting[i].revents == 0 && !has_more[i])) continue;
+      const auto turn = work_(i);
+      has_more[i] = turn == Turn::kMore;
+      if (has_more[i]) is_waiting = false;
       if (turn == Turn::kEnded) end(i, waiting);
     }
   }

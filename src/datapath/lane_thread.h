@@ -5,7 +5,6 @@
 
 #include <poll.h>
 
-#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
@@ -20,7 +19,7 @@ namespace sixlink::datapath {
 class LaneThread {
  public:
   enum class Turn {
-    kMore,   // there may be more
+    kMore,   // there may be more, also where the descriptor does not show it
     kDone,   // something was there, and nothing is left for now
     kEmpty,  // nothing was there
     kEnded,  // this descriptor is of no use any more
@@ -28,9 +27,9 @@ class LaneThread {
   // Handles one batch of descriptor `i`; called from the lane's thread alone. Does not throw.
   using Work = std::function<Turn(std::size_t i)>;
 
-  // Begins at once. The descriptors stay open as long as this object. What one of them brings may make
-  // something for those after it: these are looked at without waiting.
-  LaneThread(std::vector<int> descriptors, Work work);
+  // Begins at once. The descriptors stay open as long as this object. `is_urgent`: it goes before others,
+  // where the system can.
+  LaneThread(std::vector<int> descriptors, bool is_urgent, Work work);
   LaneThread(const LaneThread&) = delete;
   LaneThread& operator=(const LaneThread&) = delete;
   ~LaneThread() { stop(); }
@@ -47,12 +46,13 @@ class LaneThread {
   void end(std::size_t i, std::vector<pollfd>& waiting);
 
   std::vector<int> descriptors_;
+  bool is_urgent_;
   Work work_;
   WakePipe wake_;
-  std::atomic<bool> has_order_{false};
   std::mutex mutex_;  // of what follows
   std::condition_variable obeyed_;
   std::vector<bool> is_enabled_;
+  bool has_order_ = false;
   bool is_stopping_ = false;
   std::thread thread_;
 };

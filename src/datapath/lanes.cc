@@ -18,10 +18,11 @@ std::size_t lane_count(const LaneOptions& options) {
 
 void prepare_tunnel_socket(int socket) {
   ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
-  // A TUN hands over packets faster than they leave; without room the kernel drops bursts.
-  constexpr int kRoom = 4 << 20;
-  ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kRoom, sizeof kRoom);
-  ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kRoom, sizeof kRoom);
+  // Room for bursts, and not for a standing queue: what waits here cannot be passed by anybody.
+  constexpr int kReceiveRoom = 1 << 20;
+  constexpr int kSendRoom = 1 << 20;
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kReceiveRoom, sizeof kReceiveRoom);
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kSendRoom, sizeof kSendRoom);
 }
 
 Lanes::Lanes(std::vector<std::unique_ptr<platform::TunQueue>> queues,
@@ -56,31 +57,25 @@ Lanes::Lanes(std::vector<std::unique_ptr<platform::TunQueue>> queues,
   }
   for (std::size_t i = 0; i < queues_.size(); ++i)
     out_.push_back(std::make_unique<OutLane>(*queues_[i], outputs[i % outputs.size()], policy, mailbox));
-  for (std::size_t i = 0; i < std::max(in_.size(), out_.size()); ++i) {
-    auto* in = i < in_.size() ? in_[i].get() : nullptr;
-    auto* out = i < out_.size() ? out_[i].get() : nullptr;
-    if (settings.is_joined) {
-      start(in, out);
-    } else {
-      if (in) start(in, nullptr);
-      if (out) start(nullptr, out);
-    }
+  // What was received goes before what is to be sent: where the packets have to queue, it is at the sender's,
+  // who lets small flows pass.
+  for (auto& in : in_) {
+    auto* lane = in.get();
+    const auto descriptors = lane->descriptors();
+    threads_.push_back(
+        std::make_unique<LaneThread>(descriptors, true, [lane](std::size_t i) { return lane->turn(i); }));
+    for (std::size_t i = 0; i < descriptors.size(); ++i) received_.push_back({threads_.back().get(), i});
+  }
+  for (auto& out : out_) {
+    auto* lane = out.get();
+    threads_.push_back(std::make_unique<LaneThread>(std::vector<int>{lane->fd()}, false,
+                                                    [lane](std::size_t) { return lane->turn(); }));
+    sent_.push_back({threads_.back().get(), 0});
   }
 }
 
 Lanes::~Lanes() {
   stop();
-}
-
-void Lanes::start(InLane* in, OutLane* out) {
-  auto descriptors = in ? in->descriptors() : std::vector<int>();
-  const auto sockets = descriptors.size();
-  if (out) descriptors.push_back(out->fd());
-  threads_.push_back(std::make_unique<LaneThread>(
-      std::move(descriptors), [=](std::size_t i) { return i < sockets ? in->turn(i) : out->turn(); }));
-  auto* thread = threads_.back().get();
-  for (std::size_t i = 0; i < sockets; ++i) received_.push_back({thread, i});
-  if (out) sent_.push_back({thread, sockets});
 }
 
 void Lanes::stop() {

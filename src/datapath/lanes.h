@@ -7,7 +7,6 @@
 #include <mutex>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "platform/packet_io.h"
@@ -41,9 +40,6 @@ class Lanes {
   struct Settings {
     platform::Offloads offloads;
     std::size_t mtu;  // the largest of any tunnel
-    // One thread for both ways of a lane: with two processors, what one way brings (TCP's acknowledgements)
-    // leaves without waking another thread.
-    bool is_joined = std::thread::hardware_concurrency() <= 2;
   };
   // Begins at once. `groups[i]` are the sockets of lane i; groups may be fewer than queues, or more. Sockets
   // are known to the policy and in messages by their place in all groups, one after the other. An out lane
@@ -110,7 +106,6 @@ class Lanes {
   };
 
   void forget_keys();
-  void start(InLane* in, OutLane* out);
 
   std::vector<std::unique_ptr<platform::TunQueue>> queues_;
   std::vector<std::unique_ptr<platform::DatagramSocket>> sockets_;
