@@ -202,7 +202,7 @@ run_net() {
 run_vm() {
   local time_limit=$((time_limit * 2))
   find_scenarios vm tests/vm/scenarios
-  run_scripts vm "${VM_JOBS:-$(nproc)}" nice -n 5 bash tests/vm/boot.sh
+  run_scripts vm "${VM_JOBS:-$(nproc)}" bash tests/vm/boot.sh
 }
 
 # ---- root ---------------------------------------------------------------------------------------------------------

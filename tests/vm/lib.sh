@@ -10,6 +10,8 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../net/lib.sh"
 
 DIRECT_V4=198.51.100.20
+# An emulated processor that has half of a real one needs a minute for 20 MB.
+FETCH_TIMEOUT=300
 
 # needs_kernel MODULE...: skips the scenario where the kernel lacks one. Loads them all, so that what a module brings with it (sit0 in
 # every namespace) is there before the first snapshot.

@@ -42,7 +42,7 @@ wait_for 10 can_connect web4 $WEB_V4 80 || die "the web server does not start: $
 can_ping4() { ns "$1" ping -4 -n -c 1 -W "${3:-2}" "$2"; }
 fetches4() {
   local sum
-  sum=$(ns six curl -gsS --max-time 60 "http://$WEB_V4/file" | sha256sum)
+  sum=$(ns six curl -gsS --max-time "$FETCH_TIMEOUT" "http://$WEB_V4/file" | sha256sum)
   [ "$sum" = "$FILE_SUM" ] || { echo "sha256 is $sum, not $FILE_SUM"; return 1; }
 }
 
