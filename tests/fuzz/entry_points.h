@@ -27,6 +27,7 @@ void broker_lines(Input input);      // broker_list, last_server
 void segment(Input input);           // frames from a TUN
 void coalesce(Input input);          // inner packets to be joined
 void wireguard_device(Input input);  // datagrams between two WireGuard devices
+void contact(Input input);           // <contact> elements, and signed documents
 
 struct EntryPoint {
   const char* name;  // of the file, without _fuzz.cc
@@ -46,6 +47,7 @@ inline constexpr EntryPoint kEntryPoints[] = {
     {"segment", segment},
     {"coalesce", coalesce},
     {"wireguard_device", wireguard_device},
+    {"contact", contact},
 };
 
 inline std::string_view text_of(Input input) {

@@ -179,6 +179,22 @@ inline std::vector<std::string> seeds(std::string_view fuzzer) {
     found.insert('\x02' + data + std::string("\x03\xff\xff\x04", 4) + '\x0a' + data + '\x16' + record("") +
                  '\x30' + '\x04');
   }
+  if (fuzzer == "contact") {
+    found.insert(
+        "<contact><prefix>2001:db8:42:7::/64</prefix>"
+        "<key type=\"wireguard\">AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=</key>"
+        "<endpoint kind=\"public\" transport=\"udp\" port=\"3653\">198.51.100.7</endpoint>"
+        "<endpoint kind=\"mapped\" transport=\"tcp\" "
+        "port=\"443\">2001:db8:1::7</endpoint><nat>independent</nat>"
+        "<sequence>1772366400000</sequence><expires>1772452800</expires><parameters>12</parameters>"
+        "<software>a &lt;b&gt; &amp;c</software></contact>");
+    // The outside of a signed document: SignedData, version 1, SHA-256, data.
+    found.insert(std::string(
+        "\x30\x2f\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x22\x30\x20\x02\x01\x01\x31\x0d\x30\x0b"
+        "\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"
+        "\x31",
+        49));
+  }
   return {found.begin(), found.end()};
 }
 
