@@ -110,9 +110,16 @@ log_of() { # suite script
   if [ "$1" = net ]; then echo "$logs/$name.log"; else echo "$logs/$1-$name.log"; fi
 }
 
-# While the suite that computes runs beside those that wait, it has one job.
+# How many jobs this shell may have. The VM's suite has one while the others run. To these the suites in the background
+# count as a job each, but the VM's.
 jobs_now() { # jobs
-  if [ -e "$aside" ]; then echo 1; else echo "$1"; fi
+  if [ -e "$aside" ]; then
+    echo 1
+  elif [ -n "$machines" ]; then
+    echo $(($1 + 1))
+  else
+    echo "$1"
+  fi
 }
 
 # Runs all of the array scripts, some at a time: each waits more than it works.
@@ -228,7 +235,7 @@ why_not_namespaces() {
 run_as_root() {
   local suite beside=
   if [ "$#" -gt 1 ]; then
-    ( trap stop INT TERM; "run_$1" ) &
+    ( trap stop INT TERM; machines=; "run_$1" ) &
     beside=$!
     shift
   fi
