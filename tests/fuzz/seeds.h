@@ -188,6 +188,12 @@ inline std::vector<std::string> seeds(std::string_view fuzzer) {
         "port=\"443\">2001:db8:1::7</endpoint><nat>independent</nat>"
         "<sequence>1772366400000</sequence><expires>1772452800</expires><parameters>12</parameters>"
         "<software>a &lt;b&gt; &amp;c</software></contact>");
+    found.insert(
+        "<parameters><version>12</version><network>2001:db8:42::/48</network><network-v4>203.0.113.0/24</"
+        "network-v4>"
+        "<hello-interval>4</hello-interval><client-count>10</client-count><tunnel-refresh>300</"
+        "tunnel-refresh>"
+        "<revoked>0a3f</revoked><revoked>01</revoked></parameters>");
     // The outside of a signed document: SignedData, version 1, SHA-256, data.
     found.insert(std::string(
         "\x30\x2f\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x22\x30\x20\x02\x01\x01\x31\x0d\x30\x0b"
