@@ -27,7 +27,7 @@ std::span<const iovec> pieces_of(const Segment& segment, std::array<iovec, 2>& p
 
 }  // namespace
 
-OutLane::OutLane(platform::TunQueue& queue, std::vector<platform::DatagramSocket*> sockets,
+OutLane::OutLane(platform::TunQueue& queue, const std::vector<platform::DatagramSocket*>& sockets,
                  LanePolicy& policy, LaneMailbox& mailbox)
     : queue_(queue), policy_(policy), mailbox_(mailbox), room_(new std::uint8_t[kRoom]) {
   if (policy.sessions()) sealer_.emplace(mailbox);

@@ -24,8 +24,8 @@ namespace sixlink::datapath {
 class OutLane {
  public:
   // All outlive the lane.
-  OutLane(platform::TunQueue& queue, std::vector<platform::DatagramSocket*> sockets, LanePolicy& policy,
-          LaneMailbox& mailbox);
+  OutLane(platform::TunQueue& queue, const std::vector<platform::DatagramSocket*>& sockets,
+          LanePolicy& policy, LaneMailbox& mailbox);
 
   // One batch. By the lane's thread.
   LaneThread::Turn turn();
