@@ -77,8 +77,7 @@ LaneThread::Turn InLane::turn(std::size_t i) {
   }
   write_frames();
   if (has_failed_) return LaneThread::Turn::kEnded;
-  if (batch_.size() == batch_.capacity()) return LaneThread::Turn::kMore;
-  return batch_.size() > 0 ? LaneThread::Turn::kDone : LaneThread::Turn::kEmpty;
+  return batch_.size() == batch_.capacity() ? LaneThread::Turn::kMore : LaneThread::Turn::kEmpty;
 }
 
 void InLane::input(const platform::Route& route, std::span<std::uint8_t> packet) {

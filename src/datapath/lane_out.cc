@@ -51,8 +51,8 @@ LaneThread::Turn OutLane::turn() {
     mailbox_.post_interface_error(error);
     return LaneThread::Turn::kEnded;
   }
-  if (!backlog_.is_empty() || !backlog_.is_drained()) return LaneThread::Turn::kMore;
-  return frames.empty() ? LaneThread::Turn::kEmpty : LaneThread::Turn::kDone;
+  const bool has_more = !backlog_.is_empty() || !backlog_.is_drained();
+  return has_more ? LaneThread::Turn::kMore : LaneThread::Turn::kEmpty;
 }
 
 void OutLane::forward(const Frame& frame, std::unique_lock<std::mutex>& lock) {

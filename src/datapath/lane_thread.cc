@@ -14,10 +14,7 @@
 namespace sixlink::datapath {
 
 LaneThread::LaneThread(std::vector<int> descriptors, bool is_urgent, Work work)
-    : descriptors_(std::move(descriptors)),
-      is_urgent_(is_urgent),
-      work_(std::move(work)),
-      is_enabled_(descriptors_.size(), true) {
+    : descriptors_(std::move(descriptors)), is_urgent_(is_urgent), work_(std::move(work)) {
   // Signals are the control thread's.
   sigset_t all;
   sigset_t before;
@@ -27,34 +24,42 @@ LaneThread::LaneThread(std::vector<int> descriptors, bool is_urgent, Work work)
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void LaneThread::stop() {
-  if (!thread_.joinable()) return;
+void LaneThread::give(Order order) {
   {
     const std::lock_guard lock(mutex_);
-    is_stopping_ = true;
-    has_order_ = true;
+    order_ = order;
   }
+  changed_.notify_all();
   wake_.wake();
+}
+
+void LaneThread::stop() {
+  if (!thread_.joinable()) return;
+  give(Order::kStop);
   thread_.join();
 }
 
-void LaneThread::set_enabled(std::size_t i, bool is_enabled) {
+void LaneThread::pause() {
   if (!thread_.joinable()) return;
+  give(Order::kPause);
   std::unique_lock lock(mutex_);
-  is_enabled_[i] = is_enabled;
-  has_order_ = true;
-  wake_.wake();
-  obeyed_.wait(lock, [this] { return !has_order_; });
+  changed_.wait(lock, [this] { return is_paused_; });
 }
 
-bool LaneThread::obey(std::vector<pollfd>& waiting) {
+void LaneThread::resume() {
+  if (thread_.joinable()) give(Order::kRun);
+}
+
+bool LaneThread::obey() {
   wake_.clear();
-  const std::lock_guard lock(mutex_);
-  // poll() passes negative descriptors over.
-  for (std::size_t i = 0; i < descriptors_.size(); ++i) waiting[i].fd = is_enabled_[i] ? descriptors_[i] : -1;
-  has_order_ = false;
-  obeyed_.notify_all();
-  return !is_stopping_;
+  std::unique_lock lock(mutex_);
+  if (order_ == Order::kPause) {
+    is_paused_ = true;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return order_ != Order::kPause; });
+    is_paused_ = false;
+  }
+  return order_ != Order::kStop;
 }
 
 void LaneThread::run() {
@@ -63,28 +68,22 @@ void LaneThread::run() {
   for (const int fd : descriptors_) waiting.push_back({fd, POLLIN, 0});
   waiting.push_back({wake_.fd(), POLLIN, 0});
   std::vector<bool> has_more(descriptors_.size());
-  bool is_waiting = true;
+  bool is_idle = true;
   for (;;) {
-    if (::poll(waiting.data(), static_cast<nfds_t>(waiting.size()), is_waiting ? -1 : 0) < 0) {
+    if (::poll(waiting.data(), static_cast<nfds_t>(waiting.size()), is_idle ? -1 : 0) < 0) {
       if (errno == EINTR || errno == EAGAIN || errno == ENOMEM) continue;
       std::abort();  // only a mistake of ours is left
     }
-    if (waiting.back().revents != 0 && !obey(waiting)) return;
-    is_waiting = true;
+    if (waiting.back().revents != 0 && !obey()) return;
+    is_idle = true;
     for (std::size_t i = 0; i < descriptors_.size(); ++i) {
-      if (waiting[i].fd < 0 || (waiting[i].revents == 0 && !has_more[i])) continue;
+      if (waiting[i].revents == 0 && !has_more[i]) continue;
       const auto turn = work_(i);
       has_more[i] = turn == Turn::kMore;
-      if (has_more[i]) is_waiting = false;
-      if (turn == Turn::kEnded) end(i, waiting);
+      if (has_more[i]) is_idle = false;
+      if (turn == Turn::kEnded) waiting[i].fd = -1;  // poll() passes it over
     }
   }
-}
-
-void LaneThread::end(std::size_t i, std::vector<pollfd>& waiting) {
-  const std::lock_guard lock(mutex_);
-  descriptors_[i] = -1;
-  waiting[i].fd = -1;
 }
 
 }  // namespace sixlink::datapath

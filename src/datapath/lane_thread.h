@@ -3,8 +3,6 @@
 // thread between two batches. Idle, it sleeps until one of them has something.
 #pragma once
 
-#include <poll.h>
-
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
@@ -20,8 +18,7 @@ class LaneThread {
  public:
   enum class Turn {
     kMore,   // there may be more, also where the descriptor does not show it
-    kDone,   // something was there, and nothing is left for now
-    kEmpty,  // nothing was there
+    kEmpty,  // nothing is left for now
     kEnded,  // this descriptor is of no use any more
   };
   // Handles one batch of descriptor `i`; called from the lane's thread alone. Does not throw.
@@ -36,24 +33,25 @@ class LaneThread {
 
   // These are the control thread's. Each takes as long as a batch at most.
   void stop();  // joins; for good
-  // When this returns, descriptor `i` is left alone, or looked at again.
-  void set_enabled(std::size_t i, bool is_enabled);
+  void pause();
+  void resume();
 
  private:
+  enum class Order { kRun, kPause, kStop };
+
   void run();
   // False: stop.
-  bool obey(std::vector<pollfd>& waiting);
-  void end(std::size_t i, std::vector<pollfd>& waiting);
+  bool obey();
+  void give(Order order);
 
   std::vector<int> descriptors_;
   bool is_urgent_;
   Work work_;
   WakePipe wake_;
   std::mutex mutex_;  // of what follows
-  std::condition_variable obeyed_;
-  std::vector<bool> is_enabled_;
-  bool has_order_ = false;
-  bool is_stopping_ = false;
+  std::condition_variable changed_;
+  Order order_ = Order::kRun;
+  bool is_paused_ = false;
   std::thread thread_;
 };
 

@@ -18,11 +18,10 @@ std::size_t lane_count(const LaneOptions& options) {
 
 void prepare_tunnel_socket(int socket) {
   ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
-  // Room for bursts, and not for a standing queue: what waits here cannot be passed by anybody.
-  constexpr int kReceiveRoom = 1 << 20;
-  constexpr int kSendRoom = 1 << 20;
-  ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kReceiveRoom, sizeof kReceiveRoom);
-  ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kSendRoom, sizeof kSendRoom);
+  // For bursts, and not for a standing queue: what waits here cannot be passed by anybody.
+  constexpr int kRoom = 1 << 20;
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &kRoom, sizeof kRoom);
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kRoom, sizeof kRoom);
 }
 
 Lanes::Lanes(std::vector<std::unique_ptr<platform::TunQueue>> queues,
@@ -57,20 +56,15 @@ Lanes::Lanes(std::vector<std::unique_ptr<platform::TunQueue>> queues,
   }
   for (std::size_t i = 0; i < queues_.size(); ++i)
     out_.push_back(std::make_unique<OutLane>(*queues_[i], outputs[i % outputs.size()], policy, mailbox));
-  // What was received goes before what is to be sent: where the packets have to queue, it is at the sender's,
-  // who lets small flows pass.
-  for (auto& in : in_) {
-    auto* lane = in.get();
-    const auto descriptors = lane->descriptors();
-    threads_.push_back(
-        std::make_unique<LaneThread>(descriptors, true, [lane](std::size_t i) { return lane->turn(i); }));
-    for (std::size_t i = 0; i < descriptors.size(); ++i) received_.push_back({threads_.back().get(), i});
+  // What was received goes before what is to be sent: where packets have to queue, it is at the sender's
+  // then, who lets small flows pass.
+  for (auto& lane : in_) {
+    receivers_.push_back(std::make_unique<LaneThread>(
+        lane->descriptors(), true, [in = lane.get()](std::size_t i) { return in->turn(i); }));
   }
-  for (auto& out : out_) {
-    auto* lane = out.get();
-    threads_.push_back(std::make_unique<LaneThread>(std::vector<int>{lane->fd()}, false,
-                                                    [lane](std::size_t) { return lane->turn(); }));
-    sent_.push_back({threads_.back().get(), 0});
+  for (auto& lane : out_) {
+    senders_.push_back(std::make_unique<LaneThread>(std::vector<int>{lane->fd()}, false,
+                                                    [out = lane.get()](std::size_t) { return out->turn(); }));
   }
 }
 
@@ -79,12 +73,13 @@ Lanes::~Lanes() {
 }
 
 void Lanes::stop() {
-  for (auto& thread : threads_) thread->stop();
+  for (auto& thread : receivers_) thread->stop();
+  for (auto& thread : senders_) thread->stop();
 }
 
 void Lanes::pause_receiving() {
   for (auto& socket : sockets_) socket->set_joining(false);
-  for (const auto& watched : received_) watched.thread->set_enabled(watched.descriptor, false);
+  for (auto& thread : receivers_) thread->pause();
   // What the kernel joined before it was told not to.
   for (auto& lane : in_) {
     for (std::size_t i = 0; i < lane->descriptors().size(); ++i) {
@@ -96,19 +91,19 @@ void Lanes::pause_receiving() {
 
 void Lanes::resume_receiving() {
   for (auto& socket : sockets_) socket->set_joining(true);
-  for (const auto& watched : received_) watched.thread->set_enabled(watched.descriptor, true);
-}
-
-void Lanes::pause_sending() {
-  for (const auto& watched : sent_) watched.thread->set_enabled(watched.descriptor, false);
-}
-
-void Lanes::resume_sending() {
-  for (const auto& watched : sent_) watched.thread->set_enabled(watched.descriptor, true);
+  for (auto& thread : receivers_) thread->resume();
 }
 
 void Lanes::input(const platform::Route& route, std::span<std::uint8_t> packet) {
   in_.front()->input(route, packet);
+}
+
+void Lanes::pause_sending() {
+  for (auto& thread : senders_) thread->pause();
+}
+
+void Lanes::resume_sending() {
+  for (auto& thread : senders_) thread->resume();
 }
 
 int Lanes::write(std::span<const std::uint8_t> packet) {

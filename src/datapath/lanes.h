@@ -112,14 +112,9 @@ class Lanes {
   std::vector<std::unique_ptr<OutLane>> out_;
   std::vector<std::unique_ptr<InLane>> in_;
   platform::SendBatch batch_;  // the control thread's
-  // A descriptor of a thread's.
-  struct Watched {
-    LaneThread* thread;
-    std::size_t descriptor;
-  };
-  std::vector<Watched> received_;                     // the sockets
-  std::vector<Watched> sent_;                         // the queues
-  std::vector<std::unique_ptr<LaneThread>> threads_;  // last: they end first
+  // Last: they end first.
+  std::vector<std::unique_ptr<LaneThread>> senders_;
+  std::vector<std::unique_ptr<LaneThread>> receivers_;
 };
 
 }  // namespace sixlink::datapath
