@@ -88,9 +88,29 @@ sixlink_up() {
   inner_address "$BROKER_V6"
 }
 
+# What is faster than this moves packets in the kernel.
+copies_subjects() { echo "copies copies alone"; }
+copies_missing() { [ -x "$BUILD/tools/copy_only" ] || echo "not built: make bench builds it"; }
+copies_version() { sixlink_version; }
+copies_up() {
+  local host
+  spawn_in right "$TEMP/right.copies" "$BUILD/tools/copy_only" copies0 "$RIGHT_V4" "$LEFT_V4" 10001
+  spawn_in left "$TEMP/left.copies" "$BUILD/tools/copy_only" copies0 "$LEFT_V4" "$RIGHT_V4" 10001
+  for host in left right; do
+    # A frame is to fit a datagram with what the program puts before it.
+    if ! wait_interface $host copies0 || ! tunnel_addresses $host copies0 1472 ||
+      ! ip -n "$PREFIX-$host" link set copies0 gso_max_size 60000; then
+      give_reason "copy_only does not start: $(last_words "$TEMP/$host.copies")"
+      return 1
+    fi
+  done
+  inner_address "$TUNNEL_RIGHT_V6"
+}
+copies_down() { :; }
+
 # --- Which subjects there are ---
 
-FILES=()           # whose functions: none, sixlink, and each of peers/
+FILES=()           # whose functions, besides none, copies and sixlink: each of peers/
 SUBJECTS=()        # names, in the order of measurement
 declare -A FILE=() # of a subject
 declare -A NEAR=() # the last rate of datagrams by subject and size: where the next search begins
@@ -103,13 +123,14 @@ find_subjects() {
     file=$(basename "$path" .sh)
     FILES+=("${file//-/_}")
   done
-  for file in none sixlink "${FILES[@]}"; do
+  for file in none copies sixlink "${FILES[@]}"; do
     while read -r name label; do
       if [ -n "${BENCH_SUBJECTS:-}" ] && [[ " $BENCH_SUBJECTS " != *" $name "* ]]; then continue; fi
       missing=$("${file}_missing" "$name")
       kind=peer
       case $file in
         none) kind=limit ;;
+        copies) kind=bound ;;
         sixlink) kind=ours ;;
       esac
       FILE[$name]=$file

@@ -295,7 +295,7 @@ STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #768390 }
   .small { font-size: 10.5px }
   .title { font-weight: 600 }
-  .ours { fill: #2f81f7 } .peer { fill: #8c959f } .limit { fill: #768390; opacity: 0.45 }
+  .ours { fill: #2f81f7 } .peer { fill: #8c959f } .limit, .bound { fill: #768390; opacity: 0.45 }
   @media (prefers-color-scheme: light) { text { fill: #24292f } .small { fill: #57606a } .ours { fill: #0969da } }
   @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .small { fill: #8d96a0 } .peer { fill: #6e7681 } }
 """
