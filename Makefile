@@ -37,7 +37,7 @@ DEFINES   := -DSIXLINK_VERSION='"$(VERSION)"' -DSIXLINK_DATADIR='"$(DATADIR)"' -
 
 ALL_CXXFLAGS = -std=c++20 -I. $(WARNINGS) $(HARDENING) $(LIBRARIES) $(CXXFLAGS) $(SANITIZE) -pthread -MMD -MP
 ALL_LDFLAGS  = $(PIE) $(LDFLAGS) $(SANITIZE) -pthread
-LIBS         = -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lqrencode -lcrypto $(LIBS_$(PLATFORM))
+LIBS         = -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lqrencode -lcurl -lpq -lssl -lcrypto $(LIBS_$(PLATFORM))
 
 # Apple's linker makes position-independent programs without being told, and knows none of these.
 PIE := $(if $(filter darwin,$(PLATFORM)),,-pie -Wl,-z,relro,-z,now $(if $(filter sunos,$(PLATFORM)),,-Wl,--as-needed))
@@ -57,7 +57,7 @@ SHARED_freebsd := $(wildcard platform/bsd/*.cc)
 SHARED_netbsd  := $(SHARED_freebsd)
 SHARED_openbsd := $(SHARED_freebsd)
 SHARED_darwin  := platform/bsd/change_monitor.cc platform/bsd/random.cc
-WITHOUT_linux  := platform/posix/path_mtu.cc platform/posix/tun_queue.cc platform/posix/datagram_socket.cc platform/posix/thread_priority.cc
+WITHOUT_linux  := platform/posix/default_gateway.cc platform/posix/overlay.cc platform/posix/path_mtu.cc platform/posix/tun_queue.cc platform/posix/datagram_socket.cc platform/posix/thread_priority.cc
 WITHOUT_sunos  := platform/posix/interface_mtu.cc
 PLATFORM_SOURCES := $(sort $(filter-out $(WITHOUT_$(PLATFORM)),$(wildcard platform/posix/*.cc)) $(SHARED_$(PLATFORM)) $(wildcard platform/$(PLATFORM)/*.cc))
 CORE_SOURCES     := $(filter-out src/client/main.cc,$(sort $(wildcard src/*/*.cc))) $(PLATFORM_SOURCES)
