@@ -53,7 +53,8 @@ std::uint8_t flow_of(std::span<const std::uint8_t> frame) {
 
 }  // namespace
 
-LaneBacklog::LaneBacklog() : room_(new std::uint8_t[kRoom]) {
+LaneBacklog::LaneBacklog(LaneRoom room)
+    : size_(room == LaneRoom::kSmall ? kSmallRoom : kRoom), room_(new std::uint8_t[size_]) {
   first_of_its_flow_.reserve(kMostFrames);
   batch_.reserve(kMostFrames);
 }
@@ -121,7 +122,7 @@ std::span<std::uint8_t> LaneBacklog::find_room() {
   auto at = used_until_;
   auto end = begin;
   if (count_ == 0 || at > begin) {
-    end = kRoom;
+    end = size_;
     if (end - at < kFrameBuffer) {
       at = 0;
       end = begin;

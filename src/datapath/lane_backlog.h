@@ -13,6 +13,7 @@
 
 #include "platform/packet_io.h"
 #include "src/datapath/frame.h"
+#include "src/datapath/lane_room.h"
 
 namespace sixlink::datapath {
 
@@ -26,12 +27,13 @@ class LaneBacklog {
   };
   static constexpr std::size_t kMostFrames = 512;
   static constexpr std::size_t kRoom = 4 << 20;
+  static constexpr std::size_t kSmallRoom = 384 * 1024;  // some frames of the largest size
   // A batch has all that goes first, and of the rest so much, one frame at least: its data should still be in
   // the cache when they are sent.
   static constexpr std::size_t kBatchBytes = 128 * 1024;
   static constexpr std::size_t kBatchFrames = 128;
 
-  LaneBacklog();
+  explicit LaneBacklog(LaneRoom room = LaneRoom::kFull);
 
   // Reads until the queue has no more or there is no room. What take() gave is gone. 0, or what
   // TunQueue::read() says of a queue that is of no use any more, as a positive number.
@@ -59,6 +61,7 @@ class LaneBacklog {
   void take(Entry& entry);
   std::size_t place(std::size_t i) const { return (first_ + i) % kMostFrames; }
 
+  const std::size_t size_;  // of room_
   std::unique_ptr<std::uint8_t[]> room_;
   std::size_t used_until_ = 0;
   std::array<Entry, kMostFrames> entries_;  // a ring, in the order of arrival

@@ -16,6 +16,7 @@ namespace {
 // Super datagrams that one call receives: their data should still be in the cache when they are written, and
 // the first of them does not wait long for the last.
 constexpr std::size_t kBatch = 8;
+constexpr std::size_t kSmallBatch = 2;
 constexpr std::size_t kBufferSize = 65536;
 
 // The kernel has checked the header of what a raw socket receives; its total length is in the host's order on
@@ -42,14 +43,14 @@ std::size_t flow_of(const iovec& head) {
 }  // namespace
 
 InLane::InLane(std::vector<Source> sources, std::vector<platform::TunQueue*> queues, LanePolicy& policy,
-               LaneMailbox& mailbox, std::size_t mtu)
+               LaneMailbox& mailbox, std::size_t mtu, LaneRoom room)
     : sources_(std::move(sources)),
       queues_(std::move(queues)),
       policy_(policy),
       mailbox_(mailbox),
       mtu_(mtu),
       cuts_tcp_(queues_.front()->granted().tun_tcp),
-      batch_(kBatch, kBufferSize),
+      batch_(room == LaneRoom::kSmall ? kSmallBatch : kBatch, kBufferSize),
       coalescer_(options_of(queues_.front()->granted())) {
   if (policy.sessions()) opener_.emplace(mailbox);
 }
@@ -211,13 +212,13 @@ bool InLane::ask(const Source& source, LanePeer& sender, const platform::Route& 
   }
   last_sender_ = &sender;
   last_mtu_ = arrival.mtu;
-  if (arrival.is_watched) {
+  if (arrival.is_watched || arrival.is_taken) {
     message.kind = LaneMessage::Kind::kPacket;
-    mailbox_.post(message, packet);
-  } else {
+    if (!mailbox_.post(message, packet) && arrival.is_taken) counters_.drop(Drop::kControl);
+  } else if (!arrival.is_alone) {
     memory_.remember(packet);
   }
-  return true;
+  return !arrival.is_taken;
 }
 
 void InLane::add(std::span<std::uint8_t> packet, Lock& lock) {

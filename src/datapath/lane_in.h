@@ -14,6 +14,7 @@
 #include "src/datapath/lane_memory.h"
 #include "src/datapath/lane_opener.h"
 #include "src/datapath/lane_policy.h"
+#include "src/datapath/lane_room.h"
 #include "src/datapath/lane_thread.h"
 
 namespace sixlink::datapath {
@@ -27,7 +28,7 @@ class InLane {
   };
   // All outlive the lane. With several queues each flow has its own.
   InLane(std::vector<Source> sources, std::vector<platform::TunQueue*> queues, LanePolicy& policy,
-         LaneMailbox& mailbox, std::size_t mtu);
+         LaneMailbox& mailbox, std::size_t mtu, LaneRoom room);
 
   // One batch of source `i`. By the lane's thread; by another while that is paused.
   LaneThread::Turn turn(std::size_t i);

@@ -42,7 +42,9 @@ struct LaneErrors {
 
 class LaneMailbox {
  public:
-  explicit LaneMailbox(std::size_t most_messages = 1024, std::size_t most_bytes = 1 << 20);
+  static constexpr std::size_t kMostMessages = 1024;
+  static constexpr std::size_t kMostBytes = 1 << 20;
+  explicit LaneMailbox(std::size_t most_messages = kMostMessages, std::size_t most_bytes = kMostBytes);
 
   // Readable when there is something.
   int fd() const { return wake_.fd(); }

@@ -13,6 +13,9 @@
 namespace sixlink::datapath {
 namespace {
 
+constexpr std::size_t kFullRoom = 256 * 1024;
+constexpr std::size_t kSmallRoom = 128 * 1024;  // the largest encrypted packet fits twice
+
 std::span<const iovec> pieces_of(const Segment& segment, std::array<iovec, 2>& pieces) {
   const auto piece = [](std::span<const std::uint8_t> bytes) {
     return iovec{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
@@ -28,10 +31,16 @@ std::span<const iovec> pieces_of(const Segment& segment, std::array<iovec, 2>& p
 }  // namespace
 
 OutLane::OutLane(platform::TunQueue& queue, const std::vector<platform::DatagramSocket*>& sockets,
-                 LanePolicy& policy, LaneMailbox& mailbox)
-    : queue_(queue), policy_(policy), mailbox_(mailbox), room_(new std::uint8_t[kRoom]) {
+                 LanePolicy& policy, LaneMailbox& mailbox, LaneRoom room)
+    : queue_(queue),
+      policy_(policy),
+      mailbox_(mailbox),
+      backlog_(room),
+      room_size_(room == LaneRoom::kSmall ? kSmallRoom : kFullRoom),
+      room_(new std::uint8_t[room_size_]) {
+  const std::size_t datagrams = room == LaneRoom::kSmall ? 128 : 1024;
   if (policy.sessions()) sealer_.emplace(mailbox);
-  for (auto* socket : sockets) outputs_.push_back({socket, platform::SendBatch(), 0});
+  for (auto* socket : sockets) outputs_.push_back({socket, platform::SendBatch(datagrams), 0});
 }
 
 LaneThread::Turn OutLane::turn() {
@@ -67,7 +76,7 @@ void OutLane::forward(const Frame& frame, std::unique_lock<std::mutex>& lock) {
       refuse(departure_);
       return;
     }
-    memory_.remember(frame.bytes);
+    if (!departure_.is_alone) memory_.remember(frame.bytes);
     last_largest_ = segmenter_.largest();
   }
   auto& departure = departure_;
@@ -94,7 +103,7 @@ void OutLane::cut(const LanePolicy::Departure& departure, std::unique_lock<std::
   auto& output = outputs_[departure.socket];
   const auto room_of_header = segmenter_.header_size();
   for (;;) {
-    if (kRoom - room_used_ < room_of_header) send_first(lock);
+    if (room_size_ - room_used_ < room_of_header) send_first(lock);
     const std::span<std::uint8_t> storage(room_.get() + room_used_, room_of_header);
     auto segment = segmenter_.next(storage);
     if (!segment) return;
@@ -119,7 +128,7 @@ void OutLane::seal(const LanePolicy::Departure& departure, std::unique_lock<std:
   const auto largest = LaneSealer::message_size(segmenter_.largest(), departure.mtu);
   std::array<std::uint8_t, Segmenter::kMaximumHeader> header;
   while (const auto segment = segmenter_.next(header)) {
-    if (kRoom - room_used_ < largest) send_first(lock);
+    if (room_size_ - room_used_ < largest) send_first(lock);
     std::uint8_t* message = room_.get() + room_used_;
     const auto size = sealer_->seal(*segment, departure.mtu, message);
     if (size == 0) {

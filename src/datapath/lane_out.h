@@ -15,6 +15,7 @@
 #include "src/datapath/lane_mailbox.h"
 #include "src/datapath/lane_memory.h"
 #include "src/datapath/lane_policy.h"
+#include "src/datapath/lane_room.h"
 #include "src/datapath/lane_sealer.h"
 #include "src/datapath/lane_thread.h"
 #include "src/datapath/segment.h"
@@ -25,7 +26,7 @@ class OutLane {
  public:
   // All outlive the lane.
   OutLane(platform::TunQueue& queue, const std::vector<platform::DatagramSocket*>& sockets,
-          LanePolicy& policy, LaneMailbox& mailbox);
+          LanePolicy& policy, LaneMailbox& mailbox, LaneRoom room);
 
   // One batch. By the lane's thread.
   LaneThread::Turn turn();
@@ -40,9 +41,6 @@ class OutLane {
   const LaneCounters& counters() const { return counters_; }
 
  private:
-  // For the headers of plain packets, or for encrypted ones.
-  static constexpr std::size_t kRoom = 256 * 1024;
-
   using Frame = LaneBacklog::Frame;
   struct Output {
     platform::DatagramSocket* socket;
@@ -68,6 +66,8 @@ class OutLane {
   std::vector<Output> outputs_;
   Segmenter segmenter_;
   LaneBacklog backlog_;
+  // For the headers of plain packets, or for encrypted ones.
+  const std::size_t room_size_;
   std::unique_ptr<std::uint8_t[]> room_;
   std::size_t room_used_ = 0;
   std::optional<LaneSealer> sealer_;

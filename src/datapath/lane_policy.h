@@ -38,10 +38,13 @@ class LanePolicy {
     std::optional<Drop> drop;
     std::optional<net::IcmpPacket> error;
     std::size_t mtu = 0;  // what the tunnel carries
+    // It was decided by more than addresses and next header: packets like it are to be asked about, too.
+    bool is_alone = false;
   };
 
   struct Arrival : Decision {
     bool is_watched = false;  // the control thread wants a copy
+    bool is_taken = false;    // the control thread has it, and nobody else
   };
   // Who sends datagrams on that route to socket `socket` of the lane; null: nobody that we know. Asked once
   // for those that came together.

@@ -51,11 +51,12 @@ Lanes::Lanes(std::vector<std::unique_ptr<platform::TunQueue>> queues,
     } else {
       for (auto& queue : queues_) targets.push_back(queue.get());
     }
-    in_.push_back(
-        std::make_unique<InLane>(std::move(sources), std::move(targets), policy, mailbox, settings.mtu));
+    in_.push_back(std::make_unique<InLane>(std::move(sources), std::move(targets), policy, mailbox,
+                                           settings.mtu, settings.room));
   }
   for (std::size_t i = 0; i < queues_.size(); ++i)
-    out_.push_back(std::make_unique<OutLane>(*queues_[i], outputs[i % outputs.size()], policy, mailbox));
+    out_.push_back(
+        std::make_unique<OutLane>(*queues_[i], outputs[i % outputs.size()], policy, mailbox, settings.room));
   // What was received goes before what is to be sent: where packets have to queue, it is at the sender's
   // then, who lets small flows pass.
   for (auto& lane : in_) {

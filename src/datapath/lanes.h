@@ -40,6 +40,7 @@ class Lanes {
   struct Settings {
     platform::Offloads offloads;
     std::size_t mtu;  // the largest of any tunnel
+    LaneRoom room = LaneRoom::kFull;
   };
   // Begins at once. `groups[i]` are the sockets of lane i; groups may be fewer than queues, or more. Sockets
   // are known to the policy and in messages by their place in all groups, one after the other. An out lane

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A client's end of a WireGuard tunnel.
+// A client's end of a WireGuard tunnel, or one end of a link of the mesh.
 #include "src/datapath/wireguard_tunnel.h"
 
 #include <unistd.h>
@@ -25,8 +25,16 @@ bool is_full(const boost::system::error_code& error) {
   return error == boost::asio::error::would_block || error == boost::asio::error::no_buffer_space;
 }
 
+// What waits for the control thread on a small tunnel is handshakes and control messages.
+constexpr std::size_t kFewMessages = 128;
+constexpr std::size_t kFewBytes = 256 * 1024;
+
 bool is_rudp(std::span<const std::uint8_t> datagram) {
   return !datagram.empty() && datagram[0] >> 4 == 0xF;
+}
+
+bool is_foreign(wireguard::Outcome outcome) {
+  return outcome == wireguard::Outcome::kUnknownPeer || outcome == wireguard::Outcome::kUnknownIndex;
 }
 
 bool is_icmp(const net::IpHeader& header) {
@@ -55,6 +63,8 @@ class WireguardTunnel::Policy final : public LanePolicy {
 
   // While no lane looks.
   void set_mtu(std::size_t mtu) { mtu_ = mtu; }
+  void set_filter(const MeshFilter& filter) { filter_ = filter; }
+  const MeshFilter* mesh_filter() const { return std::get_if<MeshFilter>(&filter_); }
   void update(const wireguard::Device& device, wireguard::PeerId id) { sessions_.update(peer_, device, id); }
 
   LanePeer* find_sender(std::size_t, const platform::Route&) override { return nullptr; }
@@ -64,9 +74,16 @@ class WireguardTunnel::Policy final : public LanePolicy {
 
   Arrival arrive(LanePeer&, std::span<const std::uint8_t> packet) override {
     Arrival arrival;
-    std::optional<net::IpHeader> header;
     arrival.mtu = mtu_;
-    arrival.drop = filter_.check_incoming(packet, header);
+    if (const auto* mesh = std::get_if<MeshFilter>(&filter_)) {
+      const auto verdict = mesh->check_incoming(packet);
+      arrival.drop = verdict.drop;
+      arrival.is_taken = verdict.is_control;
+      arrival.is_alone = verdict.is_alone;
+      return arrival;
+    }
+    std::optional<net::IpHeader> header;
+    arrival.drop = std::get<InnerFilter>(filter_).check_incoming(packet, header);
     if (!arrival.drop && !allowed_.find_source(packet)) arrival.drop = Drop::kForeignSource;
     arrival.is_watched = !arrival.drop && is_icmp(*header) && header->source == watched_;
     return arrival;
@@ -76,7 +93,17 @@ class WireguardTunnel::Policy final : public LanePolicy {
     Departure departure;
     departure.mtu = mtu_;
     departure.wireguard = &peer_;
-    departure.drop = largest > mtu_ ? Drop::kTooBig : filter_.check_outgoing(frame);
+    if (largest > mtu_) {
+      departure.drop = Drop::kTooBig;
+      return departure;
+    }
+    if (const auto* mesh = std::get_if<MeshFilter>(&filter_)) {
+      const auto verdict = mesh->check_outgoing(frame);
+      departure.drop = verdict.drop;
+      departure.is_alone = verdict.is_alone;
+      return departure;
+    }
+    departure.drop = std::get<InnerFilter>(filter_).check_outgoing(frame);
     if (!departure.drop && !allowed_.find_destination(frame)) departure.drop = Drop::kNoTunnel;
     return departure;
   }
@@ -85,7 +112,7 @@ class WireguardTunnel::Policy final : public LanePolicy {
   struct Broker : LanePeer {};
 
   Broker broker_;
-  InnerFilter filter_;
+  std::variant<InnerFilter, MeshFilter> filter_;
   const wireguard::AllowedIps& allowed_;  // changed by nobody after the start
   boost::asio::ip::address watched_;
   std::size_t mtu_;
@@ -100,8 +127,11 @@ WireguardTunnel::WireguardTunnel(const boost::asio::any_io_executor& executor,
       socket_(socket),
       server_(settings.server),
       offloads_(settings.offloads),
+      room_(settings.room),
       events_(std::move(events)),
       device_(std::move(settings.private_key), device_settings(settings.mtu)),
+      mailbox_(room_ == LaneRoom::kSmall ? kFewMessages : LaneMailbox::kMostMessages,
+               room_ == LaneRoom::kSmall ? kFewBytes : LaneMailbox::kMostBytes),
       mail_(executor) {
   wireguard::PeerConfig peer;
   peer.public_key = settings.server_key;
@@ -110,7 +140,7 @@ WireguardTunnel::WireguardTunnel(const boost::asio::any_io_executor& executor,
   const auto added = device_.add_peer(std::move(peer), Clock::now(), actions_);
   if (!added) {
     ::close(socket_);
-    throw std::runtime_error(std::string("the broker's WireGuard key cannot be used: ") +
+    throw std::runtime_error(std::string("the other end's WireGuard key cannot be used: ") +
                              wireguard::explain(added.error()));
   }
   peer_ = *added;
@@ -119,7 +149,7 @@ WireguardTunnel::WireguardTunnel(const boost::asio::any_io_executor& executor,
   start_lanes(std::move(queues));
   mail_.assign(mailbox_.fd());
   wait_for_mail();
-  device_.connect(peer_, Clock::now(), actions_);
+  if (settings.begins_handshake) device_.connect(peer_, Clock::now(), actions_);
   carry_out();
 }
 
@@ -134,7 +164,7 @@ void WireguardTunnel::start_lanes(std::vector<std::unique_ptr<platform::TunQueue
   prepare_tunnel_socket(socket_);
   lanes_ = std::make_unique<Lanes>(
       std::move(queues), std::vector<std::vector<Lanes::Socket>>{{{socket_, Encapsulation::kUdp, true}}},
-      Lanes::Settings{offloads_, 0}, *policy_, mailbox_);
+      Lanes::Settings{offloads_, 0, room_}, *policy_, mailbox_);
 }
 
 wireguard::PeerStatus WireguardTunnel::status() const {
@@ -151,13 +181,38 @@ void WireguardTunnel::set_mtu(int mtu) {
   lanes_->exclusively([&] { policy_->set_mtu(static_cast<std::size_t>(mtu)); });
 }
 
-void WireguardTunnel::replace_socket(int socket) {
+void WireguardTunnel::set_filter(const MeshFilter& filter) {
+  lanes_->exclusively([&] { policy_->set_filter(filter); });
+}
+
+WireguardTunnel::Traffic WireguardTunnel::traffic() const {
+  const auto activity = device_.activity(peer_);
+  if (!activity) return {};
+  return {activity->packets_received(), activity->packets_sent(), activity->bytes_received(),
+          activity->bytes_sent()};
+}
+
+void WireguardTunnel::swap_socket(int socket) {
   lanes_->stop();
   lanes_->add_to(own_counters_);
   auto queues = lanes_->take_queues();
   lanes_.reset();
   ::close(std::exchange(socket_, socket));
   start_lanes(std::move(queues));
+}
+
+// It was heard from another address.
+void WireguardTunnel::follow_peer() {
+  const auto endpoint = device_.endpoint(peer_);
+  if (!events_.open_socket || !endpoint || !endpoint->is_known() || endpoint->remote == server_) return;
+  const int socket = events_.open_socket(endpoint->remote);
+  if (socket < 0) return;
+  server_ = endpoint->remote;
+  swap_socket(socket);
+}
+
+void WireguardTunnel::replace_socket(int socket) {
+  swap_socket(socket);
   // What is sent next tells the server; without a session that is a handshake.
   device_.send_to(peer_, {}, Clock::now(), actions_);
   carry_out();
@@ -203,11 +258,19 @@ void WireguardTunnel::take(const LaneMessage& message) {
   const auto now = Clock::now();
   switch (message.kind) {
     case LaneMessage::Kind::kDatagram: {
+      if (events_.on_stray && is_rudp(message.bytes) && !message.is_truncated) {
+        events_.on_stray(message.bytes, message.route.peer);
+        return;
+      }
       if (is_rudp(message.bytes) || message.is_truncated) {
         own_counters_.drop(Drop::kControl);
         return;
       }
       const auto outcome = device_.input(message.bytes, {server_, {}}, now, actions_);
+      if (is_foreign(outcome) && events_.on_stray) {
+        events_.on_stray(message.bytes, message.route.peer);
+        return;
+      }
       if (outcome == Outcome::kMalformed) own_counters_.drop(Drop::kMalformed);
       if (outcome == Outcome::kForged) own_counters_.drop(Drop::kForged);
       return;
@@ -248,9 +311,18 @@ void WireguardTunnel::carry_out(bool may_fragment) {
   wireguard::Actions actions;
   std::swap(actions, actions_);
   bool is_changed = false;
-  for (const auto& change : actions.changes) is_changed = is_changed || change.keys || change.endpoint;
-  // Before sending, so that what is answered finds its keys.
-  if (is_changed) lanes_->exclusively_with_keys([&] { policy_->update(device_, peer_); });
+  bool is_reachable = false;
+  bool is_unreachable = false;
+  for (const auto& change : actions.changes) {
+    is_changed = is_changed || change.keys || change.endpoint;
+    is_reachable = is_reachable || change.is_reachable;
+    is_unreachable = is_unreachable || change.is_unreachable;
+  }
+  // Before sending, so that what is answered finds its keys, and the peer is found where it is.
+  if (is_changed) {
+    lanes_->exclusively_with_keys([&] { policy_->update(device_, peer_); });
+    follow_peer();
+  }
   if (!may_fragment) lanes_->pause_sending();
   boost::system::error_code problem;
   for (const auto& datagram : actions.datagrams) {
@@ -262,11 +334,49 @@ void WireguardTunnel::carry_out(bool may_fragment) {
     if (!is_full(error)) problem = error;
   }
   if (!may_fragment) lanes_->resume_sending();
-  // Data messages are the lanes': actions.packets is empty.
+  // Of input() alone: other data messages are the lanes'.
+  for (const auto& packet : actions.packets) deliver(packet.bytes);
   actions.clear();
   if (actions_.empty()) std::swap(actions, actions_);  // for its storage
   wait_for_time();
-  if (problem) events_.on_socket_error(problem);
+  const auto alive = is_alive_;
+  if (is_reachable) events_.on_handshake();
+  if (*alive && is_unreachable) events_.on_unreachable();
+  if (*alive && problem) events_.on_socket_error(problem);
+}
+
+void WireguardTunnel::send_beside(std::span<const std::uint8_t> datagram) {
+  if (platform::send_one(socket_, datagram)) own_counters_.drop(Drop::kSendFailed);
+}
+
+bool WireguardTunnel::input(std::span<std::uint8_t> datagram, const boost::asio::ip::udp::endpoint& from) {
+  using wireguard::Outcome;
+  switch (device_.input(datagram, {from, {}}, Clock::now(), actions_)) {
+    case Outcome::kHandshakeAnswered:
+    case Outcome::kSessionMade:
+    case Outcome::kCookieTaken:
+    case Outcome::kData:
+    case Outcome::kKeepalive:
+      break;
+    default:
+      return false;
+  }
+  carry_out();
+  return true;
+}
+
+void WireguardTunnel::deliver(std::span<const std::uint8_t> packet) {
+  const auto* filter = policy_->mesh_filter();
+  if (!filter) return;
+  const auto verdict = filter->check_incoming(packet);
+  if (verdict.drop) {
+    own_counters_.drop(*verdict.drop);
+  } else if (verdict.is_control) {
+    events_.on_packet(packet);
+  } else if (lanes_->write(packet) == 0) {
+    ++own_counters_.packets_in;
+    own_counters_.bytes_in += packet.size();
+  }
 }
 
 }  // namespace sixlink::datapath

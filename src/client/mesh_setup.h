@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a node sets up in the system and takes away again: its address, routes that keep the network's packets
+// inside of it, forwarding. run_dir/NAME.mesh records each before it is made, so that the next start undoes
+// what a daemon left that was killed.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "platform/overlay.h"
+#include "src/net/prefix.h"
+
+namespace sixlink::client {
+
+struct MeshPlan {
+  std::string main_interface;
+  net::AddressV6 address;  // of the node
+  net::Prefix own;         // its prefix
+  net::Prefix network;
+  // For a default route that a gateway of the mesh exports: it is used where the machine has no other one,
+  // and never for what carries links. nullopt: none is taken.
+  std::optional<std::uint32_t> default_table;
+  bool forwards = true;
+};
+
+// One thing that was made. The text is a line of the record: "address lo 2001:db8:42:1::1".
+struct MadeAddress {
+  std::string interface;
+  net::AddressV6 address;
+  friend bool operator==(const MadeAddress&, const MadeAddress&) = default;
+};
+struct MadeUnreachable {
+  net::Prefix prefix;
+  friend bool operator==(const MadeUnreachable&, const MadeUnreachable&) = default;
+};
+struct MadeTable {
+  std::uint32_t table = 0;
+  friend bool operator==(const MadeTable&, const MadeTable&) = default;
+};
+using Made = std::variant<MadeAddress, MadeUnreachable, MadeTable, platform::SystemSetting>;
+std::string to_line(const Made& made);
+std::optional<Made> parse_made(std::string_view line);
+
+class MeshSetup {
+ public:
+  // `log` outlives it.
+  MeshSetup(std::string record_path, spdlog::logger& log) : record_path_(std::move(record_path)), log_(log) {}
+  MeshSetup(const MeshSetup&) = delete;
+  MeshSetup& operator=(const MeshSetup&) = delete;
+  ~MeshSetup() { undo(); }
+
+  // Of an earlier daemon. False: there is a record that cannot be read (logged).
+  bool undo_leftovers();
+  // Empty: done. Else what failed and what to do; what was made before is undone.
+  std::string apply(const MeshPlan& plan);
+  void undo();
+
+ private:
+  // Records, then makes. Empty: done.
+  std::string make(Made made);
+  void undo_all(std::vector<Made> made);
+  boost::system::error_code write_record() const;
+
+  std::string record_path_;
+  spdlog::logger& log_;
+  std::vector<Made> made_;
+};
+
+}  // namespace sixlink::client
