@@ -54,6 +54,7 @@ void place_files(Config& config) {
   config.broker_list = relative_to(config.state_dir, config.broker_list);
   config.last_server = relative_to(config.state_dir, config.last_server);
   config.private_key_file = relative_to(config.state_dir, config.private_key_file);
+  config.mesh.directory = relative_to(config.state_dir, "mesh");
   if (home.empty()) config.home_dir = std::string(config::data_dir());
 }
 
@@ -113,9 +114,10 @@ LoadedConfig load_config(const std::string& path, const Options* options) {
                         });
   if (result.config) {
     if (!result.config->password.empty()) warn_of_exposed_password(path, result.warnings);
-    for (std::string* file : {&result.config->home_dir, &result.config->log.filename, &result.config->run_dir,
-                              &result.config->state_dir, &result.config->broker_list,
-                              &result.config->last_server, &result.config->private_key_file}) {
+    for (std::string* file :
+         {&result.config->home_dir, &result.config->log.filename, &result.config->run_dir,
+          &result.config->state_dir, &result.config->broker_list, &result.config->last_server,
+          &result.config->private_key_file, &result.config->mesh.directory}) {
       make_absolute(*file);
     }
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "platform/system_defaults.h"
+#include "src/client/mesh_config.h"
 #include "src/config/key_table.h"
 #include "src/log/log_config.h"
 #include "src/net/prefix.h"
@@ -36,7 +37,7 @@ struct Config {
   std::string path;  // the file this came from, as given
   std::string user_id;
   pki::Secret password;
-  std::vector<net::ServerAddress> servers;  // at least one
+  std::vector<net::ServerAddress> servers;  // at least one, unless this is a node of a mesh
   // Without the key: kAny when there is a user, as in gogoc, else kAnonymous.
   AuthMethod auth_method = AuthMethod::kAnonymous;
   HostType host_type = HostType::kHost;
@@ -78,6 +79,7 @@ struct Config {
   std::string private_key_file = "wireguard.key";  // of WireGuard; made absolute, in state_dir
   std::string run_dir = platform::kRunDirectory;
   std::string state_dir = "/var/lib/sixlink";
+  MeshConfig mesh;
 
   // Of the command line: -y.
   bool accepts_unknown_host_key = false;

@@ -11,6 +11,8 @@ void cross_check(const Config& config, config::KeyReport& report) {
   const auto problem = [&](std::string_view key, std::string message) {
     if (!report.is_refused(key)) report.problem(key, std::move(message));
   };
+  cross_check_mesh(config, report);
+  if (config.mesh.is_node()) return;
   if (config.servers.empty()) {
     problem("server", "no broker is named; add a line such as server=broker.example.net");
   }

@@ -233,6 +233,7 @@ std::vector<Key> make_keys() {
   keys.push_back({"private_key_file", kPath, "wireguard.key", path(&Config::private_key_file)});
   keys.push_back({"run_dir", kDirectory, platform::kRunDirectory, path(&Config::run_dir)});
   keys.push_back({"state_dir", kDirectory, "/var/lib/sixlink", path(&Config::state_dir)});
+  append_mesh_keys(keys);
   return keys;
 }
 
