@@ -79,7 +79,7 @@ CXX_FILES     = $(shell git ls-files '*.cc' '*.h')
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all help deps demo check check-unit check-net check-template check-vm check-platform print-platform-sources asan soak fuzz lint bench bench-peers bench-figure install uninstall clean tests
+.PHONY: all help deps demo demo-mesh check check-unit check-net check-template check-vm check-platform print-platform-sources asan soak fuzz lint bench bench-mesh bench-peers bench-figure install uninstall clean tests
 
 all: $(BUILD)/sixlink $(BUILD)/sixlink-registry ## Build build/sixlink and build/sixlink-registry
 
@@ -97,6 +97,11 @@ demo: ## Build, then show a tunnel from a client behind NAT to an IPv6-only serv
 	@sh tools/deps.sh --demo
 	@$(MAKE) --no-print-directory $(parallel) all
 	@BUILD=$(BUILD) KEEP=$(KEEP) bash tests/net/demo.sh
+
+demo-mesh: ## Build, then show eight nodes on eight kinds of networks form a mesh, and two of them die (root)
+	@sh tools/deps.sh --demo
+	@$(MAKE) --no-print-directory $(parallel) all
+	@BUILD=$(BUILD) bash tests/mesh/demo.sh
 
 check: deps ## Run all tests: unit, other systems, template, network namespaces and VM
 	@$(MAKE) --no-print-directory $(parallel) all tests
@@ -139,6 +144,11 @@ bench: ## Measure the datapath beside the bare cable and every installed peer, a
 	@$(MAKE) --no-print-directory $(parallel) all $(addprefix $(BUILD)/tools/,$(BENCH_TOOLS))
 	@status=0; for bench in datapath registry; do \
 	  BUILD=$(BUILD) bash tests/bench/$$bench.sh || status=1; done; exit $$status
+
+bench-mesh: ## Measure the mesh: gaps, joining, revocation, restarts, 50 nodes at once (root; half an hour; BENCH_QUICK=1: some minutes)
+	@sh tools/deps.sh --bench
+	@$(MAKE) --no-print-directory $(parallel) all
+	@BUILD=$(BUILD) bash tests/bench/mesh.sh
 
 bench-peers: ## Install iperf3 and the peers that bench measures from the distribution; none is started
 	@sh tools/deps.sh --peers

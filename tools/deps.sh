@@ -107,10 +107,11 @@ apt_update() {
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update || echo "deps: apt-get update failed, going on" >&2
 }
 
-# DNS servers, radvd and the benches' peers are for tests in namespaces: this machine is not to serve with them.
+# babeld, DNS servers, radvd and the benches' peers are for sixlink and for tests in namespaces, which start their own: this machine is
+# not to serve with them.
 start_no_services() {
   policy=/usr/sbin/policy-rc.d
-  if [ -e "$policy" ] || [ -n "$demo$lint" ]; then return 0; fi
+  if [ -e "$policy" ] || [ -n "$lint" ]; then return 0; fi
   # shellcheck disable=SC2016 # for the inner shell
   $as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$0" && chmod 755 "$0"' "$policy" || return 0
   trap '$as_root rm -f "$policy"' EXIT
@@ -129,7 +130,7 @@ enable_no_services() {
 
 install_deb() {
   deb_packages="g++ make libtinyxml2-dev libspdlog-dev libsqlite3-dev libssl-dev libcurl4-openssl-dev libpq-dev libqrencode-dev
-    iproute2 iputils-ping nftables curl python3 openssl procps util-linux"
+    iproute2 iputils-ping nftables babeld curl python3 openssl procps util-linux"
   if [ -z "$demo" ]; then
     deb_packages="$deb_packages doctest-dev tcpdump mandoc shellcheck busybox mksh
       qemu-system-x86 iperf3 radvd ndisc6 iptables binutils bind9 bind9-dnsutils knot wireguard-go wireguard-tools
@@ -149,7 +150,7 @@ install_deb() {
   if [ -z "$as_root" ] || command -v sudo >/dev/null; then start_no_services; fi
   new_packages=$missing
   install_with "$missing" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install && {
-    [ -z "$peers" ] || enable_no_services
+    [ -n "$lint" ] || enable_no_services
     return 0
   }
   # Old lists name files that the archive no longer has.
@@ -157,7 +158,7 @@ install_deb() {
   deb_missing
   install_with "$missing" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install ||
     give_up "could not install$missing: apt-get says why above"
-  [ -z "$peers" ] || enable_no_services
+  [ -n "$lint" ] || enable_no_services
   boost_is_there || [ -n "$lint$peers" ] ||
     give_up "the archive's Boost is older than 1.81: install Boost 1.81 or later, or use Debian 12, Ubuntu 24.04 or newer"
 }
@@ -166,7 +167,7 @@ install_deb() {
 
 install_rpm() {
   rpm_packages="gcc-c++ make boost-devel tinyxml2-devel spdlog-devel fmt-devel sqlite-devel openssl-devel libcurl-devel libpq-devel qrencode-devel doctest-devel
-    iproute iputils nftables curl tcpdump python3 mandoc ShellCheck busybox mksh ksh openssl procps-ng util-linux
+    iproute iputils nftables babeld curl tcpdump python3 mandoc ShellCheck busybox mksh ksh openssl procps-ng util-linux
     qemu-system-x86-core iperf3 radvd ndisc6 iptables-nft bind bind-utils knot wireguard-tools python3-aiosmtpd postgresql-server"
   rpm_packages="$rpm_packages $bench"
   if [ -n "$lint" ]; then rpm_packages="clang-tools-extra mandoc ShellCheck"; fi
@@ -180,7 +181,7 @@ install_rpm() {
 
 install_apk() {
   apk_packages="g++ make linux-headers boost-dev tinyxml2-dev spdlog-dev fmt-dev sqlite-dev openssl-dev curl-dev libpq-dev libqrencode-dev doctest-dev bash
-    iproute2 iputils nftables curl tcpdump python3 mandoc shellcheck busybox mksh loksh openssl procps util-linux coreutils
+    iproute2 iputils nftables babeld curl tcpdump python3 mandoc shellcheck busybox mksh loksh openssl procps util-linux coreutils
     qemu-system-x86_64 iperf3 radvd ndisc6 iptables bind bind-tools knot wireguard-go wireguard-tools py3-aiosmtpd postgresql"
   apk_packages="$apk_packages $bench"
   if [ -n "$lint" ]; then apk_packages="clang-extra-tools mandoc shellcheck"; fi
@@ -193,7 +194,7 @@ install_apk() {
 }
 
 install_pacman() {
-  pacman_packages="gcc make boost tinyxml2 spdlog fmt sqlite openssl postgresql-libs qrencode doctest iproute2 iputils nftables curl tcpdump python
+  pacman_packages="gcc make boost tinyxml2 spdlog fmt sqlite openssl postgresql-libs qrencode doctest iproute2 iputils nftables babeld curl tcpdump python
     mandoc shellcheck busybox mksh ksh procps-ng util-linux qemu-system-x86 iperf3 radvd ndisc6 iptables bind knot wireguard-tools postgresql"
   pacman_packages="$pacman_packages $bench"
   if [ -n "$lint" ]; then pacman_packages="clang mandoc shellcheck"; fi
@@ -245,7 +246,7 @@ install_brew() {
 # ---- main -----------------------------------------------------------------------------------------------------
 
 hand_made="Install by hand: a C++20 compiler, make, Boost 1.81 or later, tinyxml2, spdlog with fmt, SQLite 3, OpenSSL 3, libcurl for OpenSSL, libpq, doctest,
-iproute2, ping, nftables, curl, tcpdump, python3, mandoc, shellcheck, busybox, mksh, ksh, qemu-system-x86_64, iperf3, radvd, rdisc6, iptables"
+iproute2, ping, nftables, babeld, curl, tcpdump, python3, mandoc, shellcheck, busybox, mksh, ksh, qemu-system-x86_64, iperf3, radvd, rdisc6, iptables"
 
 if command -v apt-get >/dev/null; then
   install_deb
