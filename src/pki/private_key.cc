@@ -8,14 +8,11 @@
 #include <stdexcept>
 #include <utility>
 
-#include "src/config/directory.h"
-#include "src/config/small_file.h"
+#include "src/pki/key_file.h"
 #include "src/pki/openssl_types.h"
 
 namespace sixlink::pki {
 namespace {
-
-constexpr std::size_t kLargestFile = 16384;
 
 // An encrypted key would make OpenSSL ask on the terminal.
 int refuse_password(char*, int, int, void*) {
@@ -26,20 +23,30 @@ bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
 }
 
-LoadedPrivateKey understand(const std::string& path, std::string text) {
-  LoadedPrivateKey loaded;
-  loaded.key = PrivateKey::parse(text);
-  wipe(text);
-  if (!loaded.key)
-    loaded.problem =
-        path +
-        " holds no private key on P-256 without a password (PEM). Move the file away to have a new key made; "
-        "a certificate that was issued to the old one is of no use then.";
-  return loaded;
+KeyFile file_of(LoadedPrivateKey& loaded) {
+  return {
+      "the private key",
+      "holds no private key on P-256 without a password (PEM). Move the file away to have a new key made; "
+      "a certificate that was issued to the old one is of no use then.",
+      "OpenSSL cannot make a key on P-256",
+      [&loaded](std::string_view text) {
+        loaded.key = PrivateKey::parse(text);
+        return loaded.key.has_value();
+      },
+      [&loaded] {
+        loaded.key = PrivateKey::generate();
+        return loaded.key->to_pem();
+      }};
 }
 
-std::string cannot(const char* what, const std::string& path, const boost::system::error_code& error) {
-  return "cannot " + std::string(what) + " the private key " + path + ": " + error.message();
+template <typename Load>
+LoadedPrivateKey load(const std::string& path, Load load_file) {
+  LoadedPrivateKey loaded;
+  auto result = load_file(path, file_of(loaded));
+  if (!result.problem.empty()) loaded.key.reset();
+  loaded.problem = std::move(result.problem);
+  loaded.is_new = result.is_new;
+  return loaded;
 }
 
 }  // namespace
@@ -73,39 +80,11 @@ Secret PrivateKey::to_pem() const {
 }
 
 LoadedPrivateKey load_private_key(const std::string& path) {
-  auto text = config::read_small_file(path, kLargestFile);
-  if (text) return understand(path, *std::move(text));
-  LoadedPrivateKey loaded;
-  loaded.problem = cannot("read", path, text.error());
-  return loaded;
+  return load(path, load_key_file);
 }
 
 LoadedPrivateKey load_or_make_private_key(const std::string& path) {
-  auto text = config::read_small_file(path, kLargestFile);
-  if (text) return understand(path, *std::move(text));
-  LoadedPrivateKey loaded;
-  if (text.error() != boost::system::errc::no_such_file_or_directory) {
-    loaded.problem = cannot("read", path, text.error());
-    return loaded;
-  }
-  const auto slash = path.rfind('/');
-  if (slash != std::string::npos && slash > 0) {
-    if (const auto error = config::make_private_directory(path.substr(0, slash))) {
-      loaded.problem = cannot("write", path, error);
-      return loaded;
-    }
-  }
-  auto key = PrivateKey::generate();
-  const auto error = config::write_small_file(path, key.to_pem().reveal(), config::Existing::kKeep);
-  // Another process of ours was quicker: its key counts.
-  if (error == boost::system::errc::file_exists) return load_private_key(path);
-  if (error) {
-    loaded.problem = cannot("write", path, error);
-    return loaded;
-  }
-  loaded.key = std::move(key);
-  loaded.is_new = true;
-  return loaded;
+  return load(path, load_or_make_key_file);
 }
 
 }  // namespace sixlink::pki

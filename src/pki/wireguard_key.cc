@@ -10,15 +10,12 @@
 #include <utility>
 
 #include "platform/platform.h"
-#include "src/config/directory.h"
-#include "src/config/small_file.h"
+#include "src/pki/key_file.h"
 
 namespace sixlink::pki {
 namespace {
 
 using Pkey = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
-
-constexpr std::size_t kLargestFile = 4096;
 
 const std::uint8_t* bytes_of(std::string_view text) {
   return reinterpret_cast<const std::uint8_t*>(text.data());
@@ -56,19 +53,34 @@ bool is_zero(std::string_view bytes) {
   return any == 0;
 }
 
-LoadedWireguardKey read_key(const std::string& path, std::string text) {
-  LoadedWireguardKey loaded;
-  loaded.pair = WireguardKeyPair::parse(text);
-  wipe(text);
-  if (!loaded.pair)
-    loaded.problem = path +
-                     " holds no WireGuard private key (44 characters, as \"wg genkey\" writes it); put the "
-                     "right file back, or remove it: a new key is made";
-  return loaded;
+KeyFile file_of(LoadedWireguardKey& loaded) {
+  return {
+      "the WireGuard key",
+      "holds no WireGuard private key (44 characters, as \"wg genkey\" writes it); put the right file back, "
+      "or remove it: a new key is made",
+      "cannot make a WireGuard key: OpenSSL has no X25519",
+      [&loaded](std::string_view text) {
+        loaded.pair = WireguardKeyPair::parse(text);
+        return loaded.pair.has_value();
+      },
+      [&loaded] {
+        loaded.pair = WireguardKeyPair::generate();
+        if (!loaded.pair) return Secret();
+        std::string line = std::string(loaded.pair->private_text().reveal()) + "\n";
+        Secret text(line);
+        wipe(line);
+        return text;
+      }};
 }
 
-std::string cannot_read(const std::string& path, const boost::system::error_code& error) {
-  return "cannot read the WireGuard key " + path + ": " + error.message();
+template <typename Load>
+LoadedWireguardKey load(const std::string& path, Load load_file) {
+  LoadedWireguardKey loaded;
+  auto result = load_file(path, file_of(loaded));
+  if (!result.problem.empty()) loaded.pair.reset();
+  loaded.problem = std::move(result.problem);
+  loaded.is_new = result.is_new;
+  return loaded;
 }
 
 }  // namespace
@@ -127,50 +139,11 @@ Secret WireguardKeyPair::private_text() const {
 }
 
 LoadedWireguardKey load_wireguard_key(const std::string& path) {
-  auto text = config::read_small_file(path, kLargestFile);
-  if (text) return read_key(path, *std::move(text));
-  LoadedWireguardKey loaded;
-  loaded.problem = cannot_read(path, text.error());
-  return loaded;
+  return load(path, load_key_file);
 }
 
 LoadedWireguardKey load_or_make_wireguard_key(const std::string& path) {
-  LoadedWireguardKey loaded;
-  auto text = config::read_small_file(path, kLargestFile);
-  if (text) return read_key(path, *std::move(text));
-  if (text.error() != boost::system::errc::no_such_file_or_directory) {
-    loaded.problem = cannot_read(path, text.error());
-    return loaded;
-  }
-  auto pair = WireguardKeyPair::generate();
-  if (!pair) {
-    loaded.problem = "cannot make a WireGuard key: OpenSSL has no X25519";
-    return loaded;
-  }
-  const auto slash = path.rfind('/');
-  if (slash != std::string::npos && slash > 0) {
-    const auto directory = path.substr(0, slash);
-    if (const auto error = config::make_private_directory(directory)) {
-      loaded.problem = "cannot write the WireGuard key " + path + ": " + error.message();
-      return loaded;
-    }
-  }
-  const auto secret = pair->private_text();
-  std::string line = std::string(secret.reveal()) + "\n";
-  const auto error = config::write_small_file(path, line, config::Existing::kKeep);
-  wipe(line);
-  if (error == boost::system::errc::file_exists) {
-    // Another process of ours was quicker: its key counts.
-    auto again = config::read_small_file(path, kLargestFile);
-    if (again) return read_key(path, *std::move(again));
-  }
-  if (error) {
-    loaded.problem = "cannot write the WireGuard key " + path + ": " + error.message();
-    return loaded;
-  }
-  loaded.pair = std::move(pair);
-  loaded.is_new = true;
-  return loaded;
+  return load(path, load_or_make_key_file);
 }
 
 }  // namespace sixlink::pki
