@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "src/tsp/xml_document.h"
@@ -17,6 +16,7 @@ using tsp::xml::child;
 using tsp::xml::lower;
 using tsp::xml::next_named;
 using tsp::xml::text_of;
+using tsp::xml::unsigned_number;
 using tsp::xml::XMLElement;
 
 // In the order of the enumerations.
@@ -34,15 +34,6 @@ std::optional<T> find(const std::array<const char*, kCount>& names, std::string_
   return static_cast<T>(found - names.begin());
 }
 
-template <typename T>
-std::optional<T> integer(std::string_view text) {
-  T value{};
-  const auto* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end || text.empty()) return std::nullopt;
-  return value;
-}
-
 bool is_usable(const boost::asio::ip::address& address) {
   if (address.is_v4()) return net::is_unicast(address.to_v4()) && !address.is_loopback();
   const auto v6 = address.to_v6();
@@ -58,11 +49,11 @@ std::optional<boost::asio::ip::address> parse_address(std::string_view text) {
 
 std::optional<ContactEndpoint> parse_endpoint(const XMLElement& element) {
   const auto address = parse_address(text_of(element));
-  const auto port = integer<std::uint16_t>(attribute(element, "port"));
+  const auto port = unsigned_number(attribute(element, "port"), UINT16_MAX);
   const auto transport = find<Transport>(kTransports, attribute(element, "transport"));
   const auto kind = find<EndpointKind>(kKinds, attribute(element, "kind"));
   if (!address || !is_usable(*address) || !port || *port == 0 || !transport || !kind) return std::nullopt;
-  return ContactEndpoint{*address, *port, *transport, *kind};
+  return ContactEndpoint{*address, static_cast<std::uint16_t>(*port), *transport, *kind};
 }
 
 bool is_printable(std::string_view text) {
@@ -107,14 +98,14 @@ std::string parse_fixed(const XMLElement& root, Contact& contact) {
   if (!key) return problem_of("no usable WireGuard key");
   contact.key = *key;
   const auto* sequence_element = child(&root, "sequence");
-  const auto sequence = sequence_element ? integer<std::uint64_t>(text_of(*sequence_element)) : std::nullopt;
+  const auto sequence = sequence_element ? unsigned_number(text_of(*sequence_element)) : std::nullopt;
   if (!sequence) return problem_of("no usable sequence number");
   contact.sequence = *sequence;
   const auto* expires_element = child(&root, "expires");
-  const auto expires = expires_element ? integer<std::int64_t>(text_of(*expires_element)) : std::nullopt;
   // system_clock counts nanoseconds: years after 2262 would turn around.
-  constexpr std::int64_t kEnd = 9'000'000'000;
-  if (!expires || *expires < 0 || *expires > kEnd) return problem_of("no usable time of expiry");
+  constexpr std::uint64_t kEnd = 9'000'000'000;
+  const auto expires = expires_element ? unsigned_number(text_of(*expires_element), kEnd) : std::nullopt;
+  if (!expires) return problem_of("no usable time of expiry");
   contact.expires = WallTime(std::chrono::seconds(*expires));
   return {};
 }
@@ -153,14 +144,10 @@ ParsedContact parse_contact(std::string_view xml) {
     parsed.problem = std::move(problem);
     return parsed;
   };
-  if (xml.size() > Contact::kLargest)
-    return refuse(problem_of("more than " + std::to_string(Contact::kLargest) + " bytes"));
-  tinyxml2::XMLDocument document;
-  if (document.Parse(xml.data(), xml.size()) != tinyxml2::XML_SUCCESS)
-    return refuse("the contact is no well-formed XML");
-  const auto* root = document.RootElement();
-  if (!root || lower(root->Name()) != "contact" || root->NextSiblingElement())
-    return refuse("this is no <contact>");
+  const tsp::xml::Document document(xml, "contact", Contact::kLargest);
+  const auto* root = document.root();
+  if (!root) return refuse("the contact cannot be read: " + document.error());
+  if (root->NextSiblingElement()) return refuse("the contact cannot be read: something follows it");
 
   Contact contact;
   if (auto problem = parse_fixed(*root, contact); !problem.empty()) return refuse(std::move(problem));
@@ -173,7 +160,7 @@ ParsedContact parse_contact(std::string_view xml) {
   if (const auto* nat = child(root, "nat"))
     contact.nat = find<NatKind>(kNats, text_of(*nat)).value_or(NatKind::kUnknown);
   if (const auto* version = child(root, "parameters")) {
-    const auto value = integer<std::uint64_t>(text_of(*version));
+    const auto value = unsigned_number(text_of(*version));
     if (!value) return refuse(problem_of("no usable version of the parameters"));
     contact.parameters = *value;
   }

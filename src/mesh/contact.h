@@ -13,11 +13,12 @@
 #include <vector>
 
 #include "src/net/prefix.h"
+#include "src/pki/certificate.h"
 #include "src/pki/wireguard_key.h"
 
 namespace sixlink::mesh {
 
-using WallTime = std::chrono::system_clock::time_point;
+using pki::WallTime;
 
 enum class Transport : std::uint8_t {
   kUdp,

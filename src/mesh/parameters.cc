@@ -2,20 +2,17 @@
 // The <parameters> element.
 #include "src/mesh/parameters.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "src/pki/cms.h"
+#include "src/tsp/digest_md5.h"
 #include "src/tsp/xml_document.h"
 
 namespace sixlink::mesh {
 namespace {
 
 using tsp::xml::child;
-using tsp::xml::lower;
 using tsp::xml::next_named;
 using tsp::xml::text_of;
 using tsp::xml::XMLElement;
@@ -38,22 +35,15 @@ std::string element(std::string_view name, const std::string& text) {
 }
 
 std::string base64(std::span<const std::uint8_t> bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(),
-                  static_cast<int>(bytes.size()));
-  text.pop_back();
-  return text;
+  return tsp::base64_encode({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 std::optional<pki::Certificate> parse_authority(std::string_view text) {
-  if (text.empty() || text.size() % 4 != 0 || text.size() > pki::Certificate::kLargest / 3 * 4)
-    return std::nullopt;
-  std::vector<std::uint8_t> der(text.size() / 4 * 3);
-  if (EVP_DecodeBlock(der.data(), reinterpret_cast<const unsigned char*>(text.data()),
-                      static_cast<int>(text.size())) < 0)
-    return std::nullopt;
-  der.resize(der.size() - static_cast<std::size_t>(std::ranges::count(text.substr(text.size() - 2), '=')));
-  auto certificate = pki::Certificate::parse(der);
+  if (text.size() > pki::Certificate::kLargest / 3 * 4) return std::nullopt;
+  const auto der = tsp::base64_decode(text);
+  if (!der) return std::nullopt;
+  auto certificate =
+      pki::Certificate::parse({reinterpret_cast<const std::uint8_t*>(der->data()), der->size()});
   if (certificate && !certificate->is_authority()) return std::nullopt;
   return certificate;
 }
@@ -61,14 +51,6 @@ std::optional<pki::Certificate> parse_authority(std::string_view text) {
 bool is_serial(std::string_view text) {
   return !text.empty() && text.size() % 2 == 0 && text.size() <= kLongestSerial &&
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-std::optional<std::uint64_t> parse_version(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (text.empty() || error != std::errc() || stop != end) return std::nullopt;
-  return value;
 }
 
 std::string no_usable(std::string_view what) {
@@ -135,19 +117,15 @@ ParsedParameters parse_parameters(std::string_view xml) {
     parsed.problem = std::move(problem);
     return parsed;
   };
-  if (xml.size() > NetworkParameters::kLargest)
-    return refuse("the network's parameters have more than " + std::to_string(NetworkParameters::kLargest) +
-                  " bytes");
-  tinyxml2::XMLDocument document;
-  if (document.Parse(xml.data(), xml.size()) != tinyxml2::XML_SUCCESS)
-    return refuse("the network's parameters are no well-formed XML");
-  const auto* root = document.RootElement();
-  if (!root || lower(root->Name()) != "parameters" || root->NextSiblingElement())
-    return refuse("this is no <parameters>");
+  const tsp::xml::Document document(xml, "parameters", NetworkParameters::kLargest);
+  const auto* root = document.root();
+  if (!root) return refuse("the network's parameters cannot be read: " + document.error());
+  if (root->NextSiblingElement())
+    return refuse("the network's parameters cannot be read: something follows them");
 
   NetworkParameters parameters;
   const auto* version_element = child(root, "version");
-  const auto version = version_element ? parse_version(text_of(*version_element)) : std::nullopt;
+  const auto version = version_element ? tsp::xml::unsigned_number(text_of(*version_element)) : std::nullopt;
   if (!version) return refuse(no_usable("version"));
   parameters.version = *version;
   const auto* network_element = child(root, "network");

@@ -19,7 +19,7 @@
 
 namespace sixlink::mesh {
 
-using WallTime = std::chrono::system_clock::time_point;
+using pki::WallTime;
 
 // Defaults and bounds are in the table of parameters.cc.
 struct NetworkParameters {

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "src/tsp/message.h"
 #include "src/tsp/status.h"
 #include "src/tsp/wireguard_xml.h"
 #include "src/tsp/xml_document.h"
@@ -219,18 +220,18 @@ std::string TunnelInfo::to_xml() const {
 }
 
 XmlResult<Action> parse_action(std::string_view xml) {
-  const Document document(xml);
-  if (!document.tunnel()) return problem(document.error());
-  const auto action = action_of(*document.tunnel());
+  const Document document(xml, "tunnel", kLongestContent);
+  if (!document.root()) return problem(document.error());
+  const auto action = action_of(*document.root());
   if (!action)
-    return problem("<tunnel> has no known action: \"" + printable(attribute(*document.tunnel(), "action")) +
+    return problem("<tunnel> has no known action: \"" + printable(attribute(*document.root(), "action")) +
                    "\"");
   return *action;
 }
 
 XmlResult<CreateRequest> parse_create(std::string_view xml) {
-  const Document document(xml);
-  const auto* tunnel = document.tunnel();
+  const Document document(xml, "tunnel", kLongestContent);
+  const auto* tunnel = document.root();
   if (!tunnel) return problem(document.error());
   if (action_of(*tunnel) != Action::kCreate) return problem("<tunnel> is no create");
   CreateRequest request;
@@ -289,8 +290,8 @@ XmlResult<CreateRequest> parse_create(std::string_view xml) {
 }
 
 XmlResult<DeleteRequest> parse_delete(std::string_view xml) {
-  const Document document(xml);
-  const auto* tunnel = document.tunnel();
+  const Document document(xml, "tunnel", kLongestContent);
+  const auto* tunnel = document.root();
   if (!tunnel) return problem(document.error());
   if (action_of(*tunnel) != Action::kDelete) return problem("<tunnel> is no delete");
   DeleteRequest request;
@@ -311,8 +312,8 @@ XmlResult<DeleteRequest> parse_delete(std::string_view xml) {
 }
 
 XmlResult<TunnelInfo> parse_info(std::string_view xml) {
-  const Document document(xml);
-  const auto* tunnel = document.tunnel();
+  const Document document(xml, "tunnel", kLongestContent);
+  const auto* tunnel = document.root();
   if (!tunnel) return problem(document.error());
   if (action_of(*tunnel) != Action::kInfo) return problem("the reply is no tunnel information");
   TunnelInfo info;
@@ -389,8 +390,8 @@ XmlResult<TunnelInfo> parse_info(std::string_view xml) {
 }
 
 XmlResult<BrokerList> parse_redirect(std::string_view xml) {
-  const Document document(xml);
-  const auto* tunnel = document.tunnel();
+  const Document document(xml, "tunnel", kLongestContent);
+  const auto* tunnel = document.root();
   if (!tunnel) return problem(document.error());
   BrokerList brokers;
   for (const auto* e = child(child(tunnel, "broker"), "address"); e;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Looking into a <tunnel> document.
+// Looking into a document.
 #include "src/tsp/xml_document.h"
 
 #include <algorithm>
 #include <charconv>
 
-#include "src/tsp/message.h"
 #include "src/tsp/status.h"
 
 namespace sixlink::tsp::xml {
@@ -59,7 +58,14 @@ std::optional<long> number(std::string_view text, long low, long high) {
   return value;
 }
 
-// The first <address type="..."> child of that type.
+std::optional<std::uint64_t> unsigned_number(std::string_view text, std::uint64_t high) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size() || value > high)
+    return std::nullopt;
+  return value;
+}
+
 const XMLElement* address_element(const XMLElement* parent, std::string_view type) {
   for (const auto* e = child(parent, "address"); e; e = next_named(e->NextSiblingElement(), "address")) {
     if (lower(attribute(*e, "type")) == type) return e;
@@ -67,16 +73,16 @@ const XMLElement* address_element(const XMLElement* parent, std::string_view typ
   return nullptr;
 }
 
-Document::Document(std::string_view xml) {
+Document::Document(std::string_view xml, std::string_view name, std::size_t most) {
   while (!xml.empty() && xml.back() == '\0') xml.remove_suffix(1);
-  if (xml.size() > kLongestContent) {
-    error_ = "the XML is longer than " + std::to_string(kLongestContent) + " bytes";
+  if (xml.size() > most) {
+    error_ = "the XML is longer than " + std::to_string(most) + " bytes";
   } else if (xml.find('\0') != std::string_view::npos) {
     error_ = "the XML holds a NUL byte";
   } else if (document_.Parse(xml.data(), xml.size()) != tinyxml2::XML_SUCCESS) {
     error_ = std::string("the XML is not well formed: ") + printable(document_.ErrorStr());
-  } else if (const auto* root = document_.RootElement(); !root || !is_named(*root, "tunnel")) {
-    error_ = "the XML holds no <tunnel>";
+  } else if (const auto* root = document_.RootElement(); !root || !is_named(*root, name)) {
+    error_ = "the XML holds no <" + std::string(name) + ">";
   }
 }
 

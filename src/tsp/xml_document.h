@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Looking into a <tunnel> document: names and types compare without regard to case, blanks around values do
-// not count, every size is bounded.
+// Looking into a document of one element, as <tunnel>: names and types compare without regard to case, blanks
+// around values do not count, every size is bounded.
 #pragma once
 
 #include <tinyxml2.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,12 +28,15 @@ std::string_view attribute(const XMLElement& element, std::string_view name);
 std::string_view text_of(const XMLElement& element);
 // nullopt: no decimal number, or out of bounds.
 std::optional<long> number(std::string_view text, long low, long high);
+// nullopt: something else than digits, or above `high`.
+std::optional<std::uint64_t> unsigned_number(std::string_view text, std::uint64_t high = UINT64_MAX);
 
-// Loads the document and finds its <tunnel>.
+// Loads the document and finds its root element.
 class Document {
  public:
-  explicit Document(std::string_view xml);
-  const XMLElement* tunnel() const { return error_.empty() ? document_.RootElement() : nullptr; }
+  // `xml` has `most` bytes at most, NULs at its end left out, and `name` as its first element.
+  Document(std::string_view xml, std::string_view name, std::size_t most);
+  const XMLElement* root() const { return error_.empty() ? document_.RootElement() : nullptr; }
   const std::string& error() const { return error_; }
 
  private:

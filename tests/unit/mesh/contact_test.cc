@@ -109,7 +109,7 @@ TEST_CASE("contact: bounded") {
     many += "<endpoint kind=\"public\" transport=\"udp\" port=\"1\">198.51.100.7</endpoint>";
   CHECK(problem_with("<nat>", many + "<nat>") == "the contact has more than 8 endpoints");
   CHECK(problem_with("<nat>", std::string(Contact::kLargest, ' ') + "<nat>") ==
-        "the contact has more than 2048 bytes");
+        "the contact cannot be read: the XML is longer than 2048 bytes");
   std::string deep;
   for (int i = 0; i < 400; ++i) deep += "<a>";
   CHECK_FALSE(parse_contact(deep).contact);
