@@ -57,6 +57,15 @@ TEST_CASE_FIXTURE(Network, "signed contact: of another network") {
         "the contact of 2001:db8:42:7::/64: its certificate was not issued by this network's authority");
 }
 
+TEST_CASE_FIXTURE(Network, "signed contact: the authorities may change") {
+  const auto made = sign();
+  const auto next = pki::Authority::create(kNetwork, "our next authority", kYear);
+  contacts.set_anchor(pki::TrustAnchor({next.certificate()}));
+  CHECK_FALSE(contacts.open(made.der, kNow).contact);
+  contacts.set_anchor(pki::TrustAnchor({next.certificate(), authority.certificate()}));
+  CHECK(contacts.open(made.der, kNow).contact);
+}
+
 TEST_CASE_FIXTURE(Network, "signed contact: for a prefix that is another's") {
   contact.prefix = *net::Prefix::parse("2001:db8:42:8::/64");
   const auto opened = contacts.open(sign().der, kNow);

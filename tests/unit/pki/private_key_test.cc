@@ -5,25 +5,16 @@
 #include <openssl/pem.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "src/pki/openssl_types.h"
+#include "tests/unit/temporary_directory.h"
 
 using namespace sixlink;
 using pki::PrivateKey;
 
 namespace {
-
-struct Directory {
-  std::string path = (std::filesystem::temp_directory_path() / "sixlink-key-XXXXXX").string();
-  Directory() { REQUIRE(::mkdtemp(path.data())); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  ~Directory() { std::filesystem::remove_all(path); }
-};
 
 std::string pem_of(EVP_PKEY* key, const EVP_CIPHER* cipher = nullptr) {
   const pki::Bio bio(BIO_new(BIO_s_mem()));
@@ -57,8 +48,8 @@ TEST_CASE("private key: other kinds, encrypted ones and noise are none") {
 }
 
 TEST_CASE("private key: is made once, and readable by its owner alone") {
-  const Directory directory;
-  const auto path = directory.path + "/state/node.key";
+  const test::TemporaryDirectory directory;
+  const auto path = directory.file("state/node.key");
   const auto missing = pki::load_private_key(path);
   CHECK_FALSE(missing.key);
   CHECK(missing.problem.find(path) != std::string::npos);
@@ -76,13 +67,11 @@ TEST_CASE("private key: is made once, and readable by its owner alone") {
 }
 
 TEST_CASE("private key: what is no key is not replaced") {
-  const Directory directory;
-  const auto path = directory.path + "/node.key";
+  const test::TemporaryDirectory directory;
+  const auto path = directory.file("node.key");
   std::ofstream(path) << "something of value\n";
   const auto loaded = pki::load_or_make_private_key(path);
   CHECK_FALSE(loaded.key);
   CHECK(loaded.problem.find("holds no private key") != std::string::npos);
-  std::string kept;
-  std::getline(std::ifstream(path), kept);
-  CHECK(kept == "something of value");
+  CHECK(test::content_of(path) == "something of value\n");
 }

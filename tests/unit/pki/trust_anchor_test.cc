@@ -5,6 +5,8 @@
 
 #include <string_view>
 
+#include "src/pki/address_block.h"
+#include "src/pki/openssl_types.h"
 #include "tests/unit/pki/mesh_certificates.h"
 
 using namespace sixlink;
@@ -65,6 +67,28 @@ TEST_CASE("trust: a prefix of another network, signed by our authority's key, is
   CHECK(TrustAnchor({wide.certificate()}).verify(*node.certificate, kNow) == Distrust::kNone);
   const auto narrow = pki::Authority::create(kNetwork, "our network", kYear);
   CHECK(TrustAnchor({narrow.certificate()}).verify(*node.certificate, kNow) == Distrust::kForeign);
+}
+
+TEST_CASE("trust: a prefix outside of the network is not believed, whatever the authority signed") {
+  const auto authority = pki::Authority::create(kNetwork, "our network", kYear);
+  const Node node(authority, "2001:db8:42:7::/64");
+  const TrustAnchor anchor({authority.certificate()});
+  // Authority::issue() makes none such.
+  const auto signed_for = [&](const char* prefix) {
+    pki::X509Ptr forged(X509_dup(node.certificate->native()));
+    const pki::ExtensionPtr old(
+        X509_delete_ext(forged.get(), X509_get_ext_by_NID(forged.get(), NID_sbgp_ipAddrBlock, -1)));
+    REQUIRE(old);
+    const auto block = pki::make_address_block(*net::Prefix::parse(prefix));
+    REQUIRE(X509_add_ext(forged.get(), block.get(), -1) == 1);
+    REQUIRE(X509_sign(forged.get(), authority.key().native(), EVP_sha256()) > 0);
+    auto certificate = pki::Certificate::adopt(forged.release());
+    REQUIRE(certificate);
+    return anchor.verify(*certificate, kNow);
+  };
+  CHECK(signed_for("2001:db8:42:8::/64") == Distrust::kNone);
+  CHECK(signed_for("2001:db8:43:8::/64") == Distrust::kForeignPrefix);
+  CHECK(signed_for("2001:db8::/32") == Distrust::kForeignPrefix);
 }
 
 TEST_CASE("trust: a node is no authority, and an authority no node") {

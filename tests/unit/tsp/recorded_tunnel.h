@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "src/tsp/passdss.h"
 #include "src/tsp/rudp.h"
 #include "src/tsp/server_session.h"
+#include "src/tsp/status.h"
 #include "tests/unit/tsp/recording.h"
 
 namespace sixlink::tsp::test {
@@ -107,6 +109,18 @@ inline const std::vector<RecordedTunnel>& recorded_tunnels() {
     return list;
   }();
   return all;
+}
+
+inline ClientProfile profile_of(std::string_view recording) {
+  for (const auto& recorded : recorded_tunnels()) {
+    if (recorded.name == recording) return recorded.profile;
+  }
+  throw std::runtime_error("no such recording");
+}
+
+// What a broker answers that grants it.
+inline std::string info_reply(const TunnelInfo& tunnel = recorded_tunnels().front().tunnel) {
+  return with_content_length(status_line(200) + tunnel.to_xml());
 }
 
 // The recorded PASSDSS-3DES-1 sessions. The client's secrets are not known, so only the server's side can be
