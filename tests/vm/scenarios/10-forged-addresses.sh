@@ -14,6 +14,8 @@
 # Of direct, and none of a tunnel's.
 FOREIGN_V6=2001:db8:77::1
 FOREIGN_V4=198.18.7.7
+# A size that no keepalive has.
+PING_BYTES=77
 
 begin "$@"
 needs_kernel sit ip6_tunnel fou
@@ -51,13 +53,14 @@ arriving() {
 leaving() {
   local hex rule
   hex=$("$PYTHON" -c 'import ipaddress, sys; print(ipaddress.ip_address(sys.argv[1]).packed.hex())' "$2")
-  # The inner source, behind the outer header: IPv6's after 8 bytes, IPv4's after 12.
+  # The inner source, behind the outer header: IPv6's after 8 bytes, IPv4's after 12. The length tells the pings from keepalives:
+  # outer headers (IPv6's payload length leaves its own out), inner header, ICMP header, data.
   case $1 in
-    v6v4) rule="meta l4proto 41 @th,64,128 0x$hex" ;;
-    v6udpv4) rule="udp dport 3653 @th,128,128 0x$hex" ;;
-    v4v6) rule="meta l4proto 4 @th,96,32 0x$hex" ;;
+    v6v4) rule="meta l4proto 41 ip length $((20 + 40 + 8 + PING_BYTES)) @th,64,128 0x$hex" ;;
+    v6udpv4) rule="udp dport 3653 ip length $((20 + 8 + 40 + 8 + PING_BYTES)) @th,128,128 0x$hex" ;;
+    v4v6) rule="meta l4proto 4 ip6 length $((20 + 8 + PING_BYTES)) @th,96,32 0x$hex" ;;
   esac
-  counts registry "$rule" ns direct ping -n -c 3 -i 0.2 -W 1 -I "$2" "$3"
+  counts registry "$rule" ns direct ping -n -c 3 -i 0.2 -W 1 -s $PING_BYTES -I "$2" "$3"
 }
 
 holds() { # NAME MODE: the tunnel is up
@@ -71,13 +74,12 @@ holds() { # NAME MODE: the tunnel is up
     *) foreign=$FOREIGN_V6 other=$WEB_V6 local_scope=fe80::9 ;;
   esac
   if [ "$2" != v6udpv4 ]; then
-    check "$1: what comes to our address passes" [ "$(arriving "$2" $other "$inner")" -ge 3 ]
+    check_equal "$1: what comes to our address passes" 3 "$(arriving "$2" $other "$inner")"
     check_equal "$1: what comes to another address of this machine is dropped" 0 "$(arriving "$2" $other $foreign)"
     check_equal "$1: what comes from our own address is dropped" 0 "$(arriving "$2" "$inner" "$inner")"
     check_equal "$1: what comes from a link-local address is dropped" 0 "$(arriving "$2" $local_scope "$inner")"
   fi
-  # And keepalives.
-  check "$1: what goes out from our address passes" [ "$(leaving "$2" "$inner" "$broker")" -ge 3 ]
+  check_equal "$1: what goes out from our address passes" 3 "$(leaving "$2" "$inner" "$broker")"
   check_equal "$1: what goes out from another address of this machine is dropped" 0 "$(leaving "$2" $foreign "$broker")"
 }
 
