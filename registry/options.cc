@@ -72,9 +72,8 @@ class Parser {
       options_.drain.deadline = parse_duration(value);
       if (!options_.drain.deadline)
         fail(
-            "option --deadline takes seconds, or minutes with \"m\" or hours with \"h\" after the number, up "
-            "to "
-            "168h");
+            "option --deadline takes seconds, or minutes with \"m\" or hours with \"h\" after the number, "
+            "up to 168h");
     }
     if (option == "config") {
       options_.config_file = value;
