@@ -37,7 +37,7 @@ DEFINES   := -DSIXLINK_VERSION='"$(VERSION)"' -DSIXLINK_DATADIR='"$(DATADIR)"' -
 
 ALL_CXXFLAGS = -std=c++20 -I. $(WARNINGS) $(HARDENING) $(LIBRARIES) $(CXXFLAGS) $(SANITIZE) -pthread -MMD -MP
 ALL_LDFLAGS  = $(PIE) $(LDFLAGS) $(SANITIZE) -pthread
-LIBS         = -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lqrencode -lcurl -lpq -lssl -lcrypto $(LIBS_$(PLATFORM))
+LIBS         = -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lqrencode -lcurl -lpq -lminiupnpc -lssl -lcrypto $(LIBS_$(PLATFORM))
 
 # Apple's linker makes position-independent programs without being told, and knows none of these.
 PIE := $(if $(filter darwin,$(PLATFORM)),,-pie -Wl,-z,relro,-z,now $(if $(filter sunos,$(PLATFORM)),,-Wl,--as-needed))
@@ -64,6 +64,7 @@ CORE_SOURCES     := $(filter-out src/client/main.cc,$(sort $(wildcard src/*/*.cc
 REGISTRY_SOURCES := $(filter-out registry/main.cc,$(sort $(wildcard registry/*.cc registry/*/*.cc)))
 UNIT_TESTS       ?= $(sort $(wildcard tests/unit/*.cc tests/unit/*/*.cc tests/fuzz/*_fuzz.cc))
 TEST_TOOLS       := $(patsubst tests/net/tools/%.cc,%,$(sort $(wildcard tests/net/tools/*.cc)))
+SIM_SOURCES      := $(sort $(wildcard tests/sim/*.cc))
 BENCH_TOOLS      := $(patsubst tests/bench/%.cc,%,$(sort $(wildcard tests/bench/*.cc)))
 
 # One line a file; V=1 shows the commands.
@@ -79,7 +80,7 @@ CXX_FILES     = $(shell git ls-files '*.cc' '*.h')
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all help deps demo demo-mesh check check-unit check-net check-template check-vm check-platform print-platform-sources asan soak fuzz lint bench bench-mesh bench-peers bench-figure install uninstall clean tests
+.PHONY: all help deps demo demo-mesh check check-unit check-net check-template check-vm check-platform check-sim print-platform-sources asan soak sim fuzz lint bench bench-mesh bench-peers bench-figure install uninstall clean tests
 
 all: $(BUILD)/sixlink $(BUILD)/sixlink-registry ## Build build/sixlink and build/sixlink-registry
 
@@ -119,6 +120,9 @@ check-platform: ## Compile the parts for other systems, as far as that goes here
 print-platform-sources:
 	@printf '%s\n' $(PLATFORM_SOURCES)
 
+check-sim: $(BUILD)/tools/sim ## Simulate small networks in trouble
+	@BUILD=$(BUILD) bash tools/check.sh sim
+
 check-net: all tests ## Run the scenarios in network namespaces (ONLY=name runs one)
 	@BUILD=$(BUILD) ONLY=$(ONLY) bash tools/check.sh net
 
@@ -131,6 +135,10 @@ asan: ## Build with AddressSanitizer and UBSan and run the unit tests and the fu
 
 soak: $(BUILD)/tools/datapath_soak ## A day's packets (100,000,000; SOAK_PACKETS) through cutting and joining: none lost, no memory
 	@$(BUILD)/tools/datapath_soak $(SOAK_PACKETS)
+
+sim: ## Simulate networks of 100 to 100,000 nodes: tables, build/sim/sim.json, pictures (SIM_SIZES, SIM_SEEDS)
+	@$(MAKE) --no-print-directory $(parallel) $(BUILD)/tools/sim
+	@BUILD=$(BUILD) SIM_SIZES="$(SIM_SIZES)" SIM_SEEDS="$(SIM_SEEDS)" bash tests/sim/sim.sh
 
 fuzz: ## Run each fuzzer for FUZZ_SECONDS (30) under libFuzzer (needs clang)
 	@BUILD=$(BUILD) bash tools/fuzz.sh
@@ -182,6 +190,9 @@ $(BUILD)/tools/udp_flow: $(BUILD)/obj/tests/bench/udp_flow.o
 $(BUILD)/tools/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libsixlink-registry.a $(BUILD)/libsixlink.a
 	@mkdir -p $(@D)
 	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+$(BUILD)/tools/sim: $(call object,$(SIM_SOURCES)) $(BUILD)/libsixlink.a
+	@mkdir -p $(@D)
+	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/tools/%: $(BUILD)/obj/tests/soak/%.o $(BUILD)/libsixlink.a
 	@mkdir -p $(@D)
 	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
@@ -198,7 +209,7 @@ $(BUILD)/obj/%.o: %.cc
 	@mkdir -p $(@D)
 	$(call quiet,CXX,$<)$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
 
--include $(patsubst %.o,%.d,$(call object,$(CORE_SOURCES) $(REGISTRY_SOURCES) $(UNIT_TESTS) src/client/main.cc registry/main.cc) \
+-include $(patsubst %.o,%.d,$(call object,$(CORE_SOURCES) $(REGISTRY_SOURCES) $(UNIT_TESTS) $(SIM_SOURCES) src/client/main.cc registry/main.cc) \
            $(patsubst %,$(BUILD)/obj/tests/net/tools/%.d,$(TEST_TOOLS)) $(patsubst %,$(BUILD)/obj/tests/bench/%.d,$(BENCH_TOOLS)) $(BUILD)/obj/tests/soak/datapath_soak.d)
 
 install: all ## Install to DESTDIR/PREFIX; an existing configuration is kept

@@ -129,11 +129,11 @@ enable_no_services() {
 }
 
 install_deb() {
-  deb_packages="g++ make libtinyxml2-dev libspdlog-dev libsqlite3-dev libssl-dev libcurl4-openssl-dev libpq-dev libqrencode-dev
+  deb_packages="g++ make libtinyxml2-dev libspdlog-dev libsqlite3-dev libssl-dev libcurl4-openssl-dev libpq-dev libqrencode-dev libminiupnpc-dev
     iproute2 iputils-ping nftables babeld curl python3 openssl procps util-linux"
   if [ -z "$demo" ]; then
     deb_packages="$deb_packages doctest-dev tcpdump mandoc shellcheck busybox mksh
-      qemu-system-x86 iperf3 radvd ndisc6 iptables binutils bind9 bind9-dnsutils knot wireguard-go wireguard-tools
+      qemu-system-x86 iperf3 radvd ndisc6 iptables miniupnpd-nftables binutils bind9 bind9-dnsutils knot wireguard-go wireguard-tools
       python3-aiosmtpd postgresql"
   fi
   deb_packages="$deb_packages $bench"
@@ -166,7 +166,7 @@ install_deb() {
 # ---- others, best effort ----------------------------------------------------------------------------------------
 
 install_rpm() {
-  rpm_packages="gcc-c++ make boost-devel tinyxml2-devel spdlog-devel fmt-devel sqlite-devel openssl-devel libcurl-devel libpq-devel qrencode-devel doctest-devel
+  rpm_packages="gcc-c++ make boost-devel tinyxml2-devel spdlog-devel fmt-devel sqlite-devel openssl-devel libcurl-devel libpq-devel qrencode-devel miniupnpc-devel doctest-devel
     iproute iputils nftables babeld curl tcpdump python3 mandoc ShellCheck busybox mksh ksh openssl procps-ng util-linux
     qemu-system-x86-core iperf3 radvd ndisc6 iptables-nft bind bind-utils knot wireguard-tools python3-aiosmtpd postgresql-server"
   rpm_packages="$rpm_packages $bench"
@@ -180,9 +180,9 @@ install_rpm() {
 }
 
 install_apk() {
-  apk_packages="g++ make linux-headers boost-dev tinyxml2-dev spdlog-dev fmt-dev sqlite-dev openssl-dev curl-dev libpq-dev libqrencode-dev doctest-dev bash
+  apk_packages="g++ make linux-headers boost-dev tinyxml2-dev spdlog-dev fmt-dev sqlite-dev openssl-dev curl-dev libpq-dev libqrencode-dev miniupnpc-dev doctest-dev bash
     iproute2 iputils nftables babeld curl tcpdump python3 mandoc shellcheck busybox mksh loksh openssl procps util-linux coreutils
-    qemu-system-x86_64 iperf3 radvd ndisc6 iptables bind bind-tools knot wireguard-go wireguard-tools py3-aiosmtpd postgresql"
+    qemu-system-x86_64 iperf3 radvd ndisc6 iptables miniupnpd-nftables bind bind-tools knot wireguard-go wireguard-tools py3-aiosmtpd postgresql"
   apk_packages="$apk_packages $bench"
   if [ -n "$lint" ]; then apk_packages="clang-extra-tools mandoc shellcheck"; fi
   if [ -n "$peers" ]; then apk_packages="iperf3 wireguard-go wireguard-tools openvpn tinc fastd yggdrasil"; fi
@@ -194,7 +194,7 @@ install_apk() {
 }
 
 install_pacman() {
-  pacman_packages="gcc make boost tinyxml2 spdlog fmt sqlite openssl postgresql-libs qrencode doctest iproute2 iputils nftables babeld curl tcpdump python
+  pacman_packages="gcc make boost tinyxml2 spdlog fmt sqlite openssl postgresql-libs qrencode miniupnpc doctest iproute2 iputils nftables babeld curl tcpdump python
     mandoc shellcheck busybox mksh ksh procps-ng util-linux qemu-system-x86 iperf3 radvd ndisc6 iptables bind knot wireguard-tools postgresql"
   pacman_packages="$pacman_packages $bench"
   if [ -n "$lint" ]; then pacman_packages="clang mandoc shellcheck"; fi
@@ -209,7 +209,7 @@ install_pacman() {
 # Of the BSDs and macOS only what the build and the unit tests need: the scenarios want Linux's network namespaces.
 install_freebsd() {
   missing=
-  for package in gmake bash boost-libs tinyxml2 spdlog libfmt sqlite3 curl postgresql15-client doctest; do
+  for package in gmake bash boost-libs tinyxml2 spdlog libfmt sqlite3 curl miniupnpc postgresql15-client doctest; do
     pkg info -e "$package" || missing="$missing $package"
   done
   install_with "$missing" pkg install -q -y
@@ -217,7 +217,7 @@ install_freebsd() {
 
 install_pkgsrc() {
   missing=
-  for package in gmake bash boost-headers tinyxml2 spdlog fmtlib sqlite3 curl postgresql15-client doctest; do
+  for package in gmake bash boost-headers tinyxml2 spdlog fmtlib sqlite3 curl miniupnpc postgresql15-client doctest; do
     pkg_info -q -e "$package" >/dev/null || missing="$missing $package"
   done
   install_with "$missing" pkgin -y install
@@ -226,7 +226,7 @@ install_pkgsrc() {
 # Of several versions pkg_add -I takes none and says so. libcrypto is LibreSSL there, which is not enough.
 install_openbsd() {
   missing=
-  for package in gmake bash boost tinyxml2 spdlog sqlite3 curl postgresql-client; do
+  for package in gmake bash boost tinyxml2 spdlog sqlite3 curl miniupnpc postgresql-client; do
     pkg_info -q -e "$package-*" >/dev/null || missing="$missing $package"
   done
   install_with "$missing" pkg_add -I &&
@@ -236,7 +236,7 @@ install_openbsd() {
 # Homebrew installs for the user, not for root.
 install_brew() {
   missing=
-  for package in make bash boost tinyxml2 spdlog fmt sqlite openssl@3 curl libpq qrencode doctest; do
+  for package in make bash boost tinyxml2 spdlog fmt sqlite openssl@3 curl libpq qrencode miniupnpc doctest; do
     brew list --versions "$package" >/dev/null || missing="$missing $package"
   done
   as_root=
@@ -245,7 +245,7 @@ install_brew() {
 
 # ---- main -----------------------------------------------------------------------------------------------------
 
-hand_made="Install by hand: a C++20 compiler, make, Boost 1.81 or later, tinyxml2, spdlog with fmt, SQLite 3, OpenSSL 3, libcurl for OpenSSL, libpq, doctest,
+hand_made="Install by hand: a C++20 compiler, make, Boost 1.81 or later, tinyxml2, spdlog with fmt, SQLite 3, OpenSSL 3, libcurl for OpenSSL, libpq, libminiupnpc, doctest,
 iproute2, ping, nftables, babeld, curl, tcpdump, python3, mandoc, shellcheck, busybox, mksh, ksh, qemu-system-x86_64, iperf3, radvd, rdisc6, iptables"
 
 if command -v apt-get >/dev/null; then

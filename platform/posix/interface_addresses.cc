@@ -11,6 +11,7 @@
 #include <cstring>
 #include <set>
 
+#include "platform/network.h"
 #include "platform/platform.h"
 
 namespace sixlink::platform {
@@ -32,7 +33,31 @@ bool is_address(const sockaddr* address, const boost::asio::ip::address& wanted)
   return false;
 }
 
+std::optional<boost::asio::ip::address> to_address(const sockaddr* address) {
+  if (!address || (address->sa_family != AF_INET && address->sa_family != AF_INET6)) return std::nullopt;
+  boost::asio::ip::udp::endpoint endpoint;
+  const auto size = address->sa_family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  std::memcpy(endpoint.data(), address, size);
+  endpoint.resize(size);
+  return endpoint.address();
+}
+
 }  // namespace
+
+std::vector<InterfaceAddress> interface_addresses() {
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return {};
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(list, &::freeifaddrs);
+  std::vector<InterfaceAddress> result;
+  for (const auto* entry = list; entry; entry = entry->ifa_next) {
+    const auto address = to_address(entry->ifa_addr);
+    if (!address) continue;
+    const auto flags = entry->ifa_flags;
+    result.push_back({entry->ifa_name, *address, (flags & IFF_UP) != 0 && (flags & IFF_RUNNING) != 0,
+                      (flags & IFF_LOOPBACK) != 0, (flags & IFF_POINTOPOINT) != 0});
+  }
+  return result;
+}
 
 std::optional<int> mtu_of_address(const boost::asio::ip::address& address) {
   ifaddrs* list = nullptr;
@@ -71,17 +96,11 @@ std::string network_state(const std::string& ignored) {
   const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(list, &::freeifaddrs);
   std::set<std::string> lines;
   for (const auto* entry = list; entry; entry = entry->ifa_next) {
-    if ((entry->ifa_flags & IFF_LOOPBACK) != 0 || ignored == entry->ifa_name || !entry->ifa_addr) continue;
-    const int family = entry->ifa_addr->sa_family;
-    if (family != AF_INET && family != AF_INET6) continue;
-    boost::asio::ip::udp::endpoint endpoint;
-    const auto size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-    std::memcpy(endpoint.data(), entry->ifa_addr, size);
-    endpoint.resize(size);
-    const auto address = endpoint.address();
-    if (address.is_v6() && address.to_v6().is_link_local()) continue;
+    if ((entry->ifa_flags & IFF_LOOPBACK) != 0 || ignored == entry->ifa_name) continue;
+    const auto address = to_address(entry->ifa_addr);
+    if (!address || (address->is_v6() && address->to_v6().is_link_local())) continue;
     const bool is_up = (entry->ifa_flags & IFF_UP) != 0 && (entry->ifa_flags & IFF_RUNNING) != 0;
-    lines.insert(std::string(entry->ifa_name) + (is_up ? " up " : " down ") + address.to_string());
+    lines.insert(std::string(entry->ifa_name) + (is_up ? " up " : " down ") + address->to_string());
   }
   std::string text;
   for (const auto& line : lines) text += line + "\n";

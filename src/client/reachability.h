@@ -12,29 +12,23 @@
 #include <string>
 #include <vector>
 
+#include "src/client/own_endpoints.h"
 #include "src/mesh/contact.h"
 #include "src/mesh/port_mapping.h"
-#include "src/net/prefix.h"
 
 namespace sixlink::client {
 
-struct ReachabilitySettings {
-  std::vector<mesh::ContactEndpoint> configured;  // endpoint=: in place of the rest, but for local ones
-  std::uint16_t link_port = 3653;                 // UDP
-  std::vector<std::uint16_t> tcp_ports;           // that are listened on (TlsTransport::listening_ports())
-  bool uses_udp = true;                           // link_transport=
-  bool maps_ports = true;                         // port_mapping=
-  std::string main_interface;                     // main_interface=; empty: all
-  std::vector<net::Prefix> ignored;               // the mesh's own: no way into it leads through it
-  std::string ignored_interfaces = "sixm";        // what the names of our links begin with
-  std::uint64_t seed = 0;                         // unpredictable
+struct ReachabilitySettings : OwnEndpointSettings {
+  bool maps_ports = true;   // port_mapping=
+  std::uint64_t seed = 0;   // unpredictable
+  std::string igd_command;  // the program with the command igd-helper; empty: this one
 };
 
 struct ReachabilityStatus {
   std::vector<mesh::ContactEndpoint> endpoints;
   mesh::MappingProtocol protocol = mesh::MappingProtocol::kNone;
   std::vector<mesh::PortMapped> mapped;
-  std::string gateway;
+  std::string gateway;  // empty: there is none, or it is not asked
   std::string problem;  // why nothing is mapped
 };
 
@@ -52,7 +46,7 @@ class Reachability {
   // Without leave() mappings stay until their lifetime ends.
   ~Reachability();
 
-  // Removes the mappings; `done` is called once, within 3 s, from the loop or at once.
+  // Removes the mappings; `done` is called once, within 3 s, from the loop. Nothing else is called any more.
   void leave(std::function<void()> done);
   ReachabilityStatus status() const;
 
@@ -60,10 +54,5 @@ class Reachability {
   class Machine;
   std::unique_ptr<Machine> machine_;
 };
-
-// sixlink's own command that speaks UPnP for it, in a process of its own without privileges: what routers say
-// is XML from anybody. `arguments`: what follows the command's name. Returns the exit code.
-int run_igd_helper(const std::vector<std::string>& arguments);
-inline constexpr const char* kIgdHelperCommand = "igd-helper";
 
 }  // namespace sixlink::client

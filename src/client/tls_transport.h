@@ -20,9 +20,9 @@
 namespace sixlink::client {
 
 struct TlsSettings {
-  std::vector<std::uint16_t> ports{443, 3653};  // to listen on, at all addresses; none: only connects
-  std::size_t most_connections = 256;           // that others made
-  std::size_t most_per_address = 8;             // net::quota_address()
+  std::vector<std::uint16_t> ports{3653};  // to listen on, at all addresses; 0: any; none: only connects
+  std::size_t most_connections = 64;       // that others made
+  std::size_t most_per_address = 8;        // net::quota_address()
   // TCP, TLS, and then the first datagram.
   std::chrono::milliseconds handshake_limit{10000};
   // A link in use sends a probe every few seconds.

@@ -37,6 +37,7 @@ class LanBeacon {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
   using Endpoint = boost::asio::ip::udp::endpoint;  // link-local, with its scope
+  using Scope = boost::asio::ip::scope_id_type;
 
   static constexpr std::chrono::milliseconds kInterval{10000};
   static constexpr std::chrono::milliseconds kJitter{1000};  // either way
@@ -54,7 +55,7 @@ class LanBeacon {
   explicit LanBeacon(std::uint64_t seed) : random_(seed) {}
 
   // The segments are known by the scopes of their interfaces. Those that are new get their beacons soon.
-  void set_scopes(const std::vector<unsigned long>& scopes, TimePoint now);
+  void set_scopes(const std::vector<Scope>& scopes, TimePoint now);
   // What of it is a beacon that is to be verified; `own`: this node's contact as signed.
   struct Heard {
     Endpoint endpoint;  // of the sender's links
@@ -63,7 +64,7 @@ class LanBeacon {
   std::optional<Heard> hear(std::span<const std::uint8_t> datagram, const Endpoint& from,
                             std::span<const std::uint8_t> own, TimePoint now);
   // Where a beacon is due now.
-  std::vector<unsigned long> due(TimePoint now);
+  std::vector<Scope> due(TimePoint now);
   TimePoint deadline() const;
 
   std::uint64_t heard() const { return heard_; }
@@ -85,13 +86,13 @@ class LanBeacon {
     TimePoint next{};
     int early = 0;  // beacons that are sent soon
   };
-  using SenderKey = std::pair<unsigned long, boost::asio::ip::address_v6>;
+  using SenderKey = std::pair<Scope, boost::asio::ip::address_v6>;
 
   void hurry(Segment& segment, TimePoint now);
   std::chrono::milliseconds random_time(std::chrono::milliseconds most);
 
   std::mt19937_64 random_;
-  std::map<unsigned long, Segment> segments_;
+  std::map<Scope, Segment> segments_;
   std::map<SenderKey, Sender> senders_;
   Budget all_{kMostAtOnce, {}};
   std::uint64_t heard_ = 0;
