@@ -8,7 +8,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
-#include <boost/asio/ip/address.hpp>
+#include <algorithm>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -18,6 +18,7 @@
 
 #include "src/client/registry_trust.h"
 #include "src/config/build_info.h"
+#include "src/config/key_value.h"
 #include "src/tsp/status.h"
 
 namespace sixlink::client {
@@ -27,6 +28,8 @@ namespace asio = boost::asio;
 
 // A hundred contacts, or the longest parameters in base64, are a third of it.
 constexpr std::size_t kLargestAnswer = 1 << 20;
+// A registry that asks for a longer one is asked again all the same.
+constexpr std::chrono::hours kLongestPause{1};
 
 struct FreeEasy {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
@@ -97,6 +100,7 @@ struct Transfer {
   std::string url;
   std::string body;
   bool is_too_large = false;
+  std::optional<pki::WallTime> date;
   char detail[CURL_ERROR_SIZE] = "";
 };
 
@@ -143,6 +147,7 @@ class Transfers final : public HttpsTransfers {
   static int on_socket(CURL* easy, curl_socket_t socket, int what, void* user, void* socket_user);
   static int on_timer(CURLM* multi, long milliseconds, void* user);
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user);
+  static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* user);
   static CURLcode on_ssl_context(CURL* easy, void* context, void* user);
   static int on_certificates(X509_STORE_CTX* context, void* user);
 
@@ -157,7 +162,10 @@ class Transfers final : public HttpsTransfers {
 
 void Transfers::fail_later(Handler handler, ApiError error) {
   asio::post(io_, [self = self(), handler = std::move(handler), error = std::move(error)] {
-    if (self->multi_) handler({error, 0, {}});
+    if (!self->multi_) return;
+    HttpsAnswer answer;
+    answer.error = error;
+    handler(std::move(answer));
   });
 }
 
@@ -201,6 +209,8 @@ bool Transfers::prepare(Transfer& transfer) {
   set(CURLOPT_USERAGENT, agent.c_str());
   set(CURLOPT_WRITEFUNCTION, &Transfers::on_body);
   set(CURLOPT_WRITEDATA, static_cast<void*>(&transfer));
+  set(CURLOPT_HEADERFUNCTION, &Transfers::on_header);
+  set(CURLOPT_HEADERDATA, static_cast<void*>(&transfer));
   set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set(CURLOPT_CUSTOMREQUEST, transfer.request.method);
   curl_slist* headers = curl_slist_append(nullptr, "Accept: application/json");
@@ -341,6 +351,11 @@ HttpsAnswer Transfers::answer_of(Transfer& transfer, CURLcode code) {
     curl_easy_getinfo(transfer.easy.get(), CURLINFO_RESPONSE_CODE, &status);
     answer.status = static_cast<int>(status);
     answer.body = std::move(transfer.body);
+    answer.date = transfer.date;
+    curl_off_t pause = 0;
+    curl_easy_getinfo(transfer.easy.get(), CURLINFO_RETRY_AFTER, &pause);
+    answer.retry_after =
+        std::chrono::seconds(std::clamp<curl_off_t>(pause, 0, std::chrono::seconds(kLongestPause).count()));
     return answer;
   }
   answer.error.text = explain(code, settings_.url, transfer.detail);
@@ -370,6 +385,16 @@ std::size_t Transfers::on_body(char* data, std::size_t size, std::size_t count, 
   }
   transfer.body.append(data, bytes);
   return bytes;
+}
+
+std::size_t Transfers::on_header(char* data, std::size_t size, std::size_t count, void* user) {
+  const std::string line(data, size * count);
+  constexpr std::string_view kDate = "date:";
+  if (config::lower_case(line).starts_with(kDate)) {
+    const auto time = curl_getdate(line.c_str() + kDate.size(), nullptr);
+    if (time > 0) static_cast<Transfer*>(user)->date = std::chrono::system_clock::from_time_t(time);
+  }
+  return size * count;
 }
 
 CURLcode Transfers::on_ssl_context(CURL*, void* context, void* user) {

@@ -27,6 +27,8 @@ struct HttpsAnswer {
   ApiError error;  // where there is no answer: `status` is 0 then
   int status = 0;
   std::string body;
+  std::chrono::seconds retry_after{0};
+  std::optional<pki::WallTime> date;  // the server's clock
 };
 
 // What happens to it happens in the loop's thread.

@@ -69,6 +69,7 @@ struct MeshConfig {
   std::string certificate_path() const { return directory + "/node.pem"; }
   std::string wireguard_key_path() const { return directory + "/wireguard.key"; }
   std::string parameters_path() const { return directory + "/parameters.der"; }
+  std::string prefix_v4_path() const { return directory + "/prefix_v4"; }
   std::string contacts_path() const { return directory + "/contacts"; }
 };
 

@@ -4,6 +4,7 @@
 
 #include <spdlog/fmt/chrono.h>
 #include <spdlog/fmt/fmt.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -18,6 +19,7 @@ using boost::system::errc::no_such_file_or_directory;
 
 // PEM has a third more than DER, and text may stand between certificates.
 constexpr std::size_t kLargestPem = 2 * pki::Certificate::kLargest;
+constexpr std::size_t kLongestPrefix = 64;
 constexpr std::size_t kLargestAuthorities = kMostAuthorities * kLargestPem;
 
 std::string join_again(const MeshConfig& config) {
@@ -67,6 +69,16 @@ std::string to_pem(const std::vector<pki::Certificate>& certificates) {
   return pem;
 }
 
+std::string store_prefix_v4(const MeshConfig& config, const std::optional<net::PrefixV4>& prefix) {
+  const auto path = config.prefix_v4_path();
+  if (!prefix) {
+    ::unlink(path.c_str());
+    return {};
+  }
+  const auto error = config::write_small_file(path, prefix->to_string() + "\n", config::Existing::kReplace);
+  return error ? fmt::format("cannot write {}: {}", path, error.message()) : std::string();
+}
+
 std::string certificate_problem(const pki::Certificate& certificate, const pki::PrivateKey& key,
                                 const pki::TrustAnchor& anchor) {
   if (!certificate.has_key_of(key)) return "is another key's";
@@ -107,12 +119,17 @@ LoadedMeshIdentity load_mesh_identity(const MeshConfig& config) {
                               join_again(config)));
   auto wireguard = pki::load_or_make_wireguard_key(config.wireguard_key_path());
   if (!wireguard.pair) return refuse(wireguard.problem);
+  std::optional<net::PrefixV4> prefix_v4;
+  if (auto line = config::read_small_file(config.prefix_v4_path(), kLongestPrefix)) {
+    prefix_v4 = net::PrefixV4::parse(line->substr(0, line->find('\n')));
+  }
   const auto parameters = config::read_small_file(config.parameters_path(), pki::kLargestSigned);
   std::vector<std::uint8_t> document;
   // Without them the defaults do until somebody sends the newest.
   if (parameters) document.assign(parameters->begin(), parameters->end());
   loaded.identity.emplace(MeshIdentity{std::move(authorities.authorities), anchor, *std::move(certificate),
-                                       *std::move(key.key), *std::move(wireguard.pair), std::move(document)});
+                                       *std::move(key.key), *std::move(wireguard.pair), std::move(document),
+                                       prefix_v4});
   return loaded;
 }
 

@@ -29,6 +29,8 @@ struct MeshIdentity {
   pki::PrivateKey key;
   pki::WireguardKeyPair wireguard;
   std::vector<std::uint8_t> parameters;  // as signed, not yet checked; empty: there are none yet
+  // Of IPv4 inside, where the network has that. The node's address is the first one in it.
+  std::optional<net::PrefixV4> prefix_v4;
 };
 
 struct LoadedMeshIdentity {
@@ -52,6 +54,9 @@ LoadedAuthorities load_authorities(const std::string& path);
 // The same of a text. `origin`: "/var/lib/sixlink/mesh/ca.pem", "the registry's answer".
 LoadedAuthorities read_authorities(std::string_view pem, const std::string& origin);
 std::string to_pem(const std::vector<pki::Certificate>& certificates);
+
+// Its line of prefix_v4, which is removed without one. Empty: done.
+std::string store_prefix_v4(const MeshConfig& config, const std::optional<net::PrefixV4>& prefix);
 
 // Why a certificate is not that of this key in this network; empty: it is. At whatever time within its own.
 std::string certificate_problem(const pki::Certificate& certificate, const pki::PrivateKey& key,

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "src/mesh/contact.h"
 #include "src/net/prefix.h"
 #include "src/pki/certificate.h"
 #include "src/pki/secret.h"
@@ -41,6 +42,8 @@ struct ApiError {
   int status = 0;    // HTTP's, where there was an answer
   std::string code;  // the registry's: "token_used"; empty where it gave none
   std::string text;  // what failed, why, and what to do: for people. Printable.
+  // kLater: the registry wants to be left alone so long.
+  std::chrono::seconds retry_after{0};
 };
 
 template <typename T>
@@ -85,11 +88,37 @@ struct Enrolment {
 
 struct Enrolled {
   pki::Certificate certificate;
-  std::vector<std::uint8_t> parameters;  // as signed; empty: none were sent
+  std::optional<net::PrefixV4> prefix_v4;  // of the node, where the network has IPv4 inside
+  std::vector<std::uint8_t> parameters;    // as signed; empty: none were sent
+};
+
+using SignedBytes = std::vector<std::uint8_t>;  // a contact, not checked
+
+struct RegistryIntroduction {
+  std::vector<pki::Certificate>
+      authorities;  // the first one signed the parameters and the server's certificate
+  bool allows_anonymous = false;
+  bool sends_email = false;
 };
 
 struct FetchedParameters {
   std::vector<std::uint8_t> document;  // as signed; empty: there are none newer
+  // Contacts of nodes that want a link to this one, and send to its endpoints now.
+  std::vector<SignedBytes> introductions;
+  std::chrono::seconds retry_after{0};  // not to be asked again before
+};
+
+// For the topology that operators see.
+struct ApiNeighbour {
+  net::Prefix prefix;
+  std::optional<std::chrono::microseconds> rtt;
+  mesh::Transport transport = mesh::Transport::kUdp;
+};
+
+struct SeenAddress {
+  boost::asio::ip::address address;
+  std::uint16_t port = 0;
+  std::optional<pki::WallTime> date;  // the registry's clock
 };
 
 class RegistryApi {
@@ -104,20 +133,26 @@ class RegistryApi {
   // Each handler is called once, later, from the loop. At most kMostRequests at a time; further ones fail.
   static constexpr std::size_t kMostRequests = 16;
 
-  // The network's authorities. Where a fingerprint is expected one of them has it.
-  void ca(ApiHandler<std::vector<pki::Certificate>> handler);
+  // The network's authorities. Where a fingerprint is expected one of them has it, and the others are only
+  // told to be some: mesh::anchor_of() the parameters says whom to believe.
+  void ca(ApiHandler<RegistryIntroduction> handler);
+  // Where the registry sees this request come from.
+  void address(ApiHandler<SeenAddress> handler);
   void enrol(Enrolment enrolment, ApiHandler<Enrolled> handler);
   void send_token(const std::string& email, ApiHandler<ApiNothing> handler);
 
   // With the node's certificate:
   void renew(const std::string& request_pem, ApiHandler<Enrolled> handler);
-  // Answered at once if there are newer ones, else when there are, or after about `wait`.
+  // Answered at once if there are newer ones, else when there are, or after about `wait`, 60 s at most.
   void parameters(std::uint64_t newer_than, std::chrono::seconds wait, ApiHandler<FetchedParameters> handler);
-  // Up to `count` random ones that live, as signed, not yet checked.
-  void contacts(unsigned count, ApiHandler<std::vector<std::vector<std::uint8_t>>> handler);
+  // Up to `count` random ones that live, 64 at most.
+  void contacts(unsigned count, ApiHandler<std::vector<SignedBytes>> handler);
   // Empty: the registry knows none.
-  void contact(const net::Prefix& node, ApiHandler<std::vector<std::uint8_t>> handler);
-  void publish(std::span<const std::uint8_t> der, ApiHandler<ApiPublished> handler);
+  void contact(const net::Prefix& node, ApiHandler<SignedBytes> handler);
+  // The same, and the other node is told that this one is about to make a link.
+  void introduce(const net::Prefix& node, ApiHandler<SignedBytes> handler);
+  void publish(std::span<const std::uint8_t> der, const std::vector<ApiNeighbour>& neighbours,
+               ApiHandler<ApiPublished> handler);
   void withdraw(ApiHandler<ApiNothing> handler);
 
  private:

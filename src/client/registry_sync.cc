@@ -27,6 +27,8 @@ constexpr std::chrono::seconds kRenewalCheck{600};
 // A contact that changes more often is told when this has passed.
 constexpr std::chrono::seconds kContactPace{5};
 constexpr std::size_t kMostAsked = 8;
+// Between two answers with introductions.
+constexpr std::chrono::milliseconds kIntroductionPace{200};
 
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
@@ -120,16 +122,19 @@ void RegistrySync::wait_for_parameters() {
     auto pause = std::chrono::milliseconds(0);
     if (!result) {
       note(result.error, "cannot get the network's parameters");
-      pause = parameters_retry_.next();
+      pause = std::max<std::chrono::milliseconds>(parameters_retry_.next(), result.error.retry_after);
     } else {
       note_success();
       const auto before = parameters_.version;
       if (!result.value->document.empty()) events_.on_parameters(result.value->document);
+      for (const auto& der : result.value->introductions) events_.on_introduction(der);
       // It is asked at once if it had us wait. A registry that answers at once each time, or sends again what
       // was not taken, is not asked the faster for it.
       const bool is_progress = parameters_.version > before || Clock::now() - begun > kPatience / 2;
       if (is_progress) parameters_retry_.reset();
-      if (!is_progress) pause = parameters_retry_.next();
+      if (!is_progress)
+        pause = result.value->introductions.empty() ? parameters_retry_.next() : kIntroductionPace;
+      pause = std::max<std::chrono::milliseconds>(pause, result.value->retry_after);
     }
     if (!is_running_) return;
     after(pause, parameters_timer_, &RegistrySync::wait_for_parameters);
@@ -218,6 +223,7 @@ std::string RegistrySync::take_certificate(const Enrolled& enrolled) {
   if (const auto error =
           config::write_small_file(config_.certificate_path(), fresh.to_pem(), config::Existing::kReplace))
     return "cannot write " + config_.certificate_path() + ": " + error.message();
+  if (auto problem = store_prefix_v4(config_, enrolled.prefix_v4); !problem.empty()) return problem;
   auto identity = load_mesh_identity(config_);
   if (!identity.identity) return identity.problem;
   certificate_ = fresh;
@@ -247,7 +253,7 @@ void RegistrySync::put_contact() {
   is_putting_ = true;
   has_newer_contact_ = false;
   last_put_ = Clock::now();
-  api_->publish(contact_, [this](ApiResult<ApiPublished> result) {
+  api_->publish(contact_, events_.neighbours(), [this](ApiResult<ApiPublished> result) {
     is_putting_ = false;
     std::chrono::milliseconds pause = contact_lifetime_ / 3;
     if (result) {
@@ -286,7 +292,7 @@ void RegistrySync::withdraw(std::chrono::milliseconds limit, std::function<void(
 void RegistrySync::ask_contacts(unsigned count) {
   if (!api_ || is_asking_contacts_) return;
   is_asking_contacts_ = true;
-  api_->contacts(count, [this](ApiResult<std::vector<std::vector<std::uint8_t>>> result) {
+  api_->contacts(count, [this](ApiResult<std::vector<SignedBytes>> result) {
     is_asking_contacts_ = false;
     if (!result) return note(result.error, "cannot ask the registry for nodes");
     note_success();
@@ -297,11 +303,16 @@ void RegistrySync::ask_contacts(unsigned count) {
 void RegistrySync::ask_contact(const net::Prefix& node) {
   if (!api_ || asked_.size() >= kMostAsked || std::ranges::find(asked_, node) != asked_.end()) return;
   asked_.push_back(node);
-  api_->contact(node, [this, node](ApiResult<std::vector<std::uint8_t>> result) {
+  const auto take = [this, node](ApiResult<SignedBytes> result) {
     std::erase(asked_, node);
     if (!result) return note(result.error, "cannot ask the registry for a node");
     note_success();
     if (!result.value->empty()) events_.on_contact(*result.value);
+  };
+  api_->introduce(node, [this, node, take](ApiResult<SignedBytes> result) {
+    // It cannot introduce us: it does not know our contact yet.
+    if (!result && result.error.kind == ApiFailure::kRefused && api_) return api_->contact(node, take);
+    take(std::move(result));
   });
 }
 

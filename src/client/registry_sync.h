@@ -33,6 +33,10 @@ struct RegistrySyncEvents {
   std::function<void(MeshIdentity identity)> on_identity = [](const MeshIdentity&) {};
   std::function<void(std::span<const std::uint8_t> der)> on_parameters = [](auto) {};
   std::function<void(std::span<const std::uint8_t> der)> on_contact = [](auto) {};
+  // Of a node that wants a link to this one, and sends to its endpoints now.
+  std::function<void(std::span<const std::uint8_t> der)> on_introduction = [](auto) {};
+  // Asked when the contact is told: for the topology that operators see.
+  std::function<std::vector<ApiNeighbour>()> neighbours = [] { return std::vector<ApiNeighbour>(); };
   // Where the registry sees this node.
   std::function<void(const boost::asio::ip::address& address)> on_observed = [](const auto&) {};
 };
@@ -65,6 +69,7 @@ class RegistrySync {
   // The node goes. `done` is called when the registry knows, or cannot be told in `limit`.
   void withdraw(std::chrono::milliseconds limit, std::function<void()> done);
   void ask_contacts(unsigned count);
+  // That node is told of this one, too, so that both can send to each other.
   void ask_contact(const net::Prefix& node);
   // The node has taken these, whoever they came from: their authorities are believed from now on, also of the
   // registry's TLS.
