@@ -85,7 +85,7 @@ class Speaker:
             if len(body) + len(one) > LARGEST:
                 self.send(body)
                 body = b""
-                time.sleep(0.002)
+                time.sleep(0.01)
             body += one
         if body:
             self.send(body)

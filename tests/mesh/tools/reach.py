@@ -57,8 +57,8 @@ class Prober:
                 pass
         return sent
 
-    def receive(self, seconds):
-        """Pairs that answered within the time: of any round (0), and of this one (1)."""
+    def receive(self, seconds, wanted):
+        """Pairs that answered within the time: of any round (0), and of this one (1). Not longer than until all that are wanted did."""
         any_round, this_round = set(), set()
         deadline = time.monotonic() + seconds
         while True:
@@ -79,7 +79,7 @@ class Prober:
                         any_round.add((first, second))
                         if number == self.round:
                             this_round.add((first, second))
-            if left <= 0:
+            if left <= 0 or wanted <= this_round:
                 return any_round, this_round
 
 
@@ -93,13 +93,13 @@ def main():
     start = last = time.monotonic()
     while time.monotonic() - start < seconds:
         prober.send(missing)
-        answered, _ = prober.receive(AGAIN)
+        answered, _ = prober.receive(AGAIN, missing)
         if answered & missing:
             last = time.monotonic()
             missing -= answered
         if not missing:
             prober.send(everyone)
-            _, answered = prober.receive(1.0)
+            _, answered = prober.receive(1.0, everyone)
             missing = everyone - answered
             if not missing:
                 print("all %d pairs in %.2f s" % (len(everyone), last - start))
