@@ -205,6 +205,9 @@ $(BUILD)/build-info.stamp: FORCE
 	@echo '$(DEFINES)' | cmp -s - $@ || echo '$(DEFINES)' > $@
 FORCE:
 
+# Unit tests take longer to compile than to run: a third less this way.
+$(BUILD)/obj/tests/unit/%.o: ALL_CXXFLAGS += -O1 -g0
+
 $(BUILD)/obj/%.o: %.cc
 	@mkdir -p $(@D)
 	$(call quiet,CXX,$<)$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
