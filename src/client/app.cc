@@ -16,6 +16,7 @@
 #include "platform/platform.h"
 #include "src/client/config.h"
 #include "src/client/exit_code.h"
+#include "src/client/igd_helper.h"
 #include "src/client/options.h"
 #include "src/client/status.h"
 #include "src/client/supervisor.h"
@@ -215,6 +216,8 @@ int run(const Config& config, const Options& options) {
 }  // namespace
 
 int run_app(const std::vector<std::string>& arguments) {
+  if (!arguments.empty() && arguments.front() == kIgdHelperCommand)
+    return run_igd_helper({arguments.begin() + 1, arguments.end()});
   const auto parsed = parse_options(arguments);
   if (!parsed.options) {
     complain(parsed.error);
