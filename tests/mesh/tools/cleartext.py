@@ -5,8 +5,8 @@
 Reads tcpdump's files. Every packet must be one of these, or it is told of and the exit status is 1:
 
   WireGuard    UDP whose payload is a message of type 1 to 4 with zeros for its reserved bytes and a length that the type can have
-  negotiation  UDP whose payload is RUDP (first nibble 0xF) and holds, its parts put together, one element of TSP's <tunnel> with the
-               words that negotiations of links have; a contact or other document in it is CMS, signed
+  negotiation  UDP whose payload is RUDP (first nibble 0xF) with an echo of nonces, or a part of a message: its parts put together, an
+               element <tunnel> with the words that negotiations of links have, in which each contact is CMS, signed
   beacon       UDP to the beacons' multicast group: "SLNK", version, port, and one CMS document
   TLS          TCP, each direction of a connection a sequence of TLS records
   housekeeping ARP, neighbour discovery, multicast listener reports, and ICMP errors, whose quoted packet must pass as well
@@ -35,11 +35,12 @@ ICMP6_HOUSEKEEPING = {130, 131, 132, 133, 134, 135, 136, 137, 143}
 ICMP6_ERRORS = {1, 2, 3, 4}
 ICMP4_ERRORS = {3, 5, 11, 12}
 SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")  # id-signedData
-NEGOTIATION_ELEMENTS = {"tunnel", "contact", "nonce", "mtu", "observed", "port", "status", "parameters", "prefix", "introduce",
-                        "endpoint", "version", "link", "reason", "transport", "address"}
-DOCUMENT_ELEMENTS = {"contact", "parameters"}
+NEGOTIATION_ELEMENTS = {"tunnel", "nonce", "to", "mtu", "contact", "observed"}
+LONGEST_WORD = 45  # an IPv6 address with a prefix length
+MOST_PARTS = 15
 BEACON_GROUP = ipaddress.ip_address("ff12::6c69:6e6b").packed
-PART = re.compile(rb"^PART (\S+) (\d+)/(\d+)\r\n")
+PART = re.compile(rb"PART (\d+)/(\d+) [0-9a-f]{16}\r\n")
+ECHO = re.compile(rb"ECHO (REQUEST|RESPONSE) [0-9a-f]{16}( [0-9a-f]{16})? *\r\n")
 
 
 class Checker:
@@ -135,7 +136,7 @@ class Checker:
             else:
                 self.seen["WireGuard"] += 1
         elif payload[0] >> 4 == 15 and len(payload) >= 8:
-            self.control(packet, flow, payload[8:])
+            self.control(packet, flow, payload[:4], payload[8:])
         elif target == BEACON_GROUP and payload[:4] == b"SLNK" and self.is_signed(payload[8:]):
             self.seen["beacons"] += 1
         else:
@@ -153,53 +154,51 @@ class Checker:
             size = int.from_bytes(document[2:header], "big")
         return header + size == len(document) and document[header:header + len(SIGNED_DATA)] == SIGNED_DATA
 
-    def control(self, packet, flow, text):
-        """RUDP without text is an acknowledgement or opens a NAT."""
-        if not text:
+    def control(self, packet, flow, sequence, text):
+        part = PART.match(text)
+        if ECHO.fullmatch(text):
             self.seen["negotiation"] += 1
             return
-        part = PART.match(text)
         if part is None:
-            self.message(packet, text)
+            self.complain("control that is no part of a message", packet)
             return
-        name, number, count = part.group(1), int(part.group(2)), int(part.group(3))
-        if not 1 <= number <= count <= 64:
+        number, count = int(part.group(1)), int(part.group(2))
+        if not 1 <= number <= count <= MOST_PARTS:
             self.complain("a part %d of %d" % (number, count), packet)
             return
-        pieces = self.parts.setdefault((flow, name, count), {})
-        pieces[number] = text[part.end():]
         self.seen["negotiation"] += 1
+        pieces = self.parts.setdefault((flow, sequence, count), {})
+        pieces[number] = text[part.end():]
         if len(pieces) == count:
             whole = b"".join(pieces[i] for i in range(1, count + 1))
-            del self.parts[flow, name, count]
-            self.message(packet, whole, counted=True)
+            del self.parts[flow, sequence, count]
+            self.message(packet, whole)
 
-    def message(self, packet, text, counted=False):
-        # "Content-length: N" stands before a message of TSP; an answer begins with its status line.
-        body = re.sub(rb"\A(Content-length: \d+\r\n)?(\d{3} [^\r\n]*\r\n)?", b"", text).strip(b"\0\r\n ")
-        if not counted:
-            self.seen["negotiation"] += 1
-        if not body:
-            return
+    def message(self, packet, text):
+        # An answer begins with its status line.
+        body = re.sub(rb"\A\d{3} [^\r\n]*\r\n", b"", text)
         try:
             root = xml.etree.ElementTree.fromstring(body)
         except (xml.etree.ElementTree.ParseError, ValueError):
-            self.complain("control that is no XML", packet + b" " + body[:80])
+            self.complain("control that is no XML", body)
             return
         if root.tag != "tunnel":
             self.complain("control <%s>" % root.tag, packet)
         for element in root.iter():
+            words = (element.text or "").strip()
             if element.tag not in NEGOTIATION_ELEMENTS:
                 self.complain("control with <%s>" % element.tag, packet)
-            elif element.tag in DOCUMENT_ELEMENTS and element.text and len(element.text.strip()) > 40:
+            elif element.tag != "contact" and len(words) > LONGEST_WORD:
+                self.complain("control with a long <%s>" % element.tag, packet)
+            elif element.tag == "contact":
                 try:
-                    document = base64.b64decode("".join(element.text.split()), validate=True)
+                    document = base64.b64decode(words, validate=True)
                 except ValueError:
                     document = b""
                 if not self.is_signed(document):
-                    self.complain("<%s> that is not signed" % element.tag, packet)
+                    self.complain("<contact> that is not signed", packet)
                 else:
-                    self.seen["signed documents"] += 1
+                    self.seen["signed contacts"] += 1
 
     def tcp(self, source, target, segment):
         ports = struct.unpack("!HH", segment[:4])

@@ -13,7 +13,7 @@ def main():
         return 1
     for peer in document["peers"]:
         if peer.get("interface") and peer["state"] in ("up", "suspect"):
-            print(peer["prefix"], peer["interface"], peer["transport"])
+            print(peer["peer"], peer["interface"], peer["transport"])
     return 0
 
 

@@ -104,8 +104,13 @@ finding "cleartext: finds an inner address in one" '^cleartext: an inner address
   say pub 4 "$REGISTRY_V4" 3653 UDP "04000000$(zeros 12)20010db80042000700000000000000010000"
 finding "cleartext: finds a plain inner packet" '^cleartext: UDP port' say pub 4 "$REGISTRY_V4" 3653 UDP "60000000$(zeros 60)"
 finding "cleartext: finds it on a LAN" '^cleartext: UDP port' say lan1 4 192.0.2.3 3653 UDP "60000000$(zeros 60)"
-finding "cleartext: finds control that holds something else" '^cleartext: control that is no XML' \
+finding "cleartext: finds control that holds something else" '^cleartext: control that is no part' \
   say pub 6 $REGISTRY_V6 3653 UDP "f0000001$(zeros 4)$(hex 'some words')"
+part=$'PART 1/1 0123456789abcdef\r\n'
+finding "cleartext: finds a message that holds something else" '^cleartext: control that is no XML' \
+  say pub 6 $REGISTRY_V6 3653 UDP "f0000001$(zeros 4)$(hex "${part}some words")"
+finding "cleartext: finds words that no negotiation has" '^cleartext: control with <words>' say full 4 "$REGISTRY_V4" 3653 UDP \
+  "f0000001$(zeros 4)$(hex "$part<tunnel><words>some</words></tunnel>")"
 finding "cleartext: finds a contact that is not signed" '^cleartext: <contact> that is not signed' say pub 4 "$REGISTRY_V4" 3653 UDP \
-  "f0000001$(zeros 4)$(hex "<tunnel action=\"create\"><contact>$(zeros 30)</contact></tunnel>")"
+  "f0000001$(zeros 4)$(hex "$part<tunnel action=\"create\"><contact>$(zeros 30)</contact></tunnel>")"
 finding "cleartext: finds TCP that is not TLS" '^cleartext: TCP port' say pub 4 "$REGISTRY_V4" 8080 TCP "$(hex $'GET / HTTP/1.0\r\n\r\n')"
