@@ -50,6 +50,8 @@ std::string mesh_topology_json(const MeshView& view);
 std::string mesh_path_json(const net::AddressV6& target, const MeshPathResult& result,
                            const std::vector<mesh::Route>& routes, const net::Prefix& own);
 std::string mesh_error_json(const std::string& problem);
+// Of any request while the node is not there yet.
+std::string mesh_starting_json(const std::string& last_error);
 
 // Which node an address of the network belongs to, by the routes. nullopt: none that is known.
 std::optional<net::Prefix> node_of(const net::AddressV6& address, const std::vector<mesh::Route>& routes,

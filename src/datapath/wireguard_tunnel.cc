@@ -188,7 +188,7 @@ void WireguardTunnel::set_filter(const MeshFilter& filter) {
 WireguardTunnel::Traffic WireguardTunnel::traffic() const {
   const auto activity = device_.activity(peer_);
   if (!activity) return {};
-  return {activity->packets_received(), activity->packets_sent(), activity->bytes_received(),
+  return {activity->packets_received(), counters().packets_out, activity->bytes_received(),
           activity->bytes_sent()};
 }
 

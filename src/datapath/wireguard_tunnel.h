@@ -85,10 +85,10 @@ class WireguardTunnel {
   platform::Offloads offloads() const { return lanes_->granted(); }
   wireguard::PeerStatus status() const;
   const boost::asio::ip::udp::endpoint& endpoint() const { return server_; }
-  // Inner packets, ever growing, control messages included.
+  // Ever growing.
   struct Traffic {
-    std::uint64_t received = 0;
-    std::uint64_t sent = 0;
+    std::uint64_t received = 0;  // inner packets, control messages included
+    std::uint64_t sent = 0;      // of the interface's alone
     std::uint64_t bytes_in = 0;  // of whole messages
     std::uint64_t bytes_out = 0;
   };

@@ -1,0 +1,563 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A node of the mesh as it runs.
+#include "src/client/mesh_daemon.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "platform/platform.h"
+#include "src/client/exit_code.h"
+#include "src/client/lan_beacons.h"
+#include "src/client/mesh_cache.h"
+#include "src/client/mesh_edge.h"
+#include "src/client/mesh_hooks.h"
+#include "src/client/mesh_identity.h"
+#include "src/client/mesh_path.h"
+#include "src/client/mesh_setup.h"
+#include "src/client/mesh_status.h"
+#include "src/client/reachability.h"
+#include "src/client/registry_sync.h"
+#include "src/config/build_info.h"
+#include "src/config/directory.h"
+#include "src/config/small_file.h"
+#include "src/net/resolve.h"
+
+namespace sixlink::client {
+namespace {
+
+namespace asio = boost::asio;
+using Clock = std::chrono::steady_clock;
+
+// The routing table of default routes that gateways of the mesh export
+// (platform::add_last_table()).
+constexpr std::uint32_t kDefaultTable = 3654;
+constexpr std::chrono::seconds kCacheInterval{60};
+// After the first peers: a node that is killed soon finds them again.
+constexpr std::chrono::seconds kFirstCache{5};
+// Each is a signature to check, of 0.2 ms: others have their turn in between.
+constexpr std::size_t kCacheChunk = 16;
+constexpr std::chrono::seconds kResolveLimit{10};
+constexpr std::chrono::seconds kResolvePause{10};
+constexpr std::chrono::milliseconds kGoodbye{1500};
+constexpr std::chrono::milliseconds kSettled{500};  // a network that changes does so several times
+
+std::uint64_t random_seed() {
+  std::array<std::uint8_t, 8> bytes{};
+  platform::random_bytes(bytes);
+  std::uint64_t seed = 0;
+  for (const auto byte : bytes) seed = seed << 8 | byte;
+  return seed;
+}
+
+}  // namespace
+
+//  run(): identity -> set-up -> running --stop()--> goodbye -> everything taken
+//  away -> the end
+class MeshDaemon::Machine {
+ public:
+  Machine(asio::io_context& io, const Config& config, spdlog::logger& log, Settings settings)
+      : io_(io),
+        config_(config),
+        mesh_(config.mesh),
+        log_(log),
+        settings_(std::move(settings)),
+        setup_(config.run_dir + "/" + config.instance_name() + ".mesh", log),
+        stop_signal_(io),
+        cache_timer_(io),
+        change_timer_(io),
+        changes_(io) {
+    stop_signal_.expires_at(Clock::time_point::max());
+  }
+  ~Machine() {
+    *life_ = false;
+    if (changes_.is_open()) changes_.release();
+  }
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  asio::awaitable<int> run();
+  void stop() {
+    is_stopping_ = true;
+    stop_signal_.cancel();
+  }
+  std::optional<std::string> answer(std::string_view request);
+  bool answer_later(std::string_view request, std::function<void(std::string)> reply);
+
+ private:
+  std::string load_identity();
+  asio::awaitable<std::optional<mesh::Endpoint>> resolve_client_only();
+  std::string start(const std::optional<mesh::Endpoint>& client_only);
+  MeshEdge::Settings edge_settings(const std::optional<mesh::Endpoint>& client_only) const;
+  MeshEdge::Events edge_events();
+  void start_helpers();
+  void read_cache(std::size_t from);
+  void keep_cache(std::chrono::seconds after);
+  void save_cache();
+  void save_parameters();
+  void take_identity(MeshIdentity identity);
+  void tell_endpoints();
+  MeshProtocols used_protocols() const;
+  void watch_network();
+  asio::awaitable<void> say_goodbye();
+  MeshView view() const;
+
+  asio::io_context& io_;
+  const Config& config_;
+  const MeshConfig& mesh_;
+  spdlog::logger& log_;
+  Settings settings_;
+  std::shared_ptr<bool> life_ = std::make_shared<bool>(true);
+
+  std::optional<MeshIdentity> identity_;
+  net::Prefix network_;
+  MeshSetup setup_;
+  std::unique_ptr<MeshEdge> edge_;
+  std::unique_ptr<RegistrySync> registry_;
+  std::unique_ptr<Reachability> reachability_;
+  std::unique_ptr<LanBeacons> beacons_;
+  std::unique_ptr<MeshHooks> hooks_;
+  std::unique_ptr<MeshPaths> paths_;
+
+  asio::steady_timer stop_signal_;
+  asio::steady_timer cache_timer_;
+  asio::steady_timer change_timer_;
+  std::optional<platform::ChangeMonitor> monitor_;
+  asio::posix::stream_descriptor changes_;  // watches the monitor's descriptor, does not own it
+  std::string network_state_;
+  std::vector<std::vector<std::uint8_t>> cached_;  // still to be read
+  std::vector<mesh::ContactEndpoint> endpoints_;   // as this machine finds them
+  std::optional<asio::ip::address> observed_;      // by the registry
+  bool is_stopping_ = false;
+  std::string last_error_;
+  WallTime since_ = std::chrono::system_clock::now();
+};
+
+std::string MeshDaemon::Machine::load_identity() {
+  auto loaded = load_mesh_identity(mesh_);
+  if (!loaded.identity) return loaded.problem;
+  identity_.emplace(std::move(*loaded.identity));
+  network_ = identity_->joined_with.front().prefix();
+  const auto warning = certificate_warning(identity_->certificate, std::chrono::system_clock::now());
+  if (!warning.empty()) log_.warn("this node's certificate {}", warning);
+  return {};
+}
+
+asio::awaitable<int> MeshDaemon::Machine::run() {
+  auto problem = load_identity();
+  if (!problem.empty()) {
+    log_.critical("{}", problem);
+    co_return kExitBadConfiguration;
+  }
+  const auto client_only = co_await resolve_client_only();
+  if (is_stopping_) co_return kExitOk;
+  problem = start(client_only);
+  if (!problem.empty()) {
+    log_.critical("{}", problem);
+    edge_.reset();
+    setup_.undo();
+    co_return kExitFailed;
+  }
+  log_.info("node {} of network {} runs, with the address {} on {}",
+            identity_->certificate.prefix().to_string(), network_.to_string(),
+            node_address(identity_->certificate.prefix()).to_string(), mesh_.main_interface);
+  settings_.on_first_up();
+  if (!is_stopping_) co_await stop_signal_.async_wait(asio::as_tuple(asio::use_awaitable));
+  is_stopping_ = true;
+  co_await say_goodbye();
+  co_return kExitOk;
+}
+
+asio::awaitable<std::optional<mesh::Endpoint>> MeshDaemon::Machine::resolve_client_only() {
+  if (!mesh_.client_only) co_return std::nullopt;
+  const auto& server = *mesh_.client_only;
+  while (!is_stopping_) {
+    const auto addresses = co_await net::resolve(server.host, kResolveLimit);
+    if (addresses) {
+      for (const auto& address : *addresses) {
+        if (mesh_.protocols.has(mesh::Transport::kUdp, address.is_v4()))
+          co_return mesh::Endpoint(address, server.port);
+      }
+    }
+    last_error_ =
+        "cannot find client_only=" + server.text + ": " +
+        (addresses ? "no address of a kind that disable_proto= leaves" : addresses.error().message());
+    log_.error("{}; tried again in {} s", last_error_, kResolvePause.count());
+    asio::steady_timer pause(io_, kResolvePause);
+    co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+  co_return std::nullopt;
+}
+
+MeshEdge::Settings MeshDaemon::Machine::edge_settings(
+    const std::optional<mesh::Endpoint>& client_only) const {
+  const auto& prefix = identity_->certificate.prefix();
+  const auto address = node_address(prefix);
+  MeshEdge::Settings settings;
+  auto& node = settings.node;
+  node.prefix = prefix;
+  node.neighbours = mesh_.neighbours;
+  node.client_only = client_only;
+  node.transports.clear();
+  for (const auto transport : mesh_.transports) {
+    if (mesh_.protocols.has(transport)) node.transports.push_back(transport);
+  }
+  node.client_count = mesh_.client_count;
+  node.tunnel_refresh = mesh_.tunnel_refresh;
+  node.most_served = mesh_.most_served;
+  node.mtu = mesh_.mtu;
+  node.software = "sixlink " + std::string(config::version());
+
+  const auto protocols = used_protocols();
+  settings.sockets = {mesh_.port, protocols.udp4, protocols.udp6, network_, address};
+  settings.filter.network = network_;
+  settings.filter.own = prefix;
+  settings.filter.takes_foreign = mesh_.is_gateway;
+  if (!config_.offload) settings.offloads = platform::Offloads::none();
+  settings.protocols = protocols;
+  settings.is_gateway = mesh_.is_gateway;
+  if (std::find(node.transports.begin(), node.transports.end(), mesh::Transport::kTcp) !=
+      node.transports.end()) {
+    TlsSettings tls;
+    tls.ports = client_only ? std::vector<std::uint16_t>() : mesh_.tcp_ports;
+    settings.tls = tls;
+  }
+  auto& router = settings.router;
+  router.program = mesh_.babeld;
+  router.run_directory = config_.run_dir + "/" + config_.instance_name() + ".babeld";
+  router.state_directory = mesh_.directory + "/babeld";
+  router.network = network_;
+  router.prefix = prefix;
+  router.is_gateway = mesh_.is_gateway;
+  router.accepts_default = !mesh_.is_gateway;
+  router.default_table = kDefaultTable;
+  router.source = address;
+  return settings;
+}
+
+MeshEdge::Events MeshDaemon::Machine::edge_events() {
+  MeshEdge::Events events;
+  events.on_link_up = [this] {
+    if (hooks_) hooks_->start();
+    keep_cache(kFirstCache);
+  };
+  events.on_publish = [this](const mesh::SignedContact& contact) {
+    const auto life = contact.contact.expires - std::chrono::system_clock::now();
+    if (registry_) registry_->publish(contact.der, std::chrono::duration_cast<std::chrono::seconds>(life));
+    if (beacons_) beacons_->set_own(contact.der);
+  };
+  events.on_parameters = [this] {
+    save_parameters();
+    if (registry_) registry_->use_parameters(edge_->node().parameters());
+  };
+  events.ask_contacts = [this](unsigned count) {
+    if (registry_) registry_->ask_contacts(count);
+  };
+  events.ask_contact = [this](const net::Prefix& node) {
+    if (registry_) registry_->ask_contact(node);
+  };
+  return events;
+}
+
+std::string MeshDaemon::Machine::start(const std::optional<mesh::Endpoint>& client_only) {
+  const auto& prefix = identity_->certificate.prefix();
+  const auto address = node_address(prefix);
+  for (const auto& directory : {mesh_.directory}) {
+    if (const auto error = config::make_private_directory(directory, 0700))
+      return config::explain_directory_error("state_dir", directory, error);
+  }
+  setup_.undo_leftovers();
+  auto settings = edge_settings(client_only);
+  // The kernel's own routes and those of an earlier babeld first: what is
+  // learned comes after the address.
+  MeshPlan plan{mesh_.main_interface, address, prefix, network_, std::nullopt, true};
+  if (!mesh_.is_gateway) plan.default_table = kDefaultTable;
+  auto problem = setup_.apply(plan);
+  if (!problem.empty()) return problem;
+  edge_ = std::make_unique<MeshEdge>(io_, std::move(settings), *identity_, log_, edge_events());
+  problem = edge_->start();
+  if (!problem.empty()) return problem;
+  start_helpers();
+  return {};
+}
+
+// Those of link_transport= that disable_proto= leaves.
+MeshProtocols MeshDaemon::Machine::used_protocols() const {
+  auto protocols = mesh_.protocols;
+  const auto is_used = [&](mesh::Transport transport) {
+    return std::find(mesh_.transports.begin(), mesh_.transports.end(), transport) != mesh_.transports.end();
+  };
+  if (!is_used(mesh::Transport::kUdp)) protocols.udp4 = protocols.udp6 = false;
+  if (!is_used(mesh::Transport::kTcp)) protocols.tcp4 = protocols.tcp6 = false;
+  return protocols;
+}
+
+void MeshDaemon::Machine::start_helpers() {
+  const auto& prefix = identity_->certificate.prefix();
+  const auto address = node_address(prefix);
+  paths_ = std::make_unique<MeshPaths>(io_, address);
+  hooks_ = std::make_unique<MeshHooks>(
+      io_,
+      MeshHooks::Settings{
+          mesh_.up,
+          mesh_.daemon,
+          {"sixlink_ip=" + address.to_string(), "sixlink_iface=" + mesh_.main_interface,
+           "sixlink_subnet=" + prefix.to_string(), "sixlink_network=" + network_.to_string()}},
+      log_);
+
+  RegistrySyncEvents registry;
+  registry.on_identity = [this](MeshIdentity identity) { take_identity(std::move(identity)); };
+  registry.on_parameters = [this](std::span<const std::uint8_t> der) { edge_->on_parameters(der); };
+  registry.on_contact = [this](std::span<const std::uint8_t> der) { edge_->on_contact(der); };
+  registry.on_observed = [this](const asio::ip::address& seen) {
+    if (observed_ == seen) return;
+    observed_ = seen;
+    tell_endpoints();
+  };
+  registry_ = std::make_unique<RegistrySync>(io_, mesh_, *identity_, log_, std::move(registry));
+
+  if (!mesh_.lan_interfaces.empty() && !mesh_.client_only) {
+    beacons_ = std::make_unique<LanBeacons>(
+        io_, LanBeaconSettings{mesh_.lan_interfaces, mesh_.port, random_seed()}, log_,
+        [this](std::span<const std::uint8_t> der, const asio::ip::udp::endpoint& endpoint) {
+          edge_->on_local_contact(der, endpoint);
+        });
+  }
+  if (!identity_->parameters.empty()) edge_->on_parameters(identity_->parameters);
+  auto cache = load_mesh_cache(mesh_.contacts_path());
+  if (!cache.problem.empty()) log_.warn("{}", cache.problem);
+  cached_ = std::move(cache.contacts);
+  read_cache(0);
+  registry_->start(edge_->node().parameters().version);
+  if (mesh_.client_only) {
+    edge_->on_endpoints({});
+  } else {
+    ReachabilitySettings reach;
+    reach.configured = mesh_.endpoints;
+    reach.link_port = mesh_.port;
+    reach.tcp_ports = edge_->tls_ports();
+    reach.protocols = used_protocols();
+    reach.maps_ports = mesh_.port_mapping;
+    reach.ignored = {network_};
+    reach.seed = random_seed();
+    reachability_ = std::make_unique<Reachability>(io_, std::move(reach), log_,
+                                                   [this](std::vector<mesh::ContactEndpoint> endpoints) {
+                                                     endpoints_ = std::move(endpoints);
+                                                     tell_endpoints();
+                                                   });
+  }
+  watch_network();
+}
+
+// ---- contacts, parameters, certificate ----
+
+void MeshDaemon::Machine::read_cache(std::size_t from) {
+  const auto end = std::min(from + kCacheChunk, cached_.size());
+  for (auto i = from; i < end; ++i) edge_->on_contact(cached_[i]);
+  if (end == cached_.size()) {
+    cached_ = {};
+    return;
+  }
+  asio::post(io_, [this, end, life = life_] {
+    if (*life && !is_stopping_) read_cache(end);
+  });
+}
+
+void MeshDaemon::Machine::keep_cache(std::chrono::seconds after) {
+  const auto at = Clock::now() + after;
+  if (cache_timer_.expiry() > Clock::now() && cache_timer_.expiry() <= at) return;
+  cache_timer_.expires_at(at);
+  cache_timer_.async_wait([this, life = life_](const boost::system::error_code& error) {
+    if (error || !*life) return;
+    save_cache();
+    keep_cache(kCacheInterval);
+  });
+}
+
+void MeshDaemon::Machine::save_cache() {
+  const auto contacts = edge_->node().contacts_to_cache();
+  if (contacts.empty()) return;  // what is there may be of use at the next start
+  const auto error = save_mesh_cache(mesh_.contacts_path(), contacts);
+  if (!error) return;
+  last_error_ = "cannot write " + mesh_.contacts_path() + ": " + error.message();
+  log_.warn("{}", last_error_);
+}
+
+void MeshDaemon::Machine::save_parameters() {
+  const auto& document = edge_->node().parameters_document();
+  if (document.empty()) return;
+  const std::string_view bytes(reinterpret_cast<const char*>(document.data()), document.size());
+  const auto error = config::write_small_file(mesh_.parameters_path(), bytes, config::Existing::kReplace);
+  if (!error) return;
+  last_error_ = "cannot write " + mesh_.parameters_path() + ": " + error.message();
+  log_.warn("{}; after a restart this node has the older ones until a peer tells it", last_error_);
+}
+
+void MeshDaemon::Machine::take_identity(MeshIdentity identity) {
+  identity_->certificate = identity.certificate;
+  identity_->key = std::move(identity.key);
+  identity_->joined_with = std::move(identity.joined_with);
+  log_.info("the certificate was renewed: it is good until {}", utc_date(identity_->certificate.not_after()));
+  edge_->renewed();
+}
+
+void MeshDaemon::Machine::tell_endpoints() {
+  auto endpoints = endpoints_;
+  const auto knows = [&](const asio::ip::address& address) {
+    return std::any_of(endpoints.begin(), endpoints.end(),
+                       [&](const auto& endpoint) { return endpoint.address == address; });
+  };
+  // The port is a guess that many NATs make true; peers tell the real one.
+  if (observed_ && mesh_.endpoints.empty() && !knows(*observed_) &&
+      mesh_.protocols.has(mesh::Transport::kUdp, observed_->is_v4()) &&
+      !(observed_->is_v6() && network_.contains(observed_->to_v6()))) {
+    endpoints.push_back({*observed_, mesh_.port, mesh::Transport::kUdp, mesh::EndpointKind::kObserved});
+  }
+  edge_->on_endpoints(std::move(endpoints));
+}
+
+void MeshDaemon::Machine::watch_network() {
+  if (!monitor_) {
+    auto opened = platform::ChangeMonitor::open();
+    if (!opened) {
+      log_.warn("changes of the network are not noticed at once: {}", opened.error().message());
+      return;
+    }
+    monitor_.emplace(*std::move(opened));
+    changes_.assign(monitor_->fd());
+    network_state_ = platform::network_state({});
+  }
+  changes_.async_wait(asio::posix::stream_descriptor::wait_read,
+                      [this, life = life_](const boost::system::error_code& error) {
+                        if (error || !*life || is_stopping_) return;
+                        // Links and routes of our own change all the time: a moment's rest.
+                        change_timer_.expires_after(kSettled);
+                        change_timer_.async_wait([this, life](const boost::system::error_code& stopped) {
+                          if (stopped || !*life || is_stopping_) return;
+                          const auto changes = monitor_->drain();
+                          auto state = platform::network_state({});
+                          if (changes.clock || state != network_state_) {
+                            network_state_ = std::move(state);
+                            edge_->on_network_change();
+                            if (beacons_) beacons_->on_network_change();
+                          }
+                          watch_network();
+                        });
+                      });
+}
+
+// ---- the end ----
+
+asio::awaitable<void> MeshDaemon::Machine::say_goodbye() {
+  log_.info("leaving the mesh");
+  save_cache();
+  cache_timer_.cancel();
+  change_timer_.cancel();
+  // All at once; each has a limit of its own.
+  const auto left = std::make_shared<int>(1);
+  asio::steady_timer all_done(io_, Clock::time_point::max());
+  const auto done = [left, &all_done] {
+    if (--*left == 0) all_done.cancel();
+  };
+  ++*left;
+  hooks_->stop(done);
+  ++*left;
+  registry_->withdraw(kGoodbye, done);
+  if (reachability_) {
+    ++*left;
+    reachability_->leave(done);
+  }
+  ++*left;
+  edge_->stop(done);
+  done();
+  if (*left > 0) co_await all_done.async_wait(asio::as_tuple(asio::use_awaitable));
+  registry_->stop();
+  registry_.reset();
+  beacons_.reset();
+  reachability_.reset();
+  paths_.reset();
+  hooks_.reset();
+  edge_.reset();
+  setup_.undo();
+}
+
+// ---- status ----
+
+MeshView MeshDaemon::Machine::view() const {
+  MeshView view;
+  view.state = is_stopping_ ? "stopping" : edge_->links_up() > 0 ? "up" : "alone";
+  view.since = since_;
+  view.now = std::chrono::system_clock::now();
+  view.steady_now = Clock::now();
+  view.network = network_;
+  view.prefix = identity_->certificate.prefix();
+  view.address = node_address(view.prefix);
+  view.main_interface = mesh_.main_interface;
+  view.is_gateway = mesh_.is_gateway;
+  view.node = &edge_->node();
+  view.certificate = &identity_->certificate;
+  view.links = edge_->links().status();
+  view.routes = &edge_->routes();
+  view.router = edge_->router_status();
+  if (registry_) view.registry = registry_->state();
+  if (reachability_) view.reachability = reachability_->status();
+  view.tls = edge_->tls();
+  view.last_error = edge_->problem().empty() ? last_error_ : edge_->problem();
+  return view;
+}
+
+std::optional<std::string> MeshDaemon::Machine::answer(std::string_view request) {
+  if (request != "status" && request != "peers" && request != "routes" && request != "topology")
+    return std::nullopt;
+  if (!edge_) return mesh_starting_json(last_error_);
+  if (request == "peers") return mesh_peers_json(view());
+  if (request == "routes") return mesh_routes_json(view());
+  if (request == "topology") return mesh_topology_json(view());
+  return mesh_status_json(view());
+}
+
+bool MeshDaemon::Machine::answer_later(std::string_view request, std::function<void(std::string)> reply) {
+  constexpr std::string_view kPath = "path ";
+  if (!request.starts_with(kPath)) return false;
+  const auto text = request.substr(kPath.size());
+  const auto target = parse_node(text);
+  std::string problem;
+  if (!edge_ || !paths_) {
+    problem = "the node is starting";
+  } else if (!target) {
+    problem = "\"" + std::string(text) + "\" is no node: give its address or its prefix";
+  } else if (!network_.contains(*target)) {
+    problem = std::string(text) + " is not in the network " + network_.to_string();
+  }
+  if (!problem.empty()) {
+    asio::post(io_, [reply = std::move(reply), problem] { reply(mesh_error_json(problem)); });
+    return true;
+  }
+  paths_->find(*target, [this, target = *target, reply = std::move(reply)](const MeshPathResult& result) {
+    reply(mesh_path_json(target, result, edge_->routes(), identity_->certificate.prefix()));
+  });
+  return true;
+}
+
+MeshDaemon::MeshDaemon(asio::io_context& io, const Config& config, spdlog::logger& log, Settings settings)
+    : machine_(std::make_unique<Machine>(io, config, log, std::move(settings))) {}
+MeshDaemon::~MeshDaemon() = default;
+
+asio::awaitable<int> MeshDaemon::run() {
+  return machine_->run();
+}
+void MeshDaemon::stop() {
+  machine_->stop();
+}
+std::optional<std::string> MeshDaemon::answer(std::string_view request) {
+  return machine_->answer(request);
+}
+bool MeshDaemon::answer_later(std::string_view request, std::function<void(std::string)> reply) {
+  return machine_->answer_later(request, std::move(reply));
+}
+
+}  // namespace sixlink::client
