@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the mesh asks of a routing protocol. The client drives babeld (src/client/babeld.h); simulations have
-// an exact router of their own (tests/sim).
+// What the mesh asks of a routing protocol. The client drives babeld (src/client/babel_router.h); simulations
+// have an exact router of their own (tests/sim).
 #pragma once
 
 #include <chrono>
@@ -38,10 +38,26 @@ struct RouterNeighbour {
   friend bool operator==(const RouterNeighbour&, const RouterNeighbour&) = default;
 };
 
+// Somebody announces what is not theirs.
+struct ForeignAnnouncement {
+  Destination destination;
+  // The router that says so, as Route::origin. It names itself: a node that lies about its prefix may lie
+  // about this too.
+  std::string origin;
+  std::string interface;  // of the link that it was heard on
+  bool is_own = false;    // this node's prefix, or a part of it
+  // The routing table has it: it was not refused, and is better than what else there is.
+  bool is_followed = false;
+
+  friend bool operator==(const ForeignAnnouncement&, const ForeignAnnouncement&) = default;
+};
+
 // Whom a route's change is told. `installed` is the whole of it: it replaces what was told before.
 struct RouterEvents {
   std::function<void(const std::vector<Route>& installed)> on_routes = [](const auto&) {};
   std::function<void(const std::vector<RouterNeighbour>& neighbours)> on_neighbours = [](const auto&) {};
+  // Once for each as long as it lasts, and again when it comes to be followed.
+  std::function<void(const ForeignAnnouncement& foreign)> on_foreign = [](const auto&) {};
   // It does not run any more, and is being started again; or runs (again), with everything that it was told
   // before.
   std::function<void(const std::string& why)> on_down = [](const auto&) {};

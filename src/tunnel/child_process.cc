@@ -88,6 +88,10 @@ void ChildProcess::kill() {
   pid_ = -1;
 }
 
+void ChildProcess::terminate() {
+  if (pid_ > 0) ::kill(pid_, SIGTERM);
+}
+
 std::string child_search_path() {
   const char* path = std::getenv("PATH");
   return std::string(path ? path : "/usr/bin:/bin") +

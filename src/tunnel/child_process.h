@@ -33,6 +33,9 @@ class ChildProcess {
   bool has_ended(int& status);
   // With its process group; returns when it has ended.
   void kill();
+  // Asks it to end (SIGTERM); has_ended() tells when it did.
+  void terminate();
+  pid_t pid() const { return pid_; }  // -1: it has ended
 
  private:
   ChildProcess(pid_t pid, int channel) : pid_(pid), channel_(channel) {}

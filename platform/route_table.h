@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Routing tables of the kernel's that are this program's own, and what a routing program that was killed left
+// in others. Implemented for Linux; elsewhere all of it answers operation_not_supported.
+#pragma once
+
+#include <boost/asio/ip/address.hpp>
+#include <boost/system/result.hpp>
+#include <cstdint>
+
+namespace sixlink::platform {
+
+// Protocol numbers of routes (rtm_protocol).
+inline constexpr int kRouteProtocolStatic = 4;
+inline constexpr int kRouteProtocolBabel = 42;
+
+// A route of the type "unreachable", of the protocol kRouteProtocolStatic: in a table that no rule looks into
+// it does nothing, but routing programs find it there. One that exists already is no error.
+boost::system::error_code add_unreachable_route(unsigned table, const boost::asio::ip::address& destination,
+                                                int prefix_length);
+// One that does not exist is no error.
+boost::system::error_code remove_unreachable_route(unsigned table,
+                                                   const boost::asio::ip::address& destination,
+                                                   int prefix_length);
+
+struct RouteSelector {
+  unsigned table = 0;
+  int protocol = 0;
+  // The kernel's metric (priority); both included.
+  std::uint32_t lowest_metric = 0;
+  std::uint32_t highest_metric = UINT32_MAX;
+};
+// Removes all of them, of IPv6 and IPv4. Their number.
+boost::system::result<std::size_t> remove_routes(const RouteSelector& selector);
+
+}  // namespace sixlink::platform
