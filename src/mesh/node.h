@@ -75,7 +75,7 @@ struct CloseLink {
   LinkId link = 0;
 };
 
-// The registry, by whatever the edge has for that; answers come with on_contacts() or not at all.
+// The registry, by whatever the edge has for that; answers come with on_contact() or not at all.
 struct AskContacts {
   unsigned count = 0;  // random ones that live
 };
@@ -114,6 +114,8 @@ using Action = std::variant<SendDatagram, OpenLink, UseLink, RaiseCost, CloseLin
 struct Traffic {
   LinkId link = 0;
   std::uint64_t received = 0;  // datagrams of the other's, authenticated; ever growing
+  // Inner packets of the interface: not what SendDatagram put into the link, nor WireGuard's own messages.
+  // These would make two nodes ask each other for ever.
   std::uint64_t sent = 0;
   std::uint64_t bytes = 0;  // both ways
 };
@@ -171,7 +173,7 @@ struct NodeSettings {
   std::string software;
 };
 
-// Signs this node's contacts. Not called more often than once in 10 s.
+// Signs this node's contacts. Called once in 10 s at most, but for the first few.
 class ContactSigner {
  public:
   virtual ~ContactSigner() = default;
@@ -216,7 +218,10 @@ class MeshNode {
   // The nodes that the routing table knows now, each by its prefix.
   void on_routes(std::span<const Reached> reached, Times at);
   // Whoever they come from, each as signed: registry, cache, beacons of the local network (`is_local`).
-  void on_contact(std::span<const std::uint8_t> der, bool is_local, Times at);
+  // `from`: where such a beacon came from, with its zone where that is a link-local address; the first place
+  // to look for its node.
+  void on_contact(std::span<const std::uint8_t> der, bool is_local, Times at,
+                  std::optional<Endpoint> from = std::nullopt);
   // Where this node can be reached, as the edge found out (interfaces, mappings, configuration). Endpoints
   // that peers see are the node's own business.
   void on_endpoints(std::vector<ContactEndpoint> endpoints, Times at);

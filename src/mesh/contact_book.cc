@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "src/mesh/contact_book.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sixlink::mesh {
+namespace {
+
+constexpr std::chrono::seconds kFirstWait{2};
+// 2 s doubled so often are more than any bound of ours.
+constexpr std::uint8_t kMostFailures = 20;
+// How many are looked at for one that never worked, before one that did is dropped.
+constexpr int kDraws = 8;
+
+}  // namespace
+
+ContactBook::Taken ContactBook::take(SignedContact contact, SeededRandom& random) {
+  const PackedPrefix key(contact.contact.prefix);
+  if (const auto found = places_.find(key); found != places_.end()) {
+    auto& entry = entries_[found->second];
+    if (entry.contact->der == contact.der) return Taken::kKnown;
+    if (entry.contact->contact.sequence >= contact.contact.sequence) return Taken::kOld;
+    entry.contact = std::make_shared<const SignedContact>(std::move(contact));
+    return Taken::kNew;
+  }
+  if (entries_.size() >= most_) drop_one(random);
+  places_.emplace(key, static_cast<std::uint32_t>(entries_.size()));
+  entries_.push_back({std::make_shared<const SignedContact>(std::move(contact)), {}, {}, {}, false});
+  return Taken::kNew;
+}
+
+ContactRef ContactBook::find_signed(std::span<const std::uint8_t> der) const {
+  for (const auto& entry : entries_) {
+    // The end is the signature, where all differ.
+    const auto& known = entry.contact->der;
+    if (known.size() == der.size() && !der.empty() && known.back() == der.back() &&
+        std::ranges::equal(known, der))
+      return entry.contact;
+  }
+  return nullptr;
+}
+
+ContactBook::Entry* ContactBook::find(const net::Prefix& prefix) {
+  const auto found = places_.find(PackedPrefix(prefix));
+  return found == places_.end() ? nullptr : &entries_[found->second];
+}
+
+const ContactBook::Entry* ContactBook::find(const net::Prefix& prefix) const {
+  const auto found = places_.find(PackedPrefix(prefix));
+  return found == places_.end() ? nullptr : &entries_[found->second];
+}
+
+bool ContactBook::remove(const net::Prefix& prefix) {
+  const auto found = places_.find(PackedPrefix(prefix));
+  if (found == places_.end()) return false;
+  remove_at(found->second);
+  return true;
+}
+
+void ContactBook::remove_if(const std::function<bool(const Entry&)>& condition) {
+  for (std::size_t i = 0; i < entries_.size();) {
+    if (condition(entries_[i])) {
+      remove_at(i);
+    } else {
+      ++i;
+    }
+  }
+}
+
+void ContactBook::remove_at(std::size_t i) {
+  places_.erase(PackedPrefix(entries_[i].contact->contact.prefix));
+  if (i + 1 != entries_.size()) {
+    entries_[i] = std::move(entries_.back());
+    places_[PackedPrefix(entries_[i].contact->contact.prefix)] = static_cast<std::uint32_t>(i);
+  }
+  entries_.pop_back();
+}
+
+void ContactBook::drop_one(SeededRandom& random) {
+  if (entries_.empty()) return;
+  std::optional<std::size_t> second_best;
+  for (int draw = 0; draw < kDraws; ++draw) {
+    const auto i = random.below(entries_.size());
+    const auto& entry = entries_[i];
+    if (entry.is_neighbour) continue;
+    if (!entry.worked && !entry.seen_near) return remove_at(i);
+    second_best = i;
+  }
+  // All that were drawn are neighbours: more of them than the book is to have.
+  if (second_best) remove_at(*second_best);
+}
+
+bool Backoffs::may_try(const net::Prefix& peer, TimePoint now) const {
+  const auto found = peers_.find(PackedPrefix(peer));
+  return found == peers_.end() || found->second.until <= now;
+}
+
+void Backoffs::failed(const net::Prefix& peer, TimePoint now, std::chrono::seconds longest,
+                      SeededRandom& random) {
+  auto& wait = of(peer, random);
+  std::chrono::nanoseconds pause = kFirstWait;
+  for (int i = 0; i < wait.failures && pause < longest; ++i) pause *= 2;
+  wait.failures = std::min<std::uint8_t>(static_cast<std::uint8_t>(wait.failures + 1), kMostFailures);
+  wait.until = now + random.jitter(std::min<std::chrono::nanoseconds>(pause, longest), 0.5, 1.0);
+}
+
+void Backoffs::hold(const net::Prefix& peer, TimePoint until, SeededRandom& random) {
+  auto& wait = of(peer, random);
+  wait.until = std::max(wait.until, until);
+}
+
+void Backoffs::shorten(TimePoint until) {
+  for (auto& [peer, wait] : peers_) wait.until = std::min(wait.until, until);
+}
+
+Backoffs::Wait& Backoffs::of(const net::Prefix& peer, SeededRandom& random) {
+  const PackedPrefix key(peer);
+  if (peers_.size() >= kMost && !peers_.contains(key)) {
+    // Of a random bucket: being forgotten only means to be tried sooner.
+    auto bucket = random.below(peers_.bucket_count());
+    while (peers_.bucket_size(bucket) == 0) bucket = (bucket + 1) % peers_.bucket_count();
+    peers_.erase(PackedPrefix(peers_.begin(bucket)->first));
+  }
+  return peers_[key];
+}
+
+}  // namespace sixlink::mesh
