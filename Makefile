@@ -190,7 +190,9 @@ $(BUILD)/tools/udp_flow: $(BUILD)/obj/tests/bench/udp_flow.o
 $(BUILD)/tools/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libsixlink-registry.a $(BUILD)/libsixlink.a
 	@mkdir -p $(@D)
 	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
-$(BUILD)/tools/sim: $(call object,$(SIM_SOURCES)) $(BUILD)/libsixlink.a
+# Of the library the mesh and what it needs: the rest takes longer to build than small networks to simulate.
+$(BUILD)/libsixlink-mesh.a: $(call object,$(filter src/mesh/% src/pki/% src/tsp/% src/net/% src/config/% platform/%,$(CORE_SOURCES)))
+$(BUILD)/tools/sim: $(call object,$(SIM_SOURCES)) $(BUILD)/libsixlink-mesh.a
 	@mkdir -p $(@D)
 	$(call quiet,LD ,$@)$(CXX) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 $(BUILD)/tools/%: $(BUILD)/obj/tests/soak/%.o $(BUILD)/libsixlink.a

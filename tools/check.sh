@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Runs tests and counts: bash tools/check.sh {unit|platform|template|net|vm}...
+# Runs tests and counts: bash tools/check.sh {unit|platform|template|sim|net|vm}...
 #
 # Every test program says `PASS name`, `FAIL name: reason` or `SKIP name: reason` on a line of its stdout, as often
 # as it has tests; all else that it prints is for people. The last line here is `N passed, N failed, N skipped`;
@@ -178,6 +178,17 @@ report_script() { # suite script status
   fi
 }
 
+run_platform() {
+  local time_limit=${TIME_LIMIT:-1200}
+  scripts=(tests/platform/compile.sh)
+  run_scripts platform 1 bash
+}
+
+run_sim() {
+  scripts=(tests/sim/smoke_test.sh)
+  run_scripts sim 1 bash
+}
+
 run_template() {
   scripts=(tests/template/*_test.sh)
   run_scripts template "$(nproc)" bash
@@ -262,9 +273,9 @@ run_in_user_namespace() {
 
 for suite in "$@"; do
   case $suite in
-    unit | platform | template | net | vm) ;;
+    unit | platform | template | sim | net | vm) ;;
     *)
-      echo "usage: bash tools/check.sh {unit|platform|template|net|vm}..." >&2
+      echo "usage: bash tools/check.sh {unit|platform|template|sim|net|vm}..." >&2
       exit 2
       ;;
   esac
@@ -282,6 +293,7 @@ for suite in "$@"; do
   case $suite in
     unit) run_unit ;;
     platform) run_platform ;;
+    sim) run_sim ;;
     template | net) need_root+=("$suite") ;;
   esac
 done

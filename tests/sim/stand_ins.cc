@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A document is the text's length (2 bytes), the serial number's (1), both of them, zeros up to the real
+// one's length, and the checksum (8).
+#include "tests/sim/stand_ins.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+
+#include "tests/sim/delays.h"
+
+namespace sixlink::sim {
+namespace {
+
+constexpr std::size_t kHeader = 3;
+constexpr std::size_t kChecksum = 8;
+constexpr std::string_view kRegistry = "registry";
+
+std::uint64_t checksum(std::uint64_t secret, std::string_view bytes) {
+  std::uint64_t sum = scramble(secret ^ bytes.size());
+  while (!bytes.empty()) {
+    std::uint64_t word = 0;
+    const auto taken = std::min(bytes.size(), sizeof word);
+    std::memcpy(&word, bytes.data(), taken);
+    sum = scramble(sum ^ word);
+    bytes.remove_prefix(taken);
+  }
+  return sum;
+}
+
+}  // namespace
+
+net::Prefix network_prefix() {
+  return *net::Prefix::parse("2001:db8::/32");
+}
+
+net::Prefix prefix_of(std::uint32_t number) {
+  auto bytes = network_prefix().address.to_bytes();
+  const auto subnet = number + 1;
+  for (int i = 0; i < 4; ++i)
+    bytes[static_cast<std::size_t>(4 + i)] = static_cast<std::uint8_t>(subnet >> (24 - 8 * i));
+  return {net::AddressV6(bytes), 64};
+}
+
+std::optional<std::uint32_t> number_of(const net::Prefix& prefix, std::size_t nodes) {
+  if (prefix.length != 64 || !network_prefix().contains(prefix)) return std::nullopt;
+  const auto bytes = prefix.address.to_bytes();
+  std::uint32_t subnet = 0;
+  for (std::size_t i = 4; i < 8; ++i) subnet = (subnet << 8) | bytes[i];
+  if (subnet == 0 || subnet > nodes) return std::nullopt;
+  return subnet - 1;
+}
+
+std::string serial_of(std::uint32_t number) {
+  std::array<char, 9> text{};
+  std::snprintf(text.data(), text.size(), "%08x", static_cast<unsigned>(number + 1));
+  return text.data();
+}
+
+pki::WireguardKey key_of(std::uint32_t number) {
+  pki::WireguardKey key;
+  for (std::size_t i = 0; i < key.bytes.size(); i += 8) {
+    const auto word = i == 0 ? number + 1 : scramble(number + (static_cast<std::uint64_t>(i) << 32));
+    std::memcpy(key.bytes.data() + i, &word, sizeof word);
+  }
+  return key;
+}
+
+std::vector<std::uint8_t> Authority::seal(std::string_view serial, std::string_view text) const {
+  const auto least = kHeader + serial.size() + kChecksum;
+  std::vector<std::uint8_t> document(std::max(kEnvelope, least) + text.size());
+  document[0] = static_cast<std::uint8_t>(text.size() >> 8);
+  document[1] = static_cast<std::uint8_t>(text.size());
+  document[2] = static_cast<std::uint8_t>(serial.size());
+  std::ranges::copy(serial, document.begin() + kHeader);
+  std::ranges::copy(text, document.begin() + kHeader + static_cast<std::ptrdiff_t>(serial.size()));
+  const std::string_view all(reinterpret_cast<const char*>(document.data()), document.size() - kChecksum);
+  const auto sum = checksum(secret_, all);
+  std::memcpy(document.data() + all.size(), &sum, sizeof sum);
+  return document;
+}
+
+std::optional<Authority::Opened> Authority::open(std::span<const std::uint8_t> document) const {
+  if (document.size() < kHeader + kChecksum) return std::nullopt;
+  const std::string_view all(reinterpret_cast<const char*>(document.data()), document.size() - kChecksum);
+  std::uint64_t sum = 0;
+  std::memcpy(&sum, document.data() + all.size(), sizeof sum);
+  if (sum != checksum(secret_, all)) return std::nullopt;
+  const std::size_t text = (static_cast<std::size_t>(document[0]) << 8) | document[1];
+  const std::size_t serial = document[2];
+  if (kHeader + serial + text > all.size()) return std::nullopt;
+  return Opened{std::string(all.substr(kHeader, serial)), all.substr(kHeader + serial, text)};
+}
+
+mesh::SignedContact Signer::sign(const mesh::Contact& contact) const {
+  const auto serial = serial_of(number_);
+  return {authority_.seal(serial, to_xml(contact)), contact, serial};
+}
+
+mesh::OpenedContact Contacts::open(std::span<const std::uint8_t> der, mesh::WallTime now) const {
+  const auto refuse = [](std::string problem) {
+    mesh::OpenedContact opened;
+    opened.problem = std::move(problem);
+    return opened;
+  };
+  auto document = authority_.open(der);
+  if (!document) return refuse("the contact is damaged");
+  auto parsed = mesh::parse_contact(document->text);
+  if (!parsed.contact) return refuse(std::move(parsed.problem));
+  auto& contact = *parsed.contact;
+  const auto number = number_of(contact.prefix, nodes_);
+  if (!number || serial_of(*number) != document->serial)
+    return refuse("the contact is of a node that its certificate is not for");
+  if (revoked_.contains(document->serial)) return refuse("the contact's certificate was revoked");
+  if (contact.expires <= now) return refuse("the contact has expired");
+  if (contact.expires > now + mesh::Contact::kLongestLife)
+    return refuse("the contact is to be good for longer than a week");
+  mesh::OpenedContact opened;
+  opened.contact =
+      mesh::SignedContact{{der.begin(), der.end()}, std::move(contact), std::move(document->serial)};
+  return opened;
+}
+
+mesh::ParsedParameters Parameters::open(std::span<const std::uint8_t> der, mesh::WallTime /*now*/) const {
+  mesh::ParsedParameters parsed;
+  const auto document = authority_.open(der);
+  if (!document || document->serial != kRegistry) {
+    parsed.problem = "the network's parameters are damaged";
+    return parsed;
+  }
+  return mesh::parse_parameters(document->text);
+}
+
+std::vector<std::uint8_t> seal_parameters(const Authority& authority,
+                                          const mesh::NetworkParameters& parameters) {
+  return authority.seal(kRegistry, to_xml(parameters));
+}
+
+}  // namespace sixlink::sim
