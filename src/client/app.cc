@@ -15,8 +15,13 @@
 
 #include "platform/platform.h"
 #include "src/client/config.h"
+#include "src/client/doctor.h"
 #include "src/client/exit_code.h"
 #include "src/client/igd_helper.h"
+#include "src/client/join.h"
+#include "src/client/mesh_commands.h"
+#include "src/client/mesh_daemon.h"
+#include "src/client/mesh_views.h"
 #include "src/client/options.h"
 #include "src/client/status.h"
 #include "src/client/supervisor.h"
@@ -39,6 +44,10 @@ std::optional<Config> load(const Options& options) {
   const std::string path =
       options.config_file.empty() ? std::string(config::config_dir()) + "/sixlink.conf" : options.config_file;
   auto loaded = load_config(path, &options);
+  // What they need of it has defaults.
+  const bool may_be_missing = options.command == Command::kJoin || options.command == Command::kDoctor;
+  if (may_be_missing && !loaded.config && ::access(path.c_str(), F_OK) != 0)
+    loaded = load_config_text(path, {}, &options);
   if (options.command == Command::kRun) {
     for (const auto& warning : loaded.warnings) complain("warning: " + config::to_string(path, warning));
   }
@@ -57,8 +66,9 @@ int show_status(const Config& config, bool as_json) {
     complain("no daemon answers on " + path + ": " + answer.error().message());
     return 2;
   }
-  const auto text = as_json ? *answer + "\n" : render_status(*answer).value_or(*answer + "\n");
-  std::fputs(text.c_str(), stdout);
+  auto text = as_json ? std::nullopt : render_node_status(*answer);
+  if (!text && !as_json) text = render_status(*answer);
+  std::fputs(text.value_or(*answer + "\n").c_str(), stdout);
   return is_up(*answer) ? 0 : 1;
 }
 
@@ -126,7 +136,7 @@ int run_daemon(const Config& config, const Options& options,
     }
     return kExitFailed;
   }
-  if (!config.password.empty()) platform::forbid_core_files();
+  if (!config.password.empty() || config.mesh.is_node()) platform::forbid_core_files();
   asio::io_context io(1);
   Supervisor::Settings settings;
   settings.give_up_at_first_failure = options.boot || !config.auto_retry_connect;
@@ -138,21 +148,39 @@ int run_daemon(const Config& config, const Options& options,
     log::detach_terminal(*logger);
     background->report(kExitOk, true);
   };
-  Supervisor supervisor(io, config, *logger, std::move(settings));
+  // One of the two.
+  std::optional<Supervisor> supervisor;
+  std::optional<MeshDaemon> node;
+  if (config.mesh.is_node()) {
+    node.emplace(io, config, *logger, MeshDaemon::Settings{settings.on_first_up});
+  } else {
+    supervisor.emplace(io, config, *logger, std::move(settings));
+  }
+  const auto stop = [&] {
+    if (node) {
+      node->stop();
+    } else {
+      supervisor->stop();
+    }
+  };
   bool was_told_to_end = false;
   bool was_told_to_release = false;
   control::ControlServer::Handlers handlers;
   handlers.answer = [&](std::string_view request) {
-    return request == "status" ? std::optional(to_json(supervisor.status())) : std::nullopt;
+    if (node) return node->answer(request);
+    return request == "status" ? std::optional(to_json(supervisor->status())) : std::nullopt;
+  };
+  handlers.answer_later = [&](std::string_view request, control::ControlServer::Handlers::Reply reply) {
+    return node && node->answer_later(request, std::move(reply));
   };
   handlers.end = [&](std::string_view request) {
     if (request != "stop" && request != "release") return false;
     was_told_to_end = true;
-    was_told_to_release = request == "release";
+    was_told_to_release = request == "release" && supervisor;
     if (was_told_to_release) {
-      supervisor.release();
+      supervisor->release();
     } else {
-      supervisor.stop();
+      stop();
     }
     return true;
   };
@@ -169,27 +197,28 @@ int run_daemon(const Config& config, const Options& options,
     if (error) return;
     logger->info("ending on signal {}", signal);
     was_told_to_end = signal != SIGHUP;
-    supervisor.stop();
+    stop();
   });
   int code = kExitFailed;
-  asio::co_spawn(io, supervisor.run(), [&](const std::exception_ptr& exception, int result) {
-    code = result;
-    try {
-      if (exception) std::rethrow_exception(exception);
-    } catch (const std::exception& e) {
-      logger->critical("internal error: {}", e.what());
-      code = kExitFailed;
-    }
-    // An abandoned DNS look-up must not hold the process.
-    io.stop();
-  });
+  asio::co_spawn(io, node ? node->run() : supervisor->run(),
+                 [&](const std::exception_ptr& exception, int result) {
+                   code = result;
+                   try {
+                     if (exception) std::rethrow_exception(exception);
+                   } catch (const std::exception& e) {
+                     logger->critical("internal error: {}", e.what());
+                     code = kExitFailed;
+                   }
+                   // An abandoned DNS look-up must not hold the process.
+                   io.stop();
+                 });
   io.run();
   if (was_told_to_end) code = kExitOk;
   logger->info("ended");
   logger->flush();
   // In this order, so that a new instance may start as soon as `sixlink stop` returns.
   if (control && was_told_to_release) {
-    const auto& result = supervisor.release_result();
+    const auto& result = supervisor->release_result();
     (*control)->set_end_answer(release_to_json(result.is_released, result.problem));
   }
   if (control) (*control)->close();
@@ -239,6 +268,15 @@ int run_app(const std::vector<std::string>& arguments) {
       return show_status(*config, options.json);
     case Command::kStop:
       return stop_daemon(*config, options.release);
+    case Command::kJoin:
+      return run_join(*config, options);
+    case Command::kPeers:
+    case Command::kRoutes:
+    case Command::kPath:
+    case Command::kTopology:
+      return show_mesh(run_path(*config, ".sock"), options);
+    case Command::kDoctor:
+      return run_doctor(*config, options);
     default:
       return run(*config, options);
   }

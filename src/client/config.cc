@@ -106,6 +106,18 @@ LoadedConfig parse_config(const std::string& path, std::string_view text, const 
   return loader.finish();
 }
 
+namespace {
+
+void make_paths_absolute(Config& config) {
+  for (std::string* file :
+       {&config.home_dir, &config.log.filename, &config.run_dir, &config.state_dir, &config.broker_list,
+        &config.last_server, &config.private_key_file, &config.mesh.directory}) {
+    make_absolute(*file);
+  }
+}
+
+}  // namespace
+
 LoadedConfig load_config(const std::string& path, const Options* options) {
   auto result =
       config::load_file(path, "copy " + std::string(config::data_dir()) + "/conf/sixlink.conf to here",
@@ -114,19 +126,24 @@ LoadedConfig load_config(const std::string& path, const Options* options) {
                         });
   if (result.config) {
     if (!result.config->password.empty()) warn_of_exposed_password(path, result.warnings);
-    for (std::string* file :
-         {&result.config->home_dir, &result.config->log.filename, &result.config->run_dir,
-          &result.config->state_dir, &result.config->broker_list, &result.config->last_server,
-          &result.config->private_key_file, &result.config->mesh.directory}) {
-      make_absolute(*file);
-    }
+    make_paths_absolute(*result.config);
   }
+  return result;
+}
+
+LoadedConfig load_config_text(const std::string& path, std::string_view text, const Options* options) {
+  auto result = parse_config(path, text, options);
+  if (result.config) make_paths_absolute(*result.config);
   return result;
 }
 
 void apply_options(const Options& options, Config& config) {
   if (options.if_prefix) config.home_interfaces = {*options.if_prefix};
   config.accepts_unknown_host_key = options.assume_yes;
+  for (const auto& name : options.lan_interfaces) {
+    auto& names = config.mesh.lan_interfaces;
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
   if (options.if_v6udpv4) config.interface_v6udpv4 = *options.if_v6udpv4;
   if (options.if_or_source) {
     boost::system::error_code not_an_address;

@@ -105,6 +105,9 @@ LoadedConfig parse_config(const std::string& path, std::string_view text, const 
 // or others is a warning.
 LoadedConfig load_config(const std::string& path, const Options* options = nullptr);
 
+// The same for a file that is not there, as of `text`.
+LoadedConfig load_config_text(const std::string& path, std::string_view text, const Options* options);
+
 // Lets -i, -u, -s and -r, which parse_options() checked, override the file. A delay above retry_delay_max
 // raises that.
 void apply_options(const Options& options, Config& config);

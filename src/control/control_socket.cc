@@ -135,9 +135,11 @@ boost::system::result<std::string> ask_daemon(const std::string& path, std::stri
   socket.connect(Protocol::endpoint(path), error);
   if (error) return error;
   asio::write(socket, asio::buffer(std::string(request) + "\n"), error);
+  // The routes of ten thousand nodes are 2 MB.
+  constexpr std::size_t kLargestAnswer = 16 << 20;
   std::string answer;
-  char buffer[4096];
-  while (!error && answer.find('\n') == std::string::npos && answer.size() < (1 << 20)) {
+  char buffer[65536];
+  while (!error && !answer.ends_with('\n') && answer.size() < kLargestAnswer) {
     pollfd readable{socket.native_handle(), POLLIN, 0};
     const int ready = ::poll(&readable, 1, kAnswerLimitMilliseconds);
     if (ready == 0) return boost::system::errc::make_error_code(boost::system::errc::timed_out);

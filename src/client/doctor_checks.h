@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The checks of `sixlink doctor`, each for itself. None changes anything; each ends in a few seconds.
+#pragma once
+
+#include <boost/asio/ip/address.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/client/config.h"
+#include "src/client/doctor.h"
+#include "src/client/mesh_identity.h"
+#include "src/client/registry_api.h"
+
+namespace sixlink::client {
+
+// ---- on this machine ----
+
+Finding check_certificate(const MeshIdentity& identity, WallTime now);
+// `answer`: the registry's of this moment.
+Finding check_clock(const ApiResult<SeenAddress>& answer, WallTime now);
+Finding check_babeld(const std::string& program);
+// TUN, IPv6: what the kernel must have.
+std::vector<Finding> check_kernel(const std::string& main_interface);
+// `source`: what this machine sends from.
+Finding check_mtu(const std::optional<boost::asio::ip::address>& source, int link_mtu);
+// `json`: a running node's status; empty: none runs.
+Finding check_node(std::string_view json, const std::string& problem);
+
+// ---- on the network ----
+
+// The registry's name.
+Finding check_dns(const std::string& url);
+Finding check_registry(const ApiResult<SeenAddress>& address,
+                       const std::optional<ApiResult<FetchedParameters>>& known);
+// `status`: as check_node()'s.
+Finding check_nat(const ApiResult<SeenAddress>& address, std::string_view status);
+
+// Where other nodes can be reached, as far as this one knows.
+struct KnownEndpoints {
+  std::vector<mesh::ContactEndpoint> udp;
+  std::vector<mesh::ContactEndpoint> tcp;
+};
+KnownEndpoints known_endpoints(const std::vector<SignedBytes>& contacts, const MeshIdentity& identity,
+                               WallTime now);
+// Whether one of them answers an echo, or takes a connection.
+Finding check_udp(const KnownEndpoints& endpoints, bool is_tcp_allowed);
+Finding check_tcp(const KnownEndpoints& endpoints);
+
+}  // namespace sixlink::client
