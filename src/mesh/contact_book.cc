@@ -15,26 +15,30 @@ constexpr int kDraws = 8;
 
 }  // namespace
 
-ContactBook::Taken ContactBook::take(SignedContact contact, SeededRandom& random) {
+ContactBook::Taken ContactBook::take(SignedContact contact, TimePoint now, SeededRandom& random) {
   const PackedPrefix key(contact.contact.prefix);
   if (const auto found = places_.find(key); found != places_.end()) {
     auto& entry = entries_[found->second];
-    if (entry.contact->der == contact.der) return Taken::kKnown;
+    if (entry.contact->der == contact.der) {
+      entry.verified = now;
+      return Taken::kKnown;
+    }
     if (entry.contact->contact.sequence >= contact.contact.sequence) return Taken::kOld;
+    entry.verified = now;
     entry.contact = std::make_shared<const SignedContact>(std::move(contact));
     return Taken::kNew;
   }
   if (entries_.size() >= most_) drop_one(random);
   places_.emplace(key, static_cast<std::uint32_t>(entries_.size()));
-  entries_.push_back({std::make_shared<const SignedContact>(std::move(contact)), {}, {}, {}, false});
+  entries_.push_back({std::make_shared<const SignedContact>(std::move(contact)), now, {}, {}, {}, false});
   return Taken::kNew;
 }
 
-ContactRef ContactBook::find_signed(std::span<const std::uint8_t> der) const {
+ContactRef ContactBook::find_signed(std::span<const std::uint8_t> der, TimePoint since) const {
   for (const auto& entry : entries_) {
     // The end is the signature, where all differ.
     const auto& known = entry.contact->der;
-    if (known.size() == der.size() && !der.empty() && known.back() == der.back() &&
+    if (entry.verified >= since && known.size() == der.size() && !der.empty() && known.back() == der.back() &&
         std::ranges::equal(known, der))
       return entry.contact;
   }

@@ -21,6 +21,7 @@ class ContactBook {
  public:
   struct Entry {
     ContactRef contact;
+    TimePoint verified;               // when its signature was looked at last
     std::optional<TimePoint> worked;  // when a link with it last was up
     // Heard on the local network: when, and where it sent from.
     std::optional<TimePoint> seen_near;
@@ -36,9 +37,9 @@ class ContactBook {
   explicit ContactBook(std::size_t most) : most_(most) {}
 
   // The contact was verified.
-  Taken take(SignedContact contact, SeededRandom& random);
-  // The one that has exactly these bytes: needs no verifying. Null: none.
-  ContactRef find_signed(std::span<const std::uint8_t> der) const;
+  Taken take(SignedContact contact, TimePoint now, SeededRandom& random);
+  // The one that has exactly these bytes and was verified after `since`. Null: none.
+  ContactRef find_signed(std::span<const std::uint8_t> der, TimePoint since) const;
   Entry* find(const net::Prefix& prefix);
   const Entry* find(const net::Prefix& prefix) const;
   bool remove(const net::Prefix& prefix);

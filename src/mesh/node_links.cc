@@ -300,7 +300,9 @@ void MeshNode::Machine::recheck_links() {
     auto& link = *links_[i];
     if (link.is_closed) continue;
     const auto opened = verifier_.open(link.contact->der, at_.wall);
-    if (!opened.contact) close(link, NodeEvent::kBadContact, opened.problem);
+    if (opened.contact) continue;
+    close(link, NodeEvent::kBadContact, opened.problem);
+    book_.remove(link.peer);
   }
   book_.remove_if([&](const ContactBook::Entry& entry) {
     return !entry.is_neighbour && entry.contact->contact.expires <= at_.wall;

@@ -30,6 +30,7 @@ constexpr std::uint16_t kOverlayPort = 3653;
 constexpr seconds kEpoch{60};      // of cookies: good for one to two of them
 constexpr seconds kFullPause{30};  // before somebody is asked again who serves enough
 constexpr std::size_t kContactsInstead = 3;
+constexpr seconds kGoodFor{60};
 constexpr seconds kReplaceEvery{30};  // how often a peer may say that it begins anew
 
 bool is_direct(EndpointKind kind) {
@@ -46,7 +47,8 @@ bool MeshNode::Machine::is_revoked(const SignedContact& contact) const {
 
 MeshNode::Machine::Trust MeshNode::Machine::take_contact(std::span<const std::uint8_t> der,
                                                          ContactRef& contact) {
-  if (auto known = book_.find_signed(der);
+  // What was good a moment ago: requests are repeated.
+  if (auto known = book_.find_signed(der, at_.now - kGoodFor);
       known && known->contact.expires > at_.wall && !is_revoked(*known)) {
     contact = std::move(known);
     return Trust::kGood;
@@ -67,7 +69,7 @@ MeshNode::Machine::Trust MeshNode::Machine::take_contact(std::span<const std::ui
     take_own(*opened.contact);
     return Trust::kOwn;
   }
-  const auto taken = book_.take(*std::move(opened.contact), random_);
+  const auto taken = book_.take(*std::move(opened.contact), at_.now, random_);
   const auto* entry = book_.find(prefix);
   // A book without room for it.
   if (!entry) return Trust::kBad;

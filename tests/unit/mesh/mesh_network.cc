@@ -208,7 +208,8 @@ void TestNetwork::perform(TestNode& node, const mesh::Action& action) {
     for (const auto& [number, other] : nodes_) {
       if (prefix_of(number) == open->peer) peer = number;
     }
-    CHECK_MESSAGE(std::ranges::none_of(node.links, [&](const auto& one) { return one.second.peer == peer; }),
+    CHECK_MESSAGE(std::ranges::none_of(node.links,
+                                       [&](const auto& one) { return peer != 0 && one.second.peer == peer; }),
                   "two links with one peer");
     node.links[open->link] = {peer, open->endpoint, open->transport, open->is_initiator, 0, 0, false, false};
     if (open->is_initiator)
@@ -266,6 +267,15 @@ void TestNetwork::send_outer(TestNode& node, const mesh::Path& to, std::vector<s
   if (node.nat == Nat::kSymmetric && !is_tcp) {
     const auto fresh = static_cast<std::uint16_t>(41000 + node.mappings.size());
     from.port(node.mappings.emplace(to.endpoint, fresh).first->second);
+  }
+  if (is_tcp) {
+    // Over the connection that the other made, or over one that is made now.
+    const auto stream = streams_.find(to.endpoint);
+    if (stream != streams_.end()) {
+      from = stream->second;
+    } else {
+      streams_[from] = to.endpoint;
+    }
   }
   node.sent_to.insert(to.endpoint);
   after(delay, [this, from, to, sender = node.number, bytes = std::move(bytes)] {

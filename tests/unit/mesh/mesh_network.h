@@ -148,8 +148,8 @@ class TestNetwork {
   std::map<unsigned, std::unique_ptr<TestNode>> nodes_;
   TestContacts contacts_;
   TestParameters parameters_;
+  std::map<Endpoint, Endpoint> streams_;  // TCP: by who made it, where it went to
   bool are_routes_due_ = false;
-  friend class Probe;
 };
 
 struct TestNode {
