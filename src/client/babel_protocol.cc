@@ -9,6 +9,9 @@ namespace sixlink::client {
 namespace {
 
 constexpr std::size_t kLongestName = 32;  // of an interface; Linux has 15
+// RFC 8966 section 3.5.2. babeld calls a route installed that it holds in the kernel as unreachable, until
+// another one takes its place.
+constexpr std::uint32_t kUnreachable = 65535;
 
 template <typename Number>
 bool parse_number(std::string_view text, Number& value, int base = 10) {
@@ -213,6 +216,7 @@ bool BabelMonitor::take_route(bool is_gone, Words& words) {
   std::optional<RouterId> origin;
   std::string_view from, interface;
   std::uint32_t metric = 0;
+  std::uint32_t announced_metric = 0;
   bool is_installed = false;
   bool is_good = true;
   for (auto key = words.next(); !key.empty(); key = words.next()) {
@@ -222,9 +226,11 @@ bool BabelMonitor::take_route(bool is_gone, Words& words) {
     if (key == "installed") is_installed = value == "yes";
     if (key == "id") origin = parse_router_id(value);
     if (key == "metric") is_good = is_good && parse_number(value, metric);
+    if (key == "refmetric") is_good = is_good && parse_number(value, announced_metric);
     if (key == "if") interface = value;
   }
   is_good = is_good && destination && origin && is_interface_name(interface);
+  is_installed = is_installed && metric < kUnreachable;
   // A route for some sources only is nothing that nodes announce; the configuration refuses it.
   const bool is_for_all = from.empty() || from == "::/0" || from == "0.0.0.0/0";
   if (!is_good || !is_for_all) {
@@ -232,7 +238,8 @@ bool BabelMonitor::take_route(bool is_gone, Words& words) {
     foreign_.erase(id);
     return is_good;
   }
-  if (ownership_.is_foreign(*destination, *origin))
+  // Whoever passes on that a destination is gone does so in its own name.
+  if (announced_metric < kUnreachable && ownership_.is_foreign(*destination, *origin))
     note_foreign(id, {*destination, to_string(*origin), std::string(interface),
                       ownership_.is_own(*destination), is_installed});
   else

@@ -428,6 +428,7 @@ void BabelRouter::Driver::read() {
   socket_.async_read_some(asio::buffer(buffer_), [self = shared_from_this(), number = connection_](
                                                      const error_code& error, std::size_t size) {
     if (self->is_closed_ || number != self->connection_) return;
+    if (self->state_ == State::kStopping) return;
     if (error) return self->reconnect(error.message());
     self->on_bytes(size);
   });

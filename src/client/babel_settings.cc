@@ -56,8 +56,11 @@ void add_in(std::string& text, const BabelSettings& settings, const std::vector<
   const auto seen = " metric " + std::to_string(kSeenNotUsed) + "\n";
   // Routes for some sources only: nobody announces these here.
   text += "in src-ip ::/0 src-ge 1 deny\n";
-  for (const auto& route : refused)
-    text += "in ip " + text_of(route.destination) + " id " + to_string(route.origin) + seen;
+  for (const auto& route : refused) {
+    const int length = std::visit([](const auto& prefix) { return prefix.length; }, route.destination);
+    text += "in ip " + text_of(route.destination) + " eq " + std::to_string(length) + " id " +
+            to_string(route.origin) + " deny\n";
+  }
   // A part of this node's own prefix would take traffic from it. Of the whole babeld has its own route, and
   // follows no other.
   text += "in ip " + settings.prefix.to_string() + seen;
@@ -73,17 +76,27 @@ void add_in(std::string& text, const BabelSettings& settings, const std::vector<
   text += "in" + seen;
 }
 
-// What goes into the kernel's tables, and with what source address. The first line that fits decides.
+// What goes into the kernel's tables, and with what source address. The first line that fits decides. What is
+// only to be seen would stand there as unreachable, and take traffic from where it belongs.
 void add_install(std::string& text, const BabelSettings& settings) {
-  const auto source = settings.source ? " pref-src " + settings.source->to_string() : std::string();
-  const auto source_v4 = settings.source_v4 ? " pref-src " + settings.source_v4->to_string() : std::string();
+  const auto add = [&](const std::string& destination, const std::string& lengths, const std::string& table,
+                       const auto& source) {
+    text += "install ip " + destination + lengths + table;
+    if (source) text += " pref-src " + source->to_string();
+    text += " allow\n";
+  };
   const auto table =
       settings.default_table ? " table " + std::to_string(*settings.default_table) : std::string();
-  if (!table.empty() || !source.empty()) text += "install ip ::/0 eq 0" + table + source + " allow\n";
-  if (!table.empty() || !source_v4.empty())
-    text += "install ip 0.0.0.0/0 eq 0" + table + source_v4 + " allow\n";
-  if (!source.empty()) text += "install ip ::/0" + source + " allow\n";
-  if (!source_v4.empty()) text += "install ip 0.0.0.0/0" + source_v4 + " allow\n";
+  const auto longer = [](int length) { return " ge " + std::to_string(length + 1); };
+  text += "install ip " + settings.prefix.to_string() + " deny\n";
+  add("::/0", " eq 0", table, settings.source);
+  add(settings.network.to_string(), longer(settings.network.length) + " le 64", "", settings.source);
+  if (settings.network_v4) {
+    if (settings.prefix_v4) text += "install ip " + settings.prefix_v4->to_string() + " deny\n";
+    add("0.0.0.0/0", " eq 0", table, settings.source_v4);
+    add(settings.network_v4->to_string(), longer(settings.network_v4->length), "", settings.source_v4);
+  }
+  text += "install deny\n";
 }
 
 // What of the kernel's this node announces: of the table that is for it, and of that only what is this

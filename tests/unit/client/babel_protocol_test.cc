@@ -98,7 +98,8 @@ TEST_CASE("babel: installed routes are known until they are not installed or flu
   CHECK_FALSE(monitor.take_routes_changed());
   CHECK(monitor.routes().size() == 1);
 
-  REQUIRE(monitor.input(route_line("change", "a1", "2001:db8:42:2::/64", kNode2, "no", 65535)));
+  // As unreachable it stands in the kernel's table, where it leads nowhere.
+  REQUIRE(monitor.input(route_line("change", "a1", "2001:db8:42:2::/64", kNode2, "yes", 65535)));
   CHECK(monitor.routes().empty());
   REQUIRE(monitor.input(route_line("change", "b2", "2001:db8:42:2::/64", kNode2, "yes", 300, "sixm2")));
   REQUIRE(monitor.routes().size() == 1);
@@ -153,6 +154,13 @@ TEST_CASE("babel: a foreign announcement is news once, and again when it is foll
   CHECK(news[0].is_own);
   // The owner's own announcement is none.
   REQUIRE(monitor.input(route_line("add", "4", "2001:db8:42:3::/64", kNode3)));
+  CHECK(monitor.take_foreign().empty());
+}
+
+TEST_CASE("babel: that a prefix is gone is no announcement") {
+  auto monitor = greeted();
+  REQUIRE(monitor.input("add route 1 prefix 2001:db8:42:3::/64 from ::/0 installed no id " +
+                        std::string(kNode2) + " metric 65535 refmetric 65535 via fe80::2 if sixm1\n"));
   CHECK(monitor.take_foreign().empty());
 }
 
