@@ -17,6 +17,8 @@
 #include "registry/config.h"
 #include "registry/dns/commands.h"
 #include "registry/init.h"
+#include "registry/mesh_commands.h"
+#include "registry/mesh_service.h"
 #include "registry/options.h"
 #include "registry/peers.h"
 #include "registry/server.h"
@@ -34,6 +36,63 @@ namespace asio = boost::asio;
 
 void complain(const std::string& text) {
   std::fprintf(stderr, "sixlink-registry: %s\n", text.c_str());
+}
+
+void report_serving(spdlog::logger& logger, std::optional<platform::Background>& background) {
+  if (!background) return;
+  log::detach_terminal(logger);
+  background->report(kExitOk, true);
+}
+
+void listen_for_commands(asio::io_context& io, const Config& config, spdlog::logger& logger,
+                         MeshService* mesh, control::ControlServer::Handlers handlers,
+                         std::unique_ptr<control::ControlServer>& listening) {
+  handlers.answer = [mesh, others = std::move(handlers.answer)](std::string_view request) {
+    if (!mesh || request != kMeshChanged) return others(request);
+    mesh->look_now();
+    return std::optional<std::string>("{}");
+  };
+  auto control = control::ControlServer::listen(io, config.control_path(), std::move(handlers));
+  if (control) {
+    listening = *std::move(control);
+  } else {
+    logger.error("cannot listen on {}: {}; the commands status and drain will not work",
+                 config.control_path(), control.error().message());
+  }
+}
+
+// A mesh without tunnels: no interface, no TSP.
+int serve_mesh(const Config& config, spdlog::logger& logger, MeshService& mesh,
+               std::optional<platform::Background>& background) {
+  asio::io_context io(1);
+  std::signal(SIGPIPE, SIG_IGN);
+  asio::signal_set ending(io, SIGINT, SIGTERM);
+  ending.async_wait([&](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    logger.info("ending on signal {}", signal);
+    io.stop();
+  });
+  asio::signal_set hangup(io, SIGHUP);
+  const std::function<void()> wait_for_hangup = [&] {
+    hangup.async_wait([&](const boost::system::error_code& error, int) {
+      if (error) return;
+      mesh.look_now();
+      wait_for_hangup();
+    });
+  };
+  wait_for_hangup();
+  const RegistryStatus status;
+  control::ControlServer::Handlers handlers;
+  handlers.answer = [&](std::string_view request) {
+    return request == "status" ? std::optional(to_json(status)) : std::nullopt;
+  };
+  std::unique_ptr<control::ControlServer> control;
+  listen_for_commands(io, config, logger, &mesh, std::move(handlers), control);
+  report_serving(logger, background);
+  io.run();
+  logger.info("ended");
+  logger.flush();
+  return kExitOk;
 }
 
 // The server proper: everything that is held while it runs.
@@ -60,6 +119,16 @@ int serve(const Config& config, std::optional<platform::Background>& background)
     }
     return kExitFailure;
   }
+  std::unique_ptr<MeshService> mesh;
+  if (config.mesh.network) {
+    std::string problem;
+    mesh = MeshService::start(config, *logger, problem);
+    if (!mesh) {
+      logger->critical("{}", problem);
+      return kExitFailure;
+    }
+    if (!config.serves_tunnels()) return serve_mesh(config, *logger, *mesh, background);
+  }
   auto store = Store::open(config.database_path());
   if (!store) {
     logger->critical("cannot open the database {}: {}", config.database_path(), store.error().message());
@@ -75,11 +144,7 @@ int serve(const Config& config, std::optional<platform::Background>& background)
   settings.data_dir = config::data_dir();
   settings.verbosity =
       std::max({config.log.console, config.log.stderr_level, config.log.file, config.log.syslog});
-  settings.on_serving = [&] {
-    if (!background) return;
-    log::detach_terminal(*logger);
-    background->report(kExitOk, true);
-  };
+  settings.on_serving = [&] { report_serving(*logger, background); };
   Server server(io, config, *logger, *store, *book, std::move(settings));
   std::signal(SIGPIPE, SIG_IGN);
   asio::signal_set ending(io, SIGINT, SIGTERM);
@@ -110,10 +175,8 @@ int serve(const Config& config, std::optional<platform::Background>& background)
     if (drain) server.drain(*drain);
     return to_json(server.status());
   };
-  auto control = control::ControlServer::listen(io, config.control_path(), std::move(handlers));
-  if (!control)
-    logger->error("cannot listen on {}: {}; the commands status and drain will not work",
-                  config.control_path(), control.error().message());
+  std::unique_ptr<control::ControlServer> control;
+  listen_for_commands(io, config, *logger, mesh.get(), std::move(handlers), control);
   int code = kExitFailure;
   asio::co_spawn(io, server.run(), [&](const std::exception_ptr& exception, int result) {
     code = result;
@@ -205,6 +268,21 @@ int run_app(const std::vector<std::string>& arguments) {
     case Command::kDnsStatus:
     case Command::kDnsResync:
       return dns::run_dns_command(*parsed.options, std::cout, std::cerr);
+    case Command::kTokenNew:
+    case Command::kTokenList:
+    case Command::kTokenDelete:
+    case Command::kNodes:
+    case Command::kRevoke:
+    case Command::kVersions:
+    case Command::kAddresses:
+    case Command::kTopology:
+    case Command::kCaList:
+    case Command::kCaRoll:
+    case Command::kCaRetire:
+    case Command::kAdminNew:
+    case Command::kAdminList:
+    case Command::kAdminRevoke:
+      return run_mesh_command(*parsed.options, std::cout, std::cerr);
     default:
       return run_user_command(*parsed.options, STDIN_FILENO, std::cout, std::cerr);
   }

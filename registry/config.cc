@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "registry/config_dns.h"
+#include "registry/config_mesh.h"
 #include "registry/config_redirect.h"
 #include "registry/config_wireguard.h"
 #include "src/config/setters.h"
@@ -207,6 +208,7 @@ std::vector<Key> make_keys() {
   append_wireguard_keys(keys);
   append_dns_keys(keys);
   append_redirect_keys(keys);
+  append_mesh_keys(keys);
   log::append_log_keys(keys, &Config::log, "/var/log/sixlink-registry.log");
   return keys;
 }
@@ -225,12 +227,18 @@ class CrossCheck {
     check_authentication();
     check_dns(config_, report_);
     check_redirect(config_, report_);
+    check_mesh(config_, report_);
   }
 
  private:
   void check_prefix() {
-    if (config_.leases.prefix.length <= kLongestPrefix || report_.is_refused("prefix")) return;
-    report_.problem("prefix", "the registry's prefix is missing; add a line such as prefix=2001:db8:42::/48");
+    if (config_.serves_tunnels() || report_.is_refused("prefix")) return;
+    // A registry of a mesh alone.
+    if (config_.mesh.network || report_.is_refused("network")) return;
+    report_.problem(
+        "prefix",
+        "the registry's prefix is missing; add a line such as prefix=2001:db8:42::/48 (or network=, "
+        "for a mesh without tunnels)");
   }
 
   void check_delegation() {
@@ -366,6 +374,14 @@ std::string Config::database_path() const {
   return in_directory(state_dir, "registry.db");
 }
 
+std::string Config::mesh_database() const {
+  return mesh.database.empty() ? in_directory(state_dir, "mesh.db") : mesh.database;
+}
+
+std::string Config::authority_directory() const {
+  return in_directory(state_dir, "ca");
+}
+
 std::string Config::host_key_path() const {
   return in_directory(state_dir, "passdss-host-key.pem");
 }
@@ -405,6 +421,8 @@ LoadedConfig load_config(const std::string& path) {
     make_absolute(result.config->run_dir);
     make_absolute(result.config->state_dir);
     if (!result.config->dns.update_key.empty()) make_absolute(result.config->dns.update_key);
+    auto& authorities = result.config->mesh.mail.authorities;
+    if (!authorities.empty()) make_absolute(authorities);
   }
   return result;
 }

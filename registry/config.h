@@ -12,8 +12,10 @@
 
 #include "platform/system_defaults.h"
 #include "registry/broker/redirector.h"
+#include "registry/ca/prefix_book.h"
 #include "registry/dns/settings.h"
 #include "registry/lease/lease_book.h"
+#include "registry/mail/mailer.h"
 #include "src/config/key_table.h"
 #include "src/log/log_config.h"
 #include "src/net/server_address.h"
@@ -45,6 +47,26 @@ struct WireguardConfig {
   std::string interface = "sixlink-wg0";                  // wireguard_interface=: the kernel's
   // wireguard_endpoint=: where clients that do not speak TSP find this machine; port 0: as wireguard_port
   std::optional<net::ServerAddress> endpoint;
+};
+
+struct MeshConfig {
+  std::optional<net::Prefix> network;                   // network=; none: no mesh
+  std::optional<NetworkV4> network_v4;                  // network_v4=
+  std::vector<std::string> urls;                        // registry_url=, each with a "/" at the end
+  std::vector<std::string> hosts;                       // theirs
+  std::vector<ListenAddress> listen;                    // https_listen=
+  bool anonymous = false;                               // join_anonymous=
+  int joins_per_hour = 200;                             // joins_per_hour=, of one address
+  std::chrono::seconds token_lifetime{604800};          // token_lifetime=
+  int prefix_length = 64;                               // mesh_prefix_length=, of nodes
+  int shortest_prefix = 48;                             // mesh_prefix_length_min=, of tokens
+  std::chrono::seconds certificate_lifetime{31536000};  // certificate_lifetime=
+  std::chrono::seconds prefix_grace{8640000};           // prefix_grace=
+  std::chrono::seconds hello_interval{4};               // hello_interval=
+  int client_count = 10;                                // client_count=
+  std::chrono::seconds tunnel_refresh{300};             // tunnel_refresh=
+  std::string database;                                 // mesh_database=; empty: a file
+  MailSettings mail;                                    // smtp_*=
 };
 
 struct Config {
@@ -81,17 +103,22 @@ struct Config {
   std::string state_dir = "/var/lib/sixlink";
   dns::Settings dns;  // dns_update_*=, reverse_zone=, user_domain=, user_zone=, dns_ttl= (config_dns.cc)
   RedirectConfig redirect;
+  MeshConfig mesh;     // config_mesh.cc
   log::LogConfig log;  // the same log_* keys as sixlink.conf
 
   // What the mode carries, and mtu= allows.
   int mode_mtu(LeaseMode mode) const;
   // IPv4 inside some tunnels.
   bool serves_v4() const { return leases.prefix_v4 && (mode_v4v6 || wireguard.is_served); }
-  std::string database_path() const;       // state_dir/registry.db
-  std::string control_path() const;        // run_dir/NAME.sock
-  std::string host_key_path() const;       // state_dir/passdss-host-key.pem
-  std::string wireguard_key_path() const;  // state_dir/wireguard.key
-  std::string instance_name() const;       // the file's name without its extension
+  std::string database_path() const;  // state_dir/registry.db
+  std::string control_path() const;   // run_dir/NAME.sock
+  // With prefix=. A registry of a mesh alone has none, and needs no interface.
+  bool serves_tunnels() const { return leases.prefix.length <= 64; }
+  std::string mesh_database() const;        // a URI, or state_dir/mesh.db
+  std::string authority_directory() const;  // state_dir/ca
+  std::string host_key_path() const;        // state_dir/passdss-host-key.pem
+  std::string wireguard_key_path() const;   // state_dir/wireguard.key
+  std::string instance_name() const;        // the file's name without its extension
 };
 
 using LoadedConfig = config::Loaded<Config>;

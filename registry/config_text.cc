@@ -16,7 +16,7 @@ constexpr std::string_view kText =
 
 # The IPv6 prefix that is routed to this machine, /32 to /64. Its first /64 holds the tunnels' own addresses (::1 is this
 # machine's), the rest is delegated to clients that ask for a prefix.
-prefix=@PREFIX@
+@PREFIX@
 
 # Where to serve, UDP and TCP: addresses with an optional :port (default 3653), separated by blanks.
 listen=@LISTEN@
@@ -133,6 +133,54 @@ listen=@LISTEN@
 #redirect_above_tunnels=0
 #redirect_above_load=0
 
+# ---- The mesh --------------------------------------------------------------------------------------------------
+
+# The IPv6 prefix of a mesh whose registry this is: nodes get parts of it. Its authority's key is in ca in state_dir, to be
+# kept in a backup. Empty: no mesh. With a mesh, prefix= may be left out: then there are no tunnels.
+@NETWORK@
+
+# IPv4 inside the mesh: a prefix, and the length of each node's. Empty: IPv6 only.
+@NETWORK_V4@
+
+# Where nodes find this registry; the first is told with tokens. Several are for several names and addresses of it.
+@REGISTRY_URL@
+
+# Where HTTPS is served: addresses with an optional :port (default 443), separated by blanks.
+#https_listen=0.0.0.0 [::]
+
+# Whether nodes may join without a token ("sixlink-registry token new"), and how many join from one address in an hour.
+#join_anonymous=no
+#joins_per_hour=200
+
+# How long tokens are good, in seconds.
+#token_lifetime=604800
+
+# The length of nodes' prefixes, and the shortest that a token may be for.
+#mesh_prefix_length=64
+#mesh_prefix_length_min=48
+
+# How long nodes' certificates are good, and how long afterwards the prefix is still kept for the node, in seconds.
+#certificate_lifetime=31536000
+#prefix_grace=8640000
+
+# For all nodes: the interval of Babel's hellos, the links that a node makes, and after how many seconds one is replaced.
+#hello_interval=4
+#client_count=10
+#tunnel_refresh=300
+
+# A PostgreSQL database (postgresql://USER@HOST/NAME) that several registries of the mesh share. Empty: mesh.db in state_dir.
+#mesh_database=
+
+# Tokens are sent by e-mail to whoever asks, by this server: starttls (port 587), tls (465) or none; and who sends them.
+#smtp_server=
+#smtp_security=starttls
+#smtp_user=
+#smtp_password=
+#smtp_from=
+
+# The certificates that the mail server's is checked with. Empty: the system's.
+#smtp_ca_file=
+
 # ---- Limits ----------------------------------------------------------------------------------------------------
 
 # Negotiations going on at once: together, and from one outer address.
@@ -169,10 +217,17 @@ state_dir=@STATE_DIR@
 }  // namespace
 
 std::string config_text(const ConfigValues& values) {
-  const std::pair<std::string_view, const std::string&> marks[] = {{"@PREFIX@", values.prefix},
-                                                                   {"@LISTEN@", values.listen},
-                                                                   {"@RUN_DIR@", values.run_dir},
-                                                                   {"@STATE_DIR@", values.state_dir}};
+  const auto line = [](const std::string& key, const std::string& value) {
+    return (value.empty() ? "#" : "") + key + "=" + value;
+  };
+  const std::pair<std::string_view, std::string> marks[] = {
+      {"@PREFIX@", line("prefix", values.prefix)},
+      {"@LISTEN@", values.listen},
+      {"@NETWORK@", line("network", values.network)},
+      {"@NETWORK_V4@", line("network_v4", values.network_v4)},
+      {"@REGISTRY_URL@", line("registry_url", values.registry_url)},
+      {"@RUN_DIR@", values.run_dir},
+      {"@STATE_DIR@", values.state_dir}};
   std::string text(kText);
   for (const auto& [mark, value] : marks) {
     text.replace(text.find(mark), mark.size(), value);

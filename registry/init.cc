@@ -14,7 +14,9 @@
 
 #include "registry/config.h"
 #include "registry/host_key.h"
+#include "registry/mesh_settings.h"
 #include "registry/store/store.h"
+#include "src/net/server_address.h"
 #include "src/pki/wireguard_key.h"
 
 namespace sixlink::registry {
@@ -80,24 +82,25 @@ std::string listen_text(const Options& options) {
 
 // "prefix" came from --prefix, ...
 std::string option_of(const std::string& key) {
-  std::string option = "--" + key;
+  std::string option = key == "registry_url" ? "--url" : "--" + key;
   for (char& c : option) {
     if (c == '_') c = '-';
   }
   return option;
 }
 
-std::string next_steps(const Options& options, const Config& config, const std::string& fingerprint,
-                       const std::string& wireguard_key) {
-  const std::string file = options.is_default_config ? "" : " -f " + options.config_file;
+std::string file_option(const Options& options) {
+  return options.is_default_config ? "" : " -f " + options.config_file;
+}
+
+std::string tunnel_steps(const Options& options, const Config& config) {
+  const auto file = file_option(options);
   std::uint16_t port = net::kTspPort;
   if (!config.listen.empty()) port = config.listen.front().port;
   const std::string port_text = std::to_string(port);
   std::string server = "THIS-MACHINE";
   if (port != net::kTspPort) server += ":" + port_text;
-  return "Written: " + options.config_file + "\nDatabase: " + config.database_path() +
-         "\nHost key: " + fingerprint + "\nWireGuard key: " + wireguard_key +
-         "\n\n"
+  return "\n"
          "Next:\n"
          "  1. Let UDP and TCP port " +
          port_text +
@@ -125,6 +128,50 @@ std::string next_steps(const Options& options, const Config& config, const std::
          "     (an anonymous client: only server, and auth_method=anonymous)\n";
 }
 
+std::string mesh_steps(const Options& options, const Config& config) {
+  const auto file = file_option(options);
+  std::string ports;
+  for (const auto& where : config.mesh.listen) {
+    const auto port = std::to_string(where.port);
+    if (ports.find(port) == std::string::npos) ports += (ports.empty() ? "" : ", ") + port;
+  }
+  return "\n"
+         "Next, for the mesh:\n"
+         "  1. Let TCP port " +
+         ports + " in; nodes find this machine as " + config.mesh.urls.front() +
+         "\n"
+         "  2. Start the server:     sixlink-registry" +
+         file +
+         "\n"
+         "  3. For each node:        sixlink-registry token new" +
+         file +
+         "\n"
+         "     prints a line; paste it as root on that machine, then start sixlink there.\n"
+         "  4. Keep a copy of " +
+         config.authority_directory() + " and " +
+         (config.mesh.database.empty() ? config.mesh_database() : std::string("the database")) +
+         ": without them no node can join or renew.\n";
+}
+
+// A mesh's database and authority. Empty: they are there, and `fingerprint` is the authority's.
+Failure make_mesh(const Options& options, const Config& config, std::string& fingerprint) {
+  auto opened = open_database(config.mesh_database());
+  if (!opened.database) return opened.problem;
+  auto settings = registrar_settings(config);
+  if (!options.name.empty()) settings.name = options.name;
+  Registrar registrar(*opened.database, std::move(settings));
+  const auto now = std::chrono::system_clock::now();
+  auto problem = registrar.open(now);
+  if (problem.empty()) fingerprint = registrar.authorities().root(now)->certificate().fingerprint();
+  return problem;
+}
+
+std::string default_url() {
+  char name[256] = "";
+  const bool is_known = ::gethostname(name, sizeof name - 1) == 0 && net::is_host_name(name);
+  return std::string("https://") + (is_known ? name : "registry.example.net") + "/";
+}
+
 }  // namespace
 
 int run_init(const Options& options, std::ostream& out, std::ostream& err) {
@@ -137,7 +184,13 @@ int run_init(const Options& options, std::ostream& out, std::ostream& err) {
   if (options.run_dir) values.run_dir = *options.run_dir;
   if (options.state_dir) values.state_dir = *options.state_dir;
   if (!options.listen.empty()) values.listen = listen_text(options);
-  for (const std::string* value : {&values.prefix, &values.listen, &values.run_dir, &values.state_dir}) {
+  if (!options.network.empty()) {
+    values.network = options.network;
+    values.network_v4 = options.network_v4;
+    values.registry_url = options.url.empty() ? default_url() : options.url;
+  }
+  for (const std::string* value : {&values.prefix, &values.listen, &values.run_dir, &values.state_dir,
+                                   &values.network, &values.network_v4, &values.registry_url}) {
     if (value->find_first_of("\r\n") != std::string::npos) {
       return fail("\"" + *value + "\" has a line end in it, which a configuration cannot hold",
                   kExitBadConfiguration);
@@ -165,21 +218,34 @@ int run_init(const Options& options, std::ostream& out, std::ostream& err) {
 
   Failure failure = make_directory(values.state_dir, 0700);
   if (!failure.empty()) return fail(failure, kExitFailure);
-  const std::string database = loaded.config->database_path();
-  if (const auto store = Store::open(database); !store) {
-    return fail("cannot create the database " + database + ": " + store.error().message(), kExitFailure);
+  const Config& config = *loaded.config;
+  std::string summary = "Written: " + options.config_file + "\n";
+  if (config.serves_tunnels()) {
+    const std::string database = config.database_path();
+    if (const auto store = Store::open(database); !store) {
+      return fail("cannot create the database " + database + ": " + store.error().message(), kExitFailure);
+    }
+    const auto host_key = load_or_make_host_key(config.host_key_path());
+    if (!host_key.key) return fail(host_key.problem, kExitFailure);
+    const auto wireguard_key = pki::load_or_make_wireguard_key(config.wireguard_key_path());
+    if (!wireguard_key.pair) return fail(wireguard_key.problem, kExitFailure);
+    summary += "Database: " + database + "\nHost key: " + tsp::host_key_fingerprint(host_key.key->blob()) +
+               "\nWireGuard key: " + wireguard_key.pair->public_key().to_string() + "\n";
   }
-  const auto host_key = load_or_make_host_key(loaded.config->host_key_path());
-  if (!host_key.key) return fail(host_key.problem, kExitFailure);
-  const auto wireguard_key = pki::load_or_make_wireguard_key(loaded.config->wireguard_key_path());
-  if (!wireguard_key.pair) return fail(wireguard_key.problem, kExitFailure);
+  if (config.mesh.network) {
+    std::string fingerprint;
+    failure = make_mesh(options, config, fingerprint);
+    if (!failure.empty()) return fail(failure, kExitFailure);
+    summary += "Mesh: " + config.mesh.network->to_string() + "\nAuthority: " + fingerprint + "\n";
+  }
   if (const auto parent = fs::path(options.config_file).parent_path(); !parent.empty()) {
     failure = make_directory(parent.string(), 0755);
   }
   if (failure.empty()) failure = write_file(options.config_file, text, options.force);
   if (!failure.empty()) return fail(failure, kExitFailure);
-  out << next_steps(options, *loaded.config, tsp::host_key_fingerprint(host_key.key->blob()),
-                    wireguard_key.pair->public_key().to_string());
+  out << summary;
+  if (config.serves_tunnels()) out << tunnel_steps(options, config);
+  if (config.mesh.network) out << mesh_steps(options, config);
   return kExitOk;
 }
 

@@ -12,10 +12,13 @@ namespace sixlink::registry {
 
 // What conf/sixlink-registry.conf and the file that init writes differ in.
 struct ConfigValues {
-  std::string prefix = "2001:db8:42::/48";
+  std::string prefix = "2001:db8:42::/48";  // empty: no tunnels, a mesh alone
   std::string listen = "0.0.0.0 [::]";
   std::string run_dir = platform::kRunDirectory;
   std::string state_dir = "/var/lib/sixlink";
+  std::string network{};  // empty: no mesh
+  std::string network_v4{};
+  std::string registry_url{};
 };
 
 // The complete, commented configuration. conf/sixlink-registry.conf is this text with the defaults.

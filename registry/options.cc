@@ -3,7 +3,10 @@
 // every option.
 #include "registry/options.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "src/config/key_value.h"
 
 namespace sixlink::registry {
 namespace {
@@ -11,7 +14,12 @@ namespace {
 using config::command_bits;
 
 constexpr std::uint32_t kEverywhere = config::kEveryCommand;
-constexpr std::uint32_t kPrintsJson = command_bits(Command::kStatus, Command::kPeerList);
+constexpr std::uint32_t kPrintsJson =
+    command_bits(Command::kStatus, Command::kPeerList, Command::kTokenNew, Command::kTokenList,
+                 Command::kNodes, Command::kRevoke, Command::kVersions, Command::kAddresses,
+                 Command::kTopology, Command::kCaList, Command::kAdminList);
+constexpr std::uint32_t kNames = command_bits(Command::kInit, Command::kCaRoll);
+constexpr std::uint32_t kExpires = command_bits(Command::kTokenNew, Command::kAdminNew);
 constexpr std::uint32_t kSetsPassword = command_bits(Command::kUserAdd, Command::kUserPasswd);
 
 class Parser {
@@ -68,6 +76,24 @@ class Parser {
     if (option == "json") options_.json = true;
     if (option == "qr") options_.qr = true;
     if (option == "ipv4") options_.all_v4 = true;
+    if (option == "mesh") options_.mesh = true;
+    if (option == "network") options_.network = value;
+    if (option == "network-v4") options_.network_v4 = value;
+    if (option == "url") options_.url = value;
+    if (option == "name") options_.name = value;
+    if (option == "email") options_.email = value;
+    if (option == "out") options_.out = value;
+    if (option == "dot") options_.dot = true;
+    if (option == "prefix-length") {
+      long length = 0;
+      if (!config::parse_number(value, 9, 64, length)) fail("option --prefix-length takes 9 to 64");
+      options_.prefix_length = static_cast<int>(length);
+    }
+    if (option == "expires" || option == "after") {
+      const auto time = parse_lifetime(value);
+      if (!time) fail("option --" + std::string(option) + " takes a time such as 90, 15m, 2h or 30d");
+      (option == "after" ? options_.after : options_.lifetime) = time;
+    }
     if (option == "deadline") {
       options_.drain.deadline = parse_duration(value);
       if (!options_.drain.deadline)
@@ -105,7 +131,8 @@ class Parser {
 
   std::string unknown_command() const {
     std::string known;
-    const bool is_user = words_[0] == "user" || words_[0] == "peer";
+    const auto begins = [&](const CommandSpec& spec) { return spec.words.starts_with(words_[0] + " "); };
+    const bool is_user = std::ranges::any_of(command_specs(), begins);
     for (const CommandSpec& spec : command_specs()) {
       if (spec.words.empty() || (is_user && !spec.words.starts_with(words_[0] + " "))) continue;
       known += (known.empty() ? "" : ", ") + std::string(spec.words);
@@ -124,8 +151,16 @@ class Parser {
       return fail("--undo ends a drain, and --stop begins one");
     if (options_.drain.deadline && !options_.drain.stops)
       return fail("--deadline needs --stop: it is when the registry stops at the latest");
-    if (options_.command == Command::kInit && options_.prefix.empty()) {
-      fail("init needs the IPv6 prefix that is routed to this machine, such as --prefix 2001:db8:42::/48");
+    if (options_.command != Command::kInit) return;
+    const bool is_mesh = options_.mesh || !options_.network.empty();
+    if (options_.mesh && options_.network.empty())
+      fail("a mesh needs its IPv6 prefix, such as --network 2001:db8:42::/48");
+    if (!is_mesh && (!options_.network_v4.empty() || !options_.url.empty() || !options_.name.empty()))
+      fail("--url, --name and --ipv4 are for a mesh, which needs --network");
+    if (!is_mesh && options_.prefix.empty()) {
+      fail(
+          "init needs the IPv6 prefix that is routed to this machine, such as --prefix 2001:db8:42::/48 (or "
+          "--mesh --network PREFIX, for a mesh)");
     }
   }
 
@@ -151,6 +186,22 @@ const std::vector<OptionSpec>& option_specs() {
       {0, "listen", "ADDRESS", "an address to serve on, with an optional :port; may be repeated (all)",
        command_bits(Command::kInit)},
       {0, "force", "", "replace an existing configuration", command_bits(Command::kInit)},
+      {0, "mesh", "", "make a mesh's registry; --prefix, for tunnels, may be left out",
+       command_bits(Command::kInit)},
+      {0, "network", "PREFIX", "the mesh's IPv6 prefix", command_bits(Command::kInit)},
+      {0, "network-v4", "NET/N,PLEN",
+       "IPv4 inside the mesh: each node has a prefix of PLEN bits; also --ipv4 NET/N PLEN",
+       command_bits(Command::kInit)},
+      {0, "url", "URL", "where nodes find this registry (https://HOSTNAME/)", command_bits(Command::kInit)},
+      {0, "name", "NAME", "the name of the mesh's authority (sixlink mesh)", kNames},
+      {0, "prefix-length", "N", "the length of the node's prefix", command_bits(Command::kTokenNew)},
+      {0, "email", "ADDRESS", "whose node it will be", command_bits(Command::kTokenNew)},
+      {0, "expires", "TIME", "how long it is good (2h, 30d)", kExpires},
+      {0, "after", "TIME", "when the new authority begins to issue certificates (24h)",
+       command_bits(Command::kCaRoll)},
+      {0, "out", "DIR", "where the certificate and its key are written (.)",
+       command_bits(Command::kAdminNew)},
+      {0, "dot", "", "print the graph for Graphviz", command_bits(Command::kTopology)},
       {0, "password-file", "FILE", "read the password from FILE's first line", kSetsPassword},
       {0, "stop", "", "end the server when no tunnel is in use any more", command_bits(Command::kDrain)},
       {0, "deadline", "TIME", "with --stop: after TIME (90, 15m, 2h) at the latest",
@@ -183,12 +234,47 @@ const std::vector<CommandSpec>& command_specs() {
       {Command::kStatus, "status", "", "tell how many tunnels the running server has, and its load"},
       {Command::kDnsStatus, "dns status", "", "tell which names in DNS are published and which wait"},
       {Command::kDnsResync, "dns resync", "", "send everything that should be in DNS again"},
+      {Command::kTokenNew, "token new", "",
+       "make a token for one node to join the mesh, and print the line to paste"},
+      {Command::kTokenList, "token list", "", "list the tokens that were not used yet"},
+      {Command::kTokenDelete, "token delete", "ID", "take a token back"},
+      {Command::kNodes, "nodes", "", "list the mesh's nodes"},
+      {Command::kRevoke, "revoke", "NODE|SERIAL",
+       "revoke a node's certificates, or one: the mesh cuts it off"},
+      {Command::kVersions, "versions", "", "tell which software and parameters the nodes have"},
+      {Command::kAddresses, "addresses", "WHO",
+       "list the addresses of the nodes of an e-mail address or name"},
+      {Command::kTopology, "topology", "", "print the mesh's nodes and links"},
+      {Command::kCaList, "ca list", "", "list the mesh's authorities"},
+      {Command::kCaRoll, "ca roll", "", "make the mesh's next authority"},
+      {Command::kCaRetire, "ca retire", "FINGERPRINT", "let nobody believe an authority any more"},
+      {Command::kAdminNew, "admin new", "NAME", "make a certificate for the API's administrators"},
+      {Command::kAdminList, "admin list", "", "list the API's administrators"},
+      {Command::kAdminRevoke, "admin revoke", "NAME", "refuse an administrator's certificates"},
   };
   return specs;
 }
 
+std::optional<std::chrono::seconds> parse_lifetime(std::string_view text) {
+  constexpr long kMostDays = 3650;
+  long days = 0;
+  if (text.ends_with('d') && config::parse_number(text.substr(0, text.size() - 1), 1, kMostDays, days))
+    return std::chrono::hours(24 * days);
+  return parse_duration(text);
+}
+
 ParsedOptions parse_options(const std::vector<std::string>& arguments, std::string_view default_config) {
-  return Parser(default_config).run(arguments);
+  // "init --ipv4 NET/N PLEN" has two arguments; "peer export --ipv4" has none.
+  auto words = arguments;
+  const auto at = std::ranges::find(words, "--ipv4");
+  if (words.end() - at > 2 && std::ranges::find(words, "init") != words.end() &&
+      (at + 1)->find('/') != std::string::npos) {
+    const auto value = *(at + 1) + " " + *(at + 2);
+    *at = "--network-v4";
+    *(at + 1) = value;
+    words.erase(at + 2);
+  }
+  return Parser(default_config).run(words);
 }
 
 std::string usage_text(std::string_view default_config) {
@@ -207,10 +293,16 @@ std::string usage_text(std::string_view default_config) {
   section("\nOptions:\n", kEverywhere);
   section("\nOptions for running the server:\n", command_bits(Command::kRun));
   section("\nOptions of init:\n", command_bits(Command::kInit));
+  section("\nOptions of init and ca roll:\n", kNames);
+  section("\nOptions of ca roll:\n", command_bits(Command::kCaRoll));
+  section("\nOptions of token new:\n", command_bits(Command::kTokenNew));
+  section("\nOptions of token new and admin new:\n", kExpires);
+  section("\nOptions of admin new:\n", command_bits(Command::kAdminNew));
+  section("\nOptions of topology:\n", command_bits(Command::kTopology));
   section("\nOptions of user add and user passwd:\n", kSetsPassword);
   section("\nOptions of drain:\n", command_bits(Command::kDrain));
   section("\nOptions of peer export:\n", command_bits(Command::kPeerExport));
-  section("\nOptions of status and peer list:\n", kPrintsJson);
+  section("\nOptions of commands that print lists, of status, token new and revoke:\n", kPrintsJson);
   text += "\nThe default configuration is " + std::string(default_config) +
           ". See sixlink-registry(8) and sixlink-registry.conf(5).\n";
   return text;

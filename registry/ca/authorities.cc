@@ -2,6 +2,7 @@
 #include "registry/ca/authorities.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "src/config/directory.h"
 #include "src/config/small_file.h"
@@ -33,6 +34,14 @@ std::string Authorities::path_of(const pki::Certificate& certificate, const char
   return directory_ + "/" + certificate.fingerprint().substr(kAlgorithm, 16) + suffix;
 }
 
+bool Authorities::has_files() const {
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_, none)) {
+    if (entry.path().extension() == ".key") return true;
+  }
+  return false;
+}
+
 std::string Authorities::load(Database& database) {
   std::vector<AuthorityRecord> records;
   std::vector<Usable> usable;
@@ -51,8 +60,7 @@ std::string Authorities::load(Database& database) {
     if (authority && !record.is_retired) usable.push_back({*std::move(authority), record.issues_from});
     records.push_back(std::move(record));
   }
-  if (records.empty())
-    return "the mesh has no authority yet: \"sixlink-registry init --mesh --network PREFIX\" makes one";
+  if (records.empty()) return "the mesh's database has no authority: restore it from a backup";
   if (usable.empty())
     return "the key of the network's authority is not in " + directory_ + " (" +
            path_of(records.back().certificate, ".key") +

@@ -35,6 +35,8 @@ class Authorities {
   // `directory`: where the keys are, FINGERPRINT's first 16 digits.key and .pem.
   explicit Authorities(std::string directory) : directory_(std::move(directory)) {}
 
+  // Keys are there, whatever the database says.
+  bool has_files() const;
   // As the database has them now. Empty: done; else what is wrong, and what to do.
   std::string load(Database& database);
 

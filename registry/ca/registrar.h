@@ -15,6 +15,7 @@
 #include "registry/ca/database.h"
 #include "registry/ca/prefix_book.h"
 #include "registry/ca/refusal.h"
+#include "registry/ca/tls_certificate.h"
 #include "src/mesh/parameters.h"
 #include "src/pki/certificate_request.h"
 
@@ -24,11 +25,12 @@ struct RegistrarSettings {
   net::Prefix network;
   std::optional<NetworkV4> network_v4;
   std::string key_directory;
-  std::vector<std::string> urls;   // https://host:port/; the first is the one that is told
-  std::vector<std::string> hosts;  // of the urls: no node's name
-  bool anonymous = false;          // whoever asks may join
-  int prefix_length = 64;          // of nodes, unless their token says otherwise
-  int shortest_prefix = 48;        // that a token may say
+  std::string name = "sixlink mesh";  // of the first authority
+  std::vector<std::string> urls;      // https://host:port/; the first is the one that is told
+  std::vector<std::string> hosts;     // of the urls: no node's name
+  bool anonymous = false;             // whoever asks may join
+  int prefix_length = 64;             // of nodes, unless their token says otherwise
+  int shortest_prefix = 48;           // that a token may say
   std::chrono::seconds certificate_lifetime{std::chrono::hours(24 * 365)};
   std::chrono::seconds prefix_grace{std::chrono::hours(24 * 100)};  // after expiry it is still kept
   std::chrono::seconds token_lifetime{std::chrono::hours(24 * 7)};
@@ -69,6 +71,15 @@ struct Revoked {
   std::uint64_t version = 0;  // of the parameters that say so
 };
 
+struct Administrator {
+  std::string name;
+  std::string fingerprint;  // SHA-256 of the certificate's DER, 64 digits
+  std::int64_t created = 0;
+  std::int64_t expires = 0;
+  bool is_revoked = false;
+  std::optional<TlsIdentity> identity;  // only of a new one: the key is kept nowhere
+};
+
 // Who asks with a certificate.
 struct Asker {
   net::Prefix prefix;
@@ -80,11 +91,9 @@ class Registrar {
   // `database` outlives it.
   Registrar(Database& database, RegistrarSettings settings);
 
-  // Tables, network, authorities and parameters are there and agree with the settings. Empty: they are; else
-  // what is wrong, and what to do.
+  // Tables, network, authorities and parameters are there and agree with the settings; those of a new network
+  // are made. Empty: they are; else what is wrong, and what to do.
   std::string open(WallTime now);
-  // For `init`: makes the first authority if there is none. Empty: there is one.
-  std::string create_authority(const std::string& name, WallTime now);
 
   // `token` empty: anonymous. A key that has a prefix keeps it.
   Answer<Issued> enrol(const pki::CertificateRequest& request, const std::string& token, WallTime now);
@@ -109,6 +118,14 @@ class Registrar {
   Answer<pki::Certificate> roll(const std::string& name, WallTime issues_from, WallTime now);
   Answer<std::string> retire(const std::string& fingerprint, WallTime now);
 
+  Answer<Administrator> make_administrator(const std::string& name, std::chrono::seconds lifetime,
+                                           WallTime now);
+  Answer<std::vector<Administrator>> administrators();
+  // Whose certificate this DER is. The asker has shown to have its key.
+  Answer<std::string> identify_administrator(std::string_view der, WallTime now);
+  // By name or fingerprint.
+  Answer<std::size_t> revoke_administrator(const std::string& who, WallTime now);
+
   const SignedParameters& parameters() const { return parameters_; }
   // Takes what others have written since: authorities, parameters. True: the parameters are other ones.
   // On a failure `problem` says why, and all is as before.
@@ -129,6 +146,7 @@ class Registrar {
   template <typename T>
   Answer<T> transact(const std::function<Answer<T>()>& body);
   std::string create_network();
+  std::string create_authority(WallTime now);
 
   std::optional<NodeRow> find_node(const char* sql, const std::string& value);
   std::optional<Refusal> check_token(const std::string& hash, const std::string& key, WallTime now,

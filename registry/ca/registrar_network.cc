@@ -29,6 +29,7 @@ bool is_hexadecimal(std::string_view text) {
 std::string Registrar::open(WallTime now) {
   if (auto problem = upgrade_schema(database_); !problem.empty()) return problem;
   if (auto problem = create_network(); !problem.empty()) return problem;
+  if (auto problem = create_authority(now); !problem.empty()) return problem;
   if (auto problem = authorities_.load(database_); !problem.empty()) return problem;
   for (const auto& one : authorities_.all()) {
     if (one.certificate.prefix() != settings_.network)
@@ -68,17 +69,22 @@ std::string Registrar::create_network() {
   return database_.commit() ? std::string() : cannot();
 }
 
-std::string Registrar::create_authority(const std::string& name, WallTime now) {
-  if (auto problem = upgrade_schema(database_); !problem.empty()) return problem;
+std::string Registrar::create_authority(WallTime now) {
   if (!database_.begin()) return "cannot write the mesh's tables: " + database_.problem();
   const auto rows = database_.run("SELECT fingerprint FROM mesh_authorities");
   std::string problem;
   if (rows.empty() && !database_.has_failed()) {
-    const auto made = authorities_.add(database_, settings_.network, name, now, now, problem);
-    if (!made) {
-      database_.rollback();
-      return problem;
+    if (authorities_.has_files()) {
+      problem = "the mesh's database is new, but " + settings_.key_directory +
+                " has an authority's key: restore the database from a backup, or move that directory away to "
+                "begin another network";
+    } else {
+      authorities_.add(database_, settings_.network, settings_.name, now, now, problem);
     }
+  }
+  if (!problem.empty()) {
+    database_.rollback();
+    return problem;
   }
   return database_.commit() ? std::string() : "cannot write the mesh's tables: " + database_.problem();
 }

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "registry/api/https_server.h"
+
+#include <openssl/ssl.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <ctime>
+#include <map>
+#include <optional>
+
+#include "src/net/outer_address.h"
+
+namespace sixlink::registry {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+namespace ssl = boost::asio::ssl;
+using asio::ip::tcp;
+using boost::system::error_code;
+using Stream = ssl::stream<beast::tcp_stream>;
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+// What one connection may ask before it is to be made anew.
+constexpr int kMostRequests = 1000;
+// OpenSSL would take 100 KiB of certificates from anybody.
+constexpr long kLargestCertificateList = 16384;
+
+std::string http_date() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  char text[40];
+  if (::gmtime_r(&now, &parts) == nullptr) return {};
+  // The process never leaves the C locale.
+  return std::string(text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts));
+}
+
+std::vector<std::uint8_t> certificate_of(SSL* ssl) {
+  X509* const certificate = SSL_get1_peer_certificate(ssl);
+  if (certificate == nullptr) return {};
+  std::vector<std::uint8_t> der(static_cast<std::size_t>(std::max(0, i2d_X509(certificate, nullptr))));
+  auto* to = der.data();
+  i2d_X509(certificate, &to);
+  X509_free(certificate);
+  return der;
+}
+
+// Of a request that cannot be understood; 0: the connection is gone.
+unsigned status_of(const error_code& error) {
+  if (error == http::error::body_limit) return 413;
+  if (error == http::error::header_limit) return 431;
+  if (error == http::error::end_of_stream || error == http::error::partial_message) return 0;
+  const bool is_http = error.category() == error_code(http::error::bad_method).category();
+  return is_http ? 400 : 0;
+}
+
+}  // namespace
+
+class HttpsServer::Impl : public std::enable_shared_from_this<HttpsServer::Impl> {
+ public:
+  Impl(asio::io_context& io, spdlog::logger& log, HttpsLimits limits, Admit admit, Handler handler)
+      : io_(io), log_(log), limits_(limits), admit_(std::move(admit)), handler_(std::move(handler)) {}
+
+  std::string use_identity(const std::string& chain_pem, const pki::Secret& key_pem) {
+    try {
+      auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
+      context->set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 |
+                           ssl::context::no_sslv3 | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1 |
+                           ssl::context::no_compression);
+      SSL_CTX* const native = context->native_handle();
+      // No sessions to resume: the certificate is shown in each handshake.
+      SSL_CTX_set_options(native, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
+      SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
+      SSL_CTX_set_num_tickets(native, 0);
+      SSL_CTX_set_max_cert_list(native, kLargestCertificateList);
+      context->use_certificate_chain(asio::buffer(chain_pem));
+      context->use_private_key(asio::buffer(key_pem.reveal().data(), key_pem.reveal().size()),
+                               ssl::context::pem);
+      context->set_verify_mode(ssl::verify_peer);
+      // That the peer has the key is checked by TLS, the rest by the handler, which can say what is wrong.
+      context->set_verify_callback([](bool, ssl::verify_context&) { return true; });
+      context_ = std::move(context);
+    } catch (const boost::system::system_error& error) {
+      return std::string("cannot use the HTTPS server's certificate: ") + error.what();
+    }
+    return {};
+  }
+
+  std::string listen(const HttpsListen& where) {
+    auto acceptor = std::make_shared<tcp::acceptor>(io_);
+    const tcp::endpoint local(where.address, where.port);
+    error_code error;
+    acceptor->open(local.protocol(), error);
+    // A machine without IPv6 serves IPv4.
+    if (error == asio::error::address_family_not_supported) return {};
+    if (!error) acceptor->set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error && where.address.is_v6()) acceptor->set_option(asio::ip::v6_only(true), error);
+    if (!error) acceptor->bind(local, error);
+    if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
+    if (error)
+      return "cannot serve HTTPS on " + net::endpoint_text(where.address, where.port) + ": " +
+             error.message() + "; https_listen= chooses another address or port";
+    acceptors_.push_back(acceptor);
+    asio::co_spawn(io_, accept(acceptor), [self = shared_from_this()](const std::exception_ptr& exception) {
+      self->report(exception);
+    });
+    return {};
+  }
+
+  void close() {
+    error_code ignored;
+    for (const auto& acceptor : acceptors_) acceptor->close(ignored);
+    acceptors_.clear();
+  }
+
+  std::size_t connections() const { return connections_; }
+
+ private:
+  void report(const std::exception_ptr& exception) {
+    try {
+      if (exception) std::rethrow_exception(exception);
+    } catch (const std::exception& error) {
+      log_.error("while serving HTTPS: {}", error.what());
+    }
+  }
+
+  // Holds a connection's place, however it ends.
+  class Place {
+   public:
+    Place(std::shared_ptr<Impl> server, const asio::ip::address& address)
+        : server_(std::move(server)), address_(address) {
+      ++server_->connections_;
+      ++server_->by_address_[address_];
+    }
+    Place(Place&& other) noexcept = default;
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+      if (!server_) return;
+      --server_->connections_;
+      const auto found = server_->by_address_.find(address_);
+      if (--found->second == 0) server_->by_address_.erase(found);
+    }
+
+   private:
+    std::shared_ptr<Impl> server_;
+    asio::ip::address address_;
+  };
+
+  bool has_room(const asio::ip::address& quota) const {
+    const auto found = by_address_.find(quota);
+    return connections_ < limits_.connections &&
+           (found == by_address_.end() || found->second < limits_.connections_per_address);
+  }
+
+  asio::awaitable<void> accept(std::shared_ptr<tcp::acceptor> acceptor) {
+    while (acceptor->is_open()) {
+      auto [error, socket] = co_await acceptor->async_accept(kAwait);
+      if (error == asio::error::operation_aborted) co_return;
+      if (error) {
+        // Out of descriptors: a moment's pause, or the loop would spin.
+        asio::steady_timer pause(io_, std::chrono::milliseconds(200));
+        co_await pause.async_wait(kAwait);
+        continue;
+      }
+      error_code gone;
+      const auto peer = socket.remote_endpoint(gone);
+      if (gone || !context_) continue;
+      const auto address = net::unmapped(peer.address());
+      const auto quota = net::quota_address(address);
+      if (!has_room(quota) || !admit_(address)) continue;
+      asio::co_spawn(
+          io_,
+          serve(std::move(socket), tcp::endpoint(address, peer.port()), context_,
+                Place(shared_from_this(), quota)),
+          [self = shared_from_this()](const std::exception_ptr& exception) { self->report(exception); });
+    }
+  }
+
+  asio::awaitable<void> serve(tcp::socket socket, tcp::endpoint peer, std::shared_ptr<ssl::context> context,
+                              Place) {
+    error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    Stream stream(beast::tcp_stream(std::move(socket)), *context);
+    stream.next_layer().expires_after(limits_.handshake);
+    const auto [failed] = co_await stream.async_handshake(ssl::stream_base::server, kAwait);
+    if (failed) co_return;
+    const auto certificate = certificate_of(stream.native_handle());
+    beast::flat_buffer buffer(limits_.header + limits_.body + 1024);
+    for (int count = 0; count < kMostRequests; ++count) {
+      http::request_parser<http::string_body> parser;
+      parser.header_limit(static_cast<std::uint32_t>(limits_.header));
+      parser.body_limit(limits_.body);
+      stream.next_layer().expires_after(count == 0 ? limits_.request : limits_.idle);
+      const auto [unread, size] = co_await http::async_read(stream, buffer, parser, kAwait);
+      static_cast<void>(size);
+      HttpResponse response;
+      bool keeps_open = false;
+      unsigned version = 11;
+      if (unread) {
+        response.status = status_of(unread);
+        if (response.status == 0) co_return;
+        response.body = R"({"error":{"code":"bad_request","message":"the request cannot be understood: )" +
+                        unread.message() + R"(","hint":"send a smaller one, in HTTP/1.1"}})";
+      } else {
+        auto message = parser.release();
+        keeps_open = message.keep_alive() && count + 1 < kMostRequests;
+        version = message.version();
+        auto request = std::make_shared<HttpRequest>(
+            HttpRequest{std::string(message.method_string()), std::string(message.target()),
+                        std::move(message.body()), peer.address(), peer.port(), certificate});
+        stream.next_layer().expires_never();
+        auto answering = answer(std::move(request));
+        response = co_await std::move(answering);
+      }
+      auto sending = send(stream, response, version, keeps_open);
+      const bool is_sent = co_await std::move(sending);
+      if (!is_sent || !keeps_open) break;
+    }
+    stream.next_layer().expires_after(limits_.handshake);
+    co_await stream.async_shutdown(kAwait);
+  }
+
+  asio::awaitable<HttpResponse> answer(std::shared_ptr<const HttpRequest> request) {
+    struct Waiting {
+      explicit Waiting(asio::io_context& io) : timer(io) {}
+      std::optional<HttpResponse> response;
+      asio::steady_timer timer;
+    };
+    const auto waiting = std::make_shared<Waiting>(io_);
+    waiting->timer.expires_after(limits_.answer);
+    handler_(std::move(request), [weak = std::weak_ptr(waiting)](HttpResponse response) {
+      const auto held = weak.lock();
+      if (!held || held->response) return;
+      held->response = std::move(response);
+      held->timer.cancel();
+    });
+    if (!waiting->response) co_await waiting->timer.async_wait(kAwait);
+    if (waiting->response) co_return std::move(*waiting->response);
+    co_return HttpResponse{503,
+                           R"({"error":{"code":"busy","message":"the registry did not answer in time",)"
+                           R"("hint":"try again later"}})",
+                           "application/json", std::chrono::seconds(30)};
+  }
+
+  asio::awaitable<bool> send(Stream& stream, const HttpResponse& response, unsigned version,
+                             bool keeps_open) {
+    http::response<http::string_body> message{static_cast<http::status>(response.status), version};
+    message.set(http::field::date, http_date());
+    message.set(http::field::cache_control, "no-store");
+    if (!response.body.empty()) message.set(http::field::content_type, response.content_type);
+    if (response.retry_after.count() > 0)
+      message.set(http::field::retry_after, std::to_string(response.retry_after.count()));
+    message.keep_alive(keeps_open);
+    message.body() = response.body;
+    message.prepare_payload();
+    stream.next_layer().expires_after(limits_.response);
+    const auto [error, size] = co_await http::async_write(stream, message, kAwait);
+    static_cast<void>(size);
+    co_return !error;
+  }
+
+  asio::io_context& io_;
+  spdlog::logger& log_;
+  HttpsLimits limits_;
+  Admit admit_;
+  Handler handler_;
+  std::shared_ptr<ssl::context> context_;
+  std::vector<std::shared_ptr<tcp::acceptor>> acceptors_;
+  std::size_t connections_ = 0;
+  std::map<asio::ip::address, std::size_t> by_address_;
+};
+
+HttpsServer::HttpsServer(asio::io_context& io, spdlog::logger& log, HttpsLimits limits, Admit admit,
+                         Handler handler)
+    : impl_(std::make_shared<Impl>(io, log, limits, std::move(admit), std::move(handler))) {}
+
+HttpsServer::~HttpsServer() {
+  impl_->close();
+}
+
+std::string HttpsServer::use_identity(const std::string& chain_pem, const pki::Secret& key_pem) {
+  return impl_->use_identity(chain_pem, key_pem);
+}
+
+std::string HttpsServer::listen(const HttpsListen& where) {
+  return impl_->listen(where);
+}
+
+std::size_t HttpsServer::connections() const {
+  return impl_->connections();
+}
+
+}  // namespace sixlink::registry
