@@ -13,7 +13,7 @@ void cross_check(const Config& config, config::KeyReport& report) {
   };
   cross_check_mesh(config, report);
   if (config.mesh.is_node()) return;
-  if (config.servers.empty()) {
+  if (config.servers.empty() && !report.is_refused("registry")) {
     problem("server", "no broker is named; add a line such as server=broker.example.net");
   }
   if (config.auth_method != AuthMethod::kAnonymous && config.tunnel_mode != TunnelMode::kDsLite) {

@@ -259,6 +259,7 @@ void cross_check_mesh(const Config& config, config::KeyReport& report) {
     if (!report.is_refused(key)) report.problem(key, std::move(message));
   };
   const auto& mesh = config.mesh;
+  if (report.is_refused("registry")) return;
   if (!mesh.is_node()) {
     // Without a default there is no other reason to have them in a file.
     for (const char* key : {"neighbour", "client_only", "endpoint", "remote_gateway", "disable_proto",

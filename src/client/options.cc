@@ -11,6 +11,7 @@
 #include "src/client/node_request.h"
 #include "src/config/build_info.h"
 #include "src/config/key_value.h"
+#include "src/tsp/status.h"
 
 namespace sixlink::client {
 namespace {
@@ -200,13 +201,16 @@ class Parser {
     if (options_.command == Command::kJoin) {
       const auto url = parse_registry_url(word);
       if (url) options_.join.url = *url;
-      if (!url) error_ = "\"" + word + "\" is no registry's URL: give https://HOST or https://HOST:PORT";
+      if (!url)
+        error_ =
+            "\"" + tsp::printable(word) + "\" is no registry's URL: give https://HOST or https://HOST:PORT";
     } else {
       const auto prefix = net::Prefix::parse(word);
       const auto address = net::parse_v6(word);
       if (prefix) options_.node = prefix->to_string();
       if (address) options_.node = address->to_string();
-      if (!prefix && !address) error_ = "\"" + word + "\" is no node: give its IPv6 address or its prefix";
+      if (!prefix && !address)
+        error_ = "\"" + tsp::printable(word) + "\" is no node: give its IPv6 address or its prefix";
     }
   }
 

@@ -107,14 +107,15 @@ TEST_CASE("options: a mistake is named") {
   CHECK(contains(refused({"start"}), "unknown command \"start\""));
   CHECK(contains(refused({""}), "unknown command \"\""));
   CHECK(contains(refused({"status", "stop"}), "unexpected argument \"stop\""));
-  CHECK(contains(refused({"--json"}), "--json goes with the command status"));
-  CHECK(contains(refused({"stop", "--json"}), "--json goes with the command status"));
+  CHECK(contains(refused({"--json"}), "--json goes with the commands status, peers"));
+  CHECK(contains(refused({"stop", "--json"}), "--json goes with the commands status, peers"));
   CHECK(contains(refused({"--release"}), "--release goes with the command stop"));
   CHECK(contains(refused({"status", "--release"}), "--release goes with the command stop"));
   CHECK(parsed({"stop", "--release"}).release);
   CHECK_FALSE(parsed({"stop"}).release);
   CHECK(contains(refused({"status", "-n"}), "-n does not go with a command"));
   CHECK(contains(refused({"-r", "7", "stop"}), "-r does not go with a command"));
+  CHECK(contains(refused({"-y", "status"}), "-y goes with the command join or with none only"));
   for (const auto value : {"", "x", "-1", "3601", "5s", "1.5"}) {
     CAPTURE(value);
     CHECK(contains(refused({"-r", value}),
@@ -209,4 +210,56 @@ TEST_CASE("options: -s takes an interface or an address of either family") {
     apply_options(*parsed.options, config);
     CHECK(config.*member == expected);
   }
+}
+
+TEST_CASE("options: join, with all its ways in") {
+  const std::string digits(64, 'a');
+  const auto options = parsed({"join", "https://registry.example.net:8443/", "--token", "T0-ken",
+                               "--fingerprint", "SHA256:" + digits, "--req", "CN=router 7", "--req=O=Example",
+                               "--lan-interface", "eth0", "-y", "-f", "mesh.conf"});
+  CHECK(options.command == Command::kJoin);
+  CHECK(options.join.url == "https://registry.example.net:8443");
+  CHECK(options.join.token == "T0-ken");
+  CHECK(options.join.fingerprint == "sha256:" + digits);
+  CHECK(options.join.subject ==
+        std::vector<std::pair<std::string, std::string>>{{"CN", "router 7"}, {"O", "Example"}});
+  CHECK(options.lan_interfaces == std::vector<std::string>{"eth0"});
+  CHECK(options.assume_yes);
+  CHECK(parsed({"join"}).join.url.empty());
+  CHECK(parsed({"join", "--anonymous"}).join.anonymous);
+  CHECK(parsed({"join", "--email", "a@example.net"}).join.email == "a@example.net");
+  CHECK(parsed({"join", "--ca-only"}).join.ca_only);
+  CHECK(parsed({"join", "--is-needed"}).join.is_needed);
+  // As openssl prints them.
+  std::string colons;
+  for (int i = 0; i < 32; ++i) colons += i == 0 ? "AA" : ":AA";
+  CHECK(parsed({"join", "--fingerprint", colons}).join.fingerprint == "sha256:" + digits);
+
+  CHECK(contains(refused({"join", "http://a"}), "no registry's URL"));
+  CHECK(contains(refused({"join", "https://a", "https://b"}), "unexpected argument"));
+  CHECK(contains(refused({"join", "--token", "a", "--anonymous"}), "three ways in"));
+  CHECK(contains(refused({"join", "--token", ""}), "--token: needs the token"));
+  CHECK(contains(refused({"join", "--token", "a b"}), "--token: needs the token"));
+  CHECK(contains(refused({"join", "--email", "a"}), "no e-mail address"));
+  CHECK(contains(refused({"join", "--email", "a@b@c"}), "no e-mail address"));
+  CHECK(contains(refused({"join", "--fingerprint", "sha256:abc"}), "no fingerprint"));
+  CHECK(contains(refused({"join", "--req", "CN"}), "give KEY=VALUE"));
+  CHECK(contains(refused({"join", "--ca-only", "--is-needed"}), "do not go together"));
+  CHECK(contains(refused({"--token", "a"}), "--token goes with the command join only"));
+  CHECK(contains(refused({"status", "--anonymous"}), "--anonymous goes with the command join only"));
+}
+
+TEST_CASE("options: what a running node is asked") {
+  CHECK(parsed({"peers", "--json"}).json);
+  CHECK(parsed({"routes"}).command == Command::kRoutes);
+  CHECK(parsed({"path", "2001:DB8:42:7::1"}).node == "2001:db8:42:7::1");
+  CHECK(parsed({"path", "2001:db8:42:7::/64"}).node == "2001:db8:42:7::/64");
+  CHECK(parsed({"topology", "--dot"}).dot);
+  CHECK(parsed({"doctor", "--json", "-f", "x"}).command == Command::kDoctor);
+  CHECK(contains(refused({"path"}), "needs an argument: NODE"));
+  CHECK(contains(refused({"path", "router7"}), "is no node"));
+  CHECK(contains(refused({"path", "2001:db8::1\nstop"}), "is no node"));
+  CHECK(contains(refused({"peers", "--dot"}), "--dot goes with the command topology only"));
+  CHECK(contains(refused({"topology", "--dot", "--json"}), "two formats"));
+  CHECK(contains(refused({"peers", "x"}), "unexpected argument"));
 }

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "src/client/doctor.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/json.hpp>
+#include <fstream>
+#include <thread>
+
+#include "src/client/doctor_checks.h"
+#include "src/mesh/control_message.h"
+#include "src/tsp/rudp.h"
+#include "tests/unit/pki/mesh_certificates.h"
+#include "tests/unit/temporary_directory.h"
+
+using namespace sixlink;
+using namespace sixlink::client;
+using Result = Finding::Result;
+using std::chrono::hours;
+using std::chrono::seconds;
+using test::kNow;
+
+namespace {
+
+namespace asio = boost::asio;
+
+MeshIdentity make_identity(const pki::Authority& authority, test::Node node) {
+  return {{authority.certificate()},
+          pki::TrustAnchor({authority.certificate()}),
+          *node.certificate,
+          std::move(node.key),
+          *pki::WireguardKeyPair::generate(),
+          {},
+          {}};
+}
+
+ApiResult<SeenAddress> seen(const char* address, std::optional<WallTime> date = kNow) {
+  return {SeenAddress{asio::ip::make_address(address), 4000, date}, {}};
+}
+
+mesh::ContactEndpoint on_loopback(std::uint16_t port, mesh::Transport transport) {
+  return {asio::ip::address_v4::loopback(), port, transport, mesh::EndpointKind::kPublic};
+}
+
+}  // namespace
+
+TEST_CASE("doctor: findings for people, for programs and as an exit status") {
+  const std::vector<Finding> findings{{Result::kOk, "clock", "agrees", {}},
+                                      {Result::kWarning, "mtu", "is small", "raise it"}};
+  CHECK(exit_status_of(findings) == 0);
+  CHECK(render_findings(findings) ==
+        "ok       clock        agrees\nwarning  mtu          is small\n                      raise it\n");
+  auto failed = findings;
+  failed.push_back({Result::kFailed, "udp", "nobody answers", "open it"});
+  CHECK(exit_status_of(failed) == 1);
+  const auto json = boost::json::parse(findings_to_json(failed)).as_object();
+  CHECK(json.at("ok") == false);
+  CHECK(json.at("checks").at(2).at("result") == "failed");
+  CHECK(json.at("checks").at(0).at("advice").is_null());
+}
+
+TEST_CASE("doctor: certificate") {
+  const auto authority = pki::Authority::create(test::kNetwork, "a mesh", test::kYear);
+  auto identity = make_identity(authority, test::Node(authority, "2001:db8:42:7::/64", 7));
+  CHECK(check_certificate(identity, kNow).result == Result::kOk);
+  CHECK(check_certificate(identity, test::kYear.until - hours(24)).result == Result::kWarning);
+  CHECK(check_certificate(identity, test::kYear.until + hours(24)).result == Result::kFailed);
+  CHECK(check_certificate(identity, test::kYear.from - hours(24)).text.find("set the clock") !=
+        std::string::npos);
+  mesh::NetworkParameters parameters;
+  parameters.version = 2;
+  parameters.network = test::kNetwork;
+  parameters.revoked.insert(identity.certificate.serial());
+  identity.parameters = mesh::sign_parameters(parameters, authority);
+  const auto revoked = check_certificate(identity, kNow);
+  CHECK(revoked.result == Result::kFailed);
+  CHECK(revoked.text.find("revoked") != std::string::npos);
+}
+
+TEST_CASE("doctor: clock") {
+  CHECK(check_clock(seen("192.0.2.1"), kNow + seconds(5)).result == Result::kOk);
+  CHECK(check_clock(seen("192.0.2.1"), kNow - seconds(60)).result == Result::kWarning);
+  const auto ahead = check_clock(seen("192.0.2.1"), kNow + hours(1));
+  CHECK(ahead.result == Result::kFailed);
+  CHECK(ahead.text.find("3600 s ahead of") != std::string::npos);
+  CHECK(check_clock(seen("192.0.2.1", std::nullopt), kNow).result == Result::kSkipped);
+  CHECK(check_clock({}, kNow).result == Result::kSkipped);
+}
+
+TEST_CASE("doctor: babeld") {
+  const test::TemporaryDirectory directory;
+  const auto program = [&](const std::string& name, const std::string& body) {
+    const auto path = directory.file(name);
+    std::ofstream(path) << "#!/bin/sh\n" << body << "\n";
+    ::chmod(path.c_str(), 0755);
+    return path;
+  };
+  CHECK(check_babeld("no-such-program-anywhere").result == Result::kFailed);
+  CHECK(check_babeld(directory.file("missing")).result == Result::kFailed);
+  const auto good = check_babeld(program("good", "echo babeld-1.12.1 >&2"));
+  CHECK(good.result == Result::kOk);
+  CHECK(good.text.find("babeld-1.12.1") != std::string::npos);
+  CHECK(check_babeld(program("other", "echo routed")).result == Result::kFailed);
+  CHECK(check_babeld(program("silent", "sleep 30")).result == Result::kFailed);
+}
+
+TEST_CASE("doctor: NAT, as a running node knows it, or as the registry sees this machine") {
+  CHECK(check_nat(seen("192.0.2.1"), R"({"nat":"none"})").result == Result::kOk);
+  CHECK(check_nat({}, R"({"nat":"independent"})").result == Result::kOk);
+  const auto symmetric = check_nat({}, R"({"nat":"dependent"})");
+  CHECK(symmetric.result == Result::kWarning);
+  CHECK(symmetric.advice.find("endpoint=") != std::string::npos);
+  CHECK(check_nat({}, "").result == Result::kSkipped);
+  CHECK(check_nat(seen("127.0.0.1"), "").text.find("none") != std::string::npos);
+  CHECK(check_nat(seen("127.0.0.9"), R"({"nat":"unknown"})").text.find("127.0.0.9") != std::string::npos);
+}
+
+TEST_CASE("doctor: MTU") {
+  const auto loopback = asio::ip::make_address("127.0.0.1");
+  CHECK(check_mtu(loopback, 1420).result == Result::kOk);
+  CHECK(check_mtu(std::nullopt, 1420).result == Result::kSkipped);
+}
+
+TEST_CASE("doctor: the running program") {
+  CHECK(check_node(R"({"kind":"node","state":"up"})", "").result == Result::kOk);
+  const auto alone = check_node(R"({"kind":"node","state":"alone","last_error":"nobody answers"})", "");
+  CHECK(alone.result == Result::kFailed);
+  CHECK(alone.text.find("nobody answers") != std::string::npos);
+  CHECK(check_node("", "no such file").result == Result::kWarning);
+  CHECK(check_node(R"({"state":"up","mode":"v6v4"})", "").text.find("tunnel client") != std::string::npos);
+}
+
+TEST_CASE("doctor: the registry") {
+  ApiResult<SeenAddress> foreign;
+  foreign.error = {ApiFailure::kNotTrusted, 0, "", "it is another", {}};
+  CHECK(check_registry(foreign, std::nullopt).result == Result::kFailed);
+  CHECK(check_registry({}, std::nullopt).result == Result::kWarning);
+  ApiResult<FetchedParameters> revoked;
+  revoked.error = {ApiFailure::kRefused, 403, "revoked", "the certificate was revoked", {}};
+  CHECK(check_registry(seen("192.0.2.1"), revoked).result == Result::kFailed);
+  CHECK(check_registry(seen("192.0.2.1"), ApiResult<FetchedParameters>{FetchedParameters{}, {}}).result ==
+        Result::kOk);
+}
+
+TEST_CASE("doctor: UDP gets through when a node answers, and not when anybody else does") {
+  asio::io_context io;
+  asio::ip::udp::socket node(io, {asio::ip::address_v4::loopback(), 0});
+  const KnownEndpoints known{{on_loopback(node.local_endpoint().port(), mesh::Transport::kUdp)}, {}};
+  CHECK(check_udp({}, true).result == Result::kSkipped);
+  for (const bool is_node : {false, true}) {
+    CAPTURE(is_node);
+    std::thread thread([&] {
+      std::array<std::uint8_t, 1500> buffer{};
+      asio::ip::udp::endpoint from;
+      const auto size = node.receive_from(asio::buffer(buffer), from);
+      const auto message = tsp::parse_rudp({buffer.data(), size});
+      REQUIRE(message);
+      const auto echo = mesh::parse_outer_echo(message->text);
+      REQUIRE(echo);
+      CHECK_FALSE(echo->is_response);
+      const auto nonce = is_node ? echo->nonce : echo->nonce + 1;
+      const auto answer = tsp::make_rudp(message->header, mesh::outer_echo({true, nonce, 9, 0}));
+      node.send_to(asio::buffer(answer), from);
+    });
+    const auto finding = check_udp(known, true);
+    thread.join();
+    CHECK(finding.result == (is_node ? Result::kOk : Result::kWarning));
+    // What was asked again meanwhile.
+    node.non_blocking(true);
+    boost::system::error_code error;
+    std::array<std::uint8_t, 1500> rest{};
+    while (!error) node.receive(asio::buffer(rest), 0, error);
+    node.non_blocking(false);
+  }
+}
+
+TEST_CASE("doctor: TCP gets through when a connection is taken") {
+  asio::io_context io;
+  asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
+  const auto port = acceptor.local_endpoint().port();
+  CHECK(check_tcp({}).result == Result::kSkipped);
+  CHECK(check_tcp({{}, {on_loopback(port, mesh::Transport::kTcp)}}).result == Result::kOk);
+  acceptor.close();
+  CHECK(check_tcp({{}, {on_loopback(port, mesh::Transport::kTcp)}}).result == Result::kWarning);
+}
