@@ -51,8 +51,11 @@ LinkMonitor::Verdict LinkMonitor::tick(TimePoint now, bool was_late, SeededRando
   }
   is_asked_for_ = false;
   if (tries_ >= most_tries() && !was_late) return Verdict::kDead;
-  if (!was_late || tries_ == 0) ++tries_;
-  ++sequence_;
+  // The same question again is no further loss.
+  if (!was_late || tries_ == 0) {
+    ++tries_;
+    ++sequence_;
+  }
   asked_[sequence_ % asked_.size()] = now;
   answers_[sequence_ % answers_.size()] = false;
   due_ = now + interval();
