@@ -146,7 +146,7 @@ listen=@LISTEN@
 @REGISTRY_URL@
 
 # Where HTTPS is served: addresses with an optional :port (default 443), separated by blanks.
-#https_listen=0.0.0.0 [::]
+@HTTPS_LISTEN@
 
 # Whether nodes may join without a token ("sixlink-registry token new"), and how many join from one address in an hour.
 #join_anonymous=no
@@ -226,6 +226,8 @@ std::string config_text(const ConfigValues& values) {
       {"@NETWORK@", line("network", values.network)},
       {"@NETWORK_V4@", line("network_v4", values.network_v4)},
       {"@REGISTRY_URL@", line("registry_url", values.registry_url)},
+      {"@HTTPS_LISTEN@", values.https_listen.empty() ? std::string("#https_listen=0.0.0.0 [::]")
+                                                     : line("https_listen", values.https_listen)},
       {"@RUN_DIR@", values.run_dir},
       {"@STATE_DIR@", values.state_dir}};
   std::string text(kText);

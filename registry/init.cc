@@ -13,6 +13,7 @@
 #include <ostream>
 
 #include "registry/config.h"
+#include "registry/config_mesh.h"
 #include "registry/host_key.h"
 #include "registry/mesh_settings.h"
 #include "registry/store/store.h"
@@ -188,6 +189,11 @@ int run_init(const Options& options, std::ostream& out, std::ostream& err) {
     values.network = options.network;
     values.network_v4 = options.network_v4;
     values.registry_url = options.url.empty() ? default_url() : options.url;
+    const auto url = parse_registry_url(values.registry_url);
+    if (url && url->port != 443) {
+      const auto port = ":" + std::to_string(url->port);
+      values.https_listen = "0.0.0.0" + port + " [::]" + port;
+    }
   }
   for (const std::string* value : {&values.prefix, &values.listen, &values.run_dir, &values.state_dir,
                                    &values.network, &values.network_v4, &values.registry_url}) {

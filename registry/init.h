@@ -19,6 +19,7 @@ struct ConfigValues {
   std::string network{};  // empty: no mesh
   std::string network_v4{};
   std::string registry_url{};
+  std::string https_listen{};  // empty: the default
 };
 
 // The complete, commented configuration. conf/sixlink-registry.conf is this text with the defaults.

@@ -80,8 +80,7 @@ void Registrar::record(const pki::Certificate& certificate) {
 
 Issued Registrar::issued(const pki::Certificate& certificate, const std::optional<net::PrefixV4>& prefix_v4,
                          bool is_new) const {
-  const auto lifetime = certificate.not_after() - certificate.not_before();
-  const auto before = std::min<WallTime::duration>(kRenewBefore, lifetime / 3);
+  const auto before = std::min<WallTime::duration>(kRenewBefore, settings_.certificate_lifetime / 3);
   return {certificate, certificate.prefix(), prefix_v4, certificate.not_after() - before, is_new};
 }
 
@@ -159,8 +158,11 @@ Answer<Issued> Registrar::issue_again(const NodeRow& node, const pki::Certificat
                                       const std::string& key, WallTime now) {
   // Asked again, as when the answer was lost: the same answer.
   const auto stored = issued(node.certificate, node.prefix_v4, false);
-  const bool is_same = node.key == key && request.subject() == node.certificate.subject() &&
-                       authorities_.anchor(now).verify(node.certificate, now) == pki::Distrust::kNone;
+  // Not when another authority issues now: that is what a node renews for before its time.
+  const auto* issuer = authorities_.issuer(now);
+  const bool is_same =
+      node.key == key && request.subject() == node.certificate.subject() && issuer &&
+      pki::TrustAnchor({issuer->certificate()}).verify(node.certificate, now) == pki::Distrust::kNone;
   if (is_same && now < stored.renew_after) return stored;
   const auto certificate = sign(request, node.prefix, now);
   if (!certificate) return unusable_authority();
