@@ -503,6 +503,7 @@ MeshView MeshDaemon::Machine::view() const {
   view.links = edge_->links().status();
   view.routes = &edge_->routes();
   view.router = edge_->router_status();
+  view.foreign_announcements = edge_->foreign_announcements();
   if (registry_) view.registry = registry_->state();
   if (reachability_) view.reachability = reachability_->status();
   view.tls = edge_->tls();

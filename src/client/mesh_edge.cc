@@ -267,7 +267,7 @@ void MeshEdge::perform(const mesh::Report& action) {
       log_.info("link to {} is up{}", peer, because);
       break;
     case mesh::NodeEvent::kLinkLost:
-      log_.warn("link to {} is lost: no answer any more{}", peer, because);
+      log_.warn("link to {} is lost{}", peer, because);
       break;
     case mesh::NodeEvent::kLinkClosed:
       log_.info("link to {} is closed{}", peer, because);
@@ -365,14 +365,8 @@ mesh::RouterEvents MeshEdge::router_events() {
   mesh::RouterEvents events;
   events.on_routes = [this](const std::vector<mesh::Route>& routes) { on_routes(routes); };
   events.on_foreign = [this](const mesh::ForeignAnnouncement& foreign) { on_foreign(foreign); };
-  events.on_down = [this](const std::string& why) {
-    problem_ = "babeld does not run: " + why;
-    if (!is_stopping_) log_.error("babeld does not run: {}", why);
-  };
-  events.on_up = [this] {
-    problem_.clear();
-    log_.info("babeld runs");
-  };
+  events.on_down = [this](const std::string& why) { problem_ = "babeld does not run: " + why; };
+  events.on_up = [this] { problem_.clear(); };
   return events;
 }
 
@@ -395,17 +389,13 @@ void MeshEdge::on_routes(const std::vector<mesh::Route>& routes) {
   schedule();
 }
 
+// The router logs it.
 void MeshEdge::on_foreign(const mesh::ForeignAnnouncement& foreign) {
-  if (!complaints_.allow(Clock::now())) return;
-  const auto destination =
-      std::visit([](const auto& prefix) { return prefix.to_string(); }, foreign.destination);
-  if (foreign.is_own) {
-    log_.error("the router {} announces {}, which is this node's; heard on {}{}", foreign.origin, destination,
-               foreign.interface, foreign.is_followed ? " and followed" : "");
-  } else {
-    log_.error("the router {} announces {}, which is not its own; heard on {}{}", foreign.origin, destination,
-               foreign.interface, foreign.is_followed ? " and followed" : "");
-  }
+  ++foreign_;
+  if (!foreign.is_own) return;
+  problem_ = "the router " + foreign.origin + " announces this node's own prefix " +
+             std::visit([](const auto& prefix) { return prefix.to_string(); }, foreign.destination) +
+             ": two nodes have one certificate, or somebody lies; its certificate should be revoked";
 }
 
 void MeshEdge::watch_traffic() {

@@ -80,6 +80,8 @@ class MeshEdge {
   // Those that are listened on.
   std::vector<std::uint16_t> tls_ports() const;
   std::size_t links_up() const;
+  // Announcements of what was not the announcer's, since the start.
+  std::uint64_t foreign_announcements() const { return foreign_; }
   // Of the router, or the sockets; empty: all is well.
   std::string problem() const { return problem_; }
 
@@ -137,6 +139,7 @@ class MeshEdge {
   std::function<void()> on_stopped_;
   std::vector<mesh::LinkId> used_;  // that the router was told of
   std::string problem_;
+  std::uint64_t foreign_ = 0;
   log::RateLimit reports_{30, std::chrono::seconds(10)};
   log::RateLimit complaints_{5, std::chrono::seconds(60)};
 };

@@ -192,6 +192,7 @@ std::string mesh_status_json(const MeshView& view) {
       {"certificate", certificate_json(view)},
       {"registry", registry_json(view.registry)},
       {"router", router_json(view.router)},
+      {"foreign_announcements", view.foreign_announcements},
       {"port_mapping", port_mapping_json(view.reachability)},
       {"counters", counters_json(node.counters())},
       {"last_error", text_or_null(view.last_error)}};

@@ -36,6 +36,7 @@ struct MeshView {
   std::vector<MeshLinks::Status> links;
   const std::vector<mesh::Route>* routes = nullptr;
   std::optional<BabelStatus> router;
+  std::uint64_t foreign_announcements = 0;
   std::optional<RegistryState> registry;
   std::optional<ReachabilityStatus> reachability;
   std::optional<TlsCounters> tls;
