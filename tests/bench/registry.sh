@@ -36,6 +36,7 @@ STATE=${BENCH_STATE:-$OUTPUT}
 LOAD=$BUILD/tools/registry_load
 ADDRESSES=250
 USERS=2000
+WIREGUARD=${BENCH_WIREGUARD:-10000}
 # Before memory is measured, so that what every registry needs is there.
 WARM=100
 LAST_CORE=$(($(nproc) - 1))
@@ -78,11 +79,12 @@ machines() {
   ip -n "$PREFIX-$web" route add $REGISTRY_PREFIX via 2001:db8:99::1
 }
 
-# registry NAME [COMMAND...]: starts it, by the command if there is one; its process id is in REGISTRY_PID.
+# registry NAME [COMMAND...]: starts it, by the command if there is one; its process id is in REGISTRY_PID. MODE: what it serves.
+MODE=(tunnel_modes=v6udpv4 mtu=1472)
 registry() {
   local name=r$1
   shift
-  write_registry_config "$name" mtu=1472 log_file=0 tunnel_modes=v6udpv4 anonymous_per_address=1000000 sessions_per_address=1000000 \
+  write_registry_config "$name" log_file=0 "${MODE[@]}" anonymous_per_address=1000000 sessions_per_address=1000000 \
     requests_per_second=100000 login_attempts_per_minute=60000
   spawn "$TEMP/$name/out" nsenter --net="$(netns "$name")" -- "$@" "$REGISTRY" -f "$TEMP/$name/$name.conf" -n
   REGISTRY_PID=$SPAWNED
@@ -148,6 +150,18 @@ for tunnels in $TUNNELS; do
     sample memory 0 "$tunnels" "{\"kib\": $(($(memory_kib "$REGISTRY_PID") - before)), \"tunnels\": $more}"
   fi
 done
+
+# --- Memory of WireGuard tunnels, each with a session that has carried a packet ---
+
+machines wireguard
+MODE=(wireguard=yes wireguard_datapath=userspace mtu=1420)
+registry wireguard
+result=$(load wireguard $WARM --wireguard --ping) || stop_with "WireGuard tunnels failed: $result"
+before=$(memory_kib "$REGISTRY_PID")
+result=$(load wireguard "$WIREGUARD" --first $WARM --concurrency 500 --wireguard --ping) || stop_with "WireGuard tunnels failed: $result"
+sample wireguard 0 0 "$result"
+sample wireguard_memory 0 0 "{\"kib\": $(($(memory_kib "$REGISTRY_PID") - before)), \"tunnels\": $WIREGUARD}"
+stop_pid "$REGISTRY_PID"
 
 for ((round = 1; round <= ROUNDS; round++)); do
   for tunnels in $TUNNELS; do

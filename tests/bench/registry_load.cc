@@ -22,11 +22,13 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "registry/store/store.h"
 #include "src/tsp/digest_md5.h"
+#include "tests/bench/wireguard_client.h"
 
 namespace {
 
@@ -38,6 +40,7 @@ constexpr const char* kUsage =
     "usage: registry-load sessions --server A --from A --addresses N --sessions N [--first N] [--concurrency "
     "N]\n"
     "                     [--users N --password P] [--ping] [--keepalive SECONDS --hold SECONDS]\n"
+    "                     [--wireguard]\n"
     "       registry-load users DATABASE COUNT REALM PASSWORD\n"
     "sessions: from --addresses addresses, the first of which is --from, each with as many ports as it "
     "takes, --concurrency\n"
@@ -45,7 +48,9 @@ constexpr const char* kUsage =
     "user1 and so on\n"
     "  instead of ANONYMOUS; --ping: one echo request to the broker through each tunnel; --keepalive: one "
     "each so often\n"
-    "  afterwards, until --hold is over\n"
+    "  afterwards, until --hold is over; --wireguard: tunnels of that mode, each with a session that carries "
+    "the "
+    "pings\n"
     "users: adds user0, user1 and so on to a registry's database\n";
 
 constexpr std::uint16_t kTspPort = 3653;
@@ -66,6 +71,7 @@ struct Options {
   std::size_t users = 0;
   std::string password;
   bool pings = false;
+  bool is_wireguard = false;
   std::chrono::seconds keepalive{0};
   std::chrono::seconds hold{0};
 };
@@ -226,6 +232,7 @@ class Load {
  public:
   explicit Load(const Options& options)
       : options_(options), sessions_(options.sessions), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    if (options.is_wireguard) wireguard_.resize(options.sessions);
     ports_.resize((options.first + options.sessions) / options.addresses + 1);
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
@@ -307,12 +314,17 @@ class Load {
         char address[INET_ADDRSTRLEN];
         const auto own = address_of(index);
         ::inet_ntop(AF_INET, &own, address, sizeof address);
-        return with_length(
-            "<tunnel action=\"create\" type=\"v6udpv4\" proxy=\"no\">\r\n <client>\r\n  <address "
-            "type=\"ipv4\">" +
-            std::string(address) +
-            "</address>\r\n  <keepalive interval=\"30\">\r\n    <address type=\"ipv6\">::</address>\r\n"
-            "  </keepalive>\r\n </client>\r\n</tunnel>\r\n");
+        const bool is_wireguard = options_.is_wireguard;
+        const auto key = is_wireguard
+                             ? "  <key type=\"wireguard\">" + wireguard_[index].public_key() + "</key>\r\n"
+                             : std::string();
+        return with_length("<tunnel action=\"create\" type=\"" +
+                           std::string(is_wireguard ? "wireguard" : "v6udpv4") +
+                           "\" proxy=\"no\">\r\n <client>\r\n  <address "
+                           "type=\"ipv4\">" +
+                           std::string(address) + "</address>\r\n" + key +
+                           "  <keepalive interval=\"30\">\r\n    <address type=\"ipv6\">::</address>\r\n"
+                           "  </keepalive>\r\n </client>\r\n</tunnel>\r\n");
       }
       case Step::kAccept:
         return with_length("<tunnel action=\"accept\"></tunnel>\r\n");
@@ -380,7 +392,19 @@ class Load {
     }
   }
 
+  void queue(std::size_t index, std::string_view datagram) {
+    auto& port = port_of(index);
+    port.queue(address_of(index), datagram);
+    if (touched_.empty() || touched_.back() != &port) touched_.push_back(&port);
+  }
+
   void on_datagram(std::size_t index, std::string_view datagram, TimePoint now) {
+    if (options_.is_wireguard && !datagram.empty() && static_cast<unsigned char>(datagram[0]) <= 4) {
+      answers_ +=
+          wireguard_[index].receive(datagram, now, [&](std::string_view bytes) { queue(index, bytes); }) ? 1
+                                                                                                         : 0;
+      return;
+    }
     if (datagram.size() > 40 && (static_cast<unsigned char>(datagram[0]) >> 4) == 6) {
       answers_ += static_cast<unsigned char>(datagram[40]) == 129 ? 1 : 0;
       return;
@@ -414,6 +438,8 @@ class Load {
       case Step::kCreate:
         create_ms_.push_back(milliseconds_since(session.asked, now));
         if (!read_info(session, text)) return end(index, text);
+        if (options_.is_wireguard && !wireguard_[index].start(element(text, "<key type=\"wireguard\">"), now))
+          return end(index, "no WireGuard key");
         return ask(index, Step::kAccept, now);
       case Step::kAccept:
         session_ms_.push_back(milliseconds_since(session.began, now));
@@ -431,6 +457,14 @@ class Load {
     const auto answer = sixlink::tsp::answer_challenge(*challenge, user, options_.password,
                                                        "tsp/broker.example.net", "12345678");
     ask(index, Step::kDigest, now, sixlink::tsp::base64_encode(answer.to_string()) + "\r\n");
+  }
+
+  // What stands between that start tag and the next "<".
+  static std::string_view element(std::string_view text, std::string_view tag) {
+    const auto at = text.find(tag);
+    if (at == std::string_view::npos) return {};
+    text = text.substr(at + tag.size());
+    return text.substr(0, text.find('<'));
   }
 
   // The two inner addresses.
@@ -465,19 +499,24 @@ class Load {
     while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
     packet[42] = static_cast<std::uint8_t>(~sum >> 8);
     packet[43] = static_cast<std::uint8_t>(~sum);
-    auto& port = port_of(index);
-    port.queue(address_of(index), {reinterpret_cast<const char*>(packet.data()), packet.size()});
-    if (touched_.empty() || touched_.back() != &port) touched_.push_back(&port);
+    if (options_.is_wireguard) {
+      wireguard_[index].send(packet, Clock::now(), [&](std::string_view bytes) { queue(index, bytes); });
+    } else {
+      queue(index, {reinterpret_cast<const char*>(packet.data()), packet.size()});
+    }
   }
 
   // At most so many at once that none is lost in a queue.
   void ping_all() {
-    constexpr std::size_t kAtOnce = 256;
+    // Of handshakes fewer: a registry that gets more than 800 a second asks for cookies.
+    const std::size_t at_once = options_.is_wireguard ? 32 : 256;
     for (int round = 0; round < 3 && answers_ < done_; ++round) {
       answers_ = 0;
       for (std::size_t i = 0; i < sessions_.size(); ++i) {
         ping(i);
-        if (i % kAtOnce == kAtOnce - 1) wait_for_answers(i + 1);
+        if (i % at_once != at_once - 1) continue;
+        wait_for_answers(i + 1);
+        if (options_.is_wireguard && round == 0) std::this_thread::sleep_for(50ms);
       }
       wait_for_answers(done_);
     }
@@ -513,7 +552,8 @@ class Load {
 
   const Options& options_;
   std::vector<Session> sessions_;
-  std::unordered_map<std::size_t, std::string> digests_;  // answers to challenges, until they are accepted
+  std::deque<sixlink::bench::WireguardClient> wireguard_;  // they do not move
+  std::unordered_map<std::size_t, std::string> digests_;   // answers to challenges, until they are accepted
   std::vector<std::unique_ptr<Port>> ports_;
   std::vector<Port*> touched_;
   std::deque<Waiting> waiting_;
@@ -547,8 +587,8 @@ Options parse(const std::vector<std::string>& words) {
   Options options;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto& name = words[i];
-    if (name == "--ping") {
-      options.pings = true;
+    if (name == "--ping" || name == "--wireguard") {
+      (name == "--ping" ? options.pings : options.is_wireguard) = true;
       continue;
     }
     if (++i == words.size()) throw std::runtime_error(name + " needs a value");

@@ -13,6 +13,7 @@ import time
 
 SESSIONS_A_SECOND = 5000
 BYTES_A_TUNNEL = 1024
+BYTES_A_WIREGUARD_TUNNEL = 4096
 LEAST_SHARE = {10000: 0.9, 100000: 0.8}
 
 
@@ -89,7 +90,20 @@ def busy_tunnel(samples):
     return result
 
 
-def targets(anonymous, tunnels):
+def wireguard(samples):
+    """Tunnels of that mode: how many answered, and the memory of each."""
+    result = {}
+    for one in samples:
+        if one["what"] == "wireguard":
+            result["tunnels"] = one["value"]["sessions"]
+            result["answered"] = one["value"]["pings_answered"]
+            result["established_per_second"] = one["value"]["sessions_per_second"]
+        elif one["what"] == "wireguard_memory":
+            result["bytes_a_tunnel"] = round(one["value"]["kib"] * 1024 / one["value"]["tunnels"])
+    return result
+
+
+def targets(anonymous, tunnels, encrypted):
     found = [{"name": "TSP sessions a second, anonymous, one core, durable leases", "target": SESSIONS_A_SECOND,
               "value": anonymous["per_second"]["median"], "holds": anonymous["per_second"]["median"] >= SESSIONS_A_SECOND}]
     for count, least in LEAST_SHARE.items():
@@ -100,6 +114,11 @@ def targets(anonymous, tunnels):
                       "holds": share is not None and share >= least})
         found.append({"name": "bytes of memory a plain tunnel, %d of them, at most" % count, "target": BYTES_A_TUNNEL, "value": size,
                       "holds": size is not None and size <= BYTES_A_TUNNEL})
+    # Memory of those without a session would be something else.
+    is_whole = encrypted.get("answered", 0) >= encrypted.get("tunnels", 1)
+    size = encrypted.get("bytes_a_tunnel") if is_whole else None
+    found.append({"name": "bytes of memory a WireGuard tunnel, %d of them, at most" % encrypted.get("tunnels", 0),
+                  "target": BYTES_A_WIREGUARD_TUNNEL, "value": size, "holds": size is not None and size <= BYTES_A_WIREGUARD_TUNNEL})
     for one in found:
         if one["value"] is None:
             one["reason"] = "not measured in this run"
@@ -131,6 +150,9 @@ def show(report):
             print("%-12s started again in %d ms with %d leases%s" % (
                 "", one["start_ms"], one["leases_after_restart"],
                 ", at rest %.2f %% of a core" % one["idle_percent_of_core"] if "idle_percent_of_core" in one else ""))
+    one = report["wireguard"]
+    if one:
+        print("WireGuard    %d tunnels, %d answered, %d bytes each" % (one["tunnels"], one["answered"], one["bytes_a_tunnel"]))
     print()
     for one in report["targets"]:
         value = one.get("reason") or one["value"]
@@ -143,12 +165,14 @@ def main():
         samples = [json.loads(line) for line in file]
     anonymous = sessions(samples, "anonymous")
     tunnels = busy_tunnel(samples)
+    encrypted = wireguard(samples)
     report = {
         "environment": {"kernel": platform.release(), "cores": os.cpu_count(), "load": "%.1f" % os.getloadavg()[1],
                         "file_system": file_system(sys.argv[3]), "disk_sync_ms": disk_ms(sys.argv[3])},
         "sessions": {"anonymous": anonymous, "digest-md5": sessions(samples, "digest")},
         "tunnels": {count: tunnels[count] for count in sorted(tunnels)},
-        "targets": targets(anonymous, tunnels),
+        "wireguard": encrypted,
+        "targets": targets(anonymous, tunnels, encrypted),
     }
     with open(sys.argv[2], "w", encoding="utf-8") as file:
         json.dump(report, file, indent=1)
