@@ -161,6 +161,7 @@ class MeshNode::Machine {
   bool is_revoked(const SignedContact& contact) const;
   void start_attempt(const std::optional<net::Prefix>& peer, Purpose purpose);
   std::vector<Attempt::Candidate> candidates_of(const SignedContact& contact) const;
+  bool is_anothers(const Attempt::Candidate& candidate, const net::Prefix& peer) const;
   bool is_endpoint_usable(const Endpoint& endpoint) const;
   bool may_use(Transport transport) const;
   void step(Attempt& attempt);

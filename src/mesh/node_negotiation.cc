@@ -116,9 +116,18 @@ std::vector<Attempt::Candidate> MeshNode::Machine::candidates_of(const SignedCon
     const bool is_ours = std::ranges::any_of(own, [&](const ContactEndpoint& mine) {
       return mine.address == one.address && mine.port == one.port && mine.transport == one.transport;
     });
-    if (!is_ours) candidates.push_back(candidate);
+    if (!is_ours && !is_anothers(candidate, contact.contact.prefix)) candidates.push_back(candidate);
   }
   return candidates;
+}
+
+// At that endpoint is somebody else whom we have a link with: behind many NATs are the same addresses. A link
+// to there would take that one's datagrams.
+bool MeshNode::Machine::is_anothers(const Attempt::Candidate& candidate, const net::Prefix& peer) const {
+  return std::ranges::any_of(links_, [&](const auto& link) {
+    return !link->is_closed && link->peer != peer && link->endpoint == candidate.endpoint &&
+           link->transport == candidate.transport;
+  });
 }
 
 // ---- the one who begins ----
@@ -353,6 +362,7 @@ void MeshNode::Machine::outer_echo_response(const Echo& echo, const Path& from) 
       if (attempt->path == from) attempt->cookie = echo.cookie;
       return;
     case Attempt::Phase::kPunch:
+      if (attempt->peer && is_anothers(candidate, *attempt->peer)) return;
       attempt->is_done = true;
       open_link(*attempt, from, !attempt->is_incoming);
       return;
@@ -507,6 +517,14 @@ void MeshNode::Machine::on_answer(const ControlMessage& message, const Path& fro
       attempt && !attempt->is_incoming && attempt->path == from &&
       (attempt->phase == Attempt::Phase::kCreate || attempt->phase == Attempt::Phase::kOverlay);
   if (!is_awaited) return;
+  const bool is_wrong_node = message.status == tsp::kInvalidIpv6 && from.way == Way::kOuter;
+  if (is_wrong_node &&
+      std::erase(attempt->candidates, Attempt::Candidate{from.endpoint, from.transport}) > 0 &&
+      !attempt->candidates.empty()) {
+    attempt->phase = Attempt::Phase::kPing;
+    attempt->tries = 0;
+    return step(*attempt);
+  }
   if (message.status != tsp::kSuccess) {
     for (const auto& der : message.contacts) {
       ContactRef other;
