@@ -98,6 +98,8 @@ class MeshService::Impl {
     if (registrar_.refresh(problem)) {
       log_.info("the network's parameters have the version {}", registrar_.parameters().version);
       api_.on_parameters();
+      // With the parameters come other authorities.
+      report(renew_identity(now().wall));
     }
     report(problem);
   }
