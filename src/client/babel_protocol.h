@@ -82,6 +82,7 @@ class BabelMonitor {
   std::vector<mesh::RouterNeighbour> neighbours() const;
   // See mesh::RouterEvents::on_foreign.
   std::vector<mesh::ForeignAnnouncement> take_foreign();
+  bool has_foreign() const { return !foreign_.empty(); }
   // Of the interfaces that babeld was told of.
   bool is_interface_up(const std::string& name) const;
   // What babeld announces of this machine's.

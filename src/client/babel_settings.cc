@@ -123,6 +123,9 @@ std::string babel_configuration(const BabelSettings& settings, std::uint32_t rou
   text += "router-id " + to_string(router_id_of(settings.prefix)) + "\n";
   // Forwarding and the like are the node's business, which knows what else the machine is for.
   text += "skip-kernel-setup true\n";
+  // Half of babeld's: how long a better way must be better. It keeps measured round trips from making routes
+  // flap; a way that is gone is left at once whatever this says.
+  text += "smoothing-half-life 2\n";
   text += "kernel-priority " + std::to_string(route_metric) + "\n";
   text += "export-table " + std::to_string(settings.table) + "\n";
   text += "import-table " + std::to_string(settings.announce_table) + "\n";
@@ -135,7 +138,8 @@ std::string babel_configuration(const BabelSettings& settings, std::uint32_t rou
 }
 
 // `link-quality`: a link can be used after one hello of the other side's, at a cost that falls with each that
-// follows; without it babeld waits for two, which at the start are seconds.
+// follows. Without it babeld waits for two: 4 to 9 s after a link is there instead of 1.2 (measured with
+// 1.12.1, hellos every 4 s).
 std::string babel_interface(const BabelSettings& settings, const std::string& name, std::uint32_t cost) {
   const auto rxcost = std::min(kLinkCost + std::min(cost, kMostCost), kMostCost);
   return "interface " + name + " type tunnel link-quality true split-horizon true rxcost " +
