@@ -291,7 +291,9 @@ void Join::enrol() {
   if (!wireguard.pair) throw Ended{kExitFailed, wireguard.problem};
   if (is_offline_) throw Ended{status_of(offline_error_), offline_error_.text};
   std::string problem;
-  const auto request = pki::CertificateRequest::make(*key.key, join_.subject, problem);
+  // A certificate must have one (RFC 5280 section 4.1.2.6). The machine's name is not everybody's business.
+  const auto subject = join_.subject.empty() ? pki::Subject{{"CN", "node"}} : join_.subject;
+  const auto request = pki::CertificateRequest::make(*key.key, subject, problem);
   if (!request) throw Ended{kExitBadConfiguration, "--req " + problem};
   // Where it cannot be written the token had better not be used up.
   write(mesh_.authority_path(), to_pem(joined_with_));
