@@ -57,6 +57,19 @@ bool prepare(X509* certificate, std::uint64_t serial, const Validity& validity, 
          set_time(X509_getm_notAfter(certificate), validity.until) && X509_set_pubkey(certificate, key) == 1;
 }
 
+// As asked for. A certificate without any is none that others take (RFC 5280 section 4.1.2.6): its prefix
+// names it.
+bool set_subject(X509* x509, const X509_NAME* asked, const net::Prefix& prefix) {
+  if (X509_NAME_entry_count(asked) > 0) return X509_set_subject_name(x509, asked) == 1;
+  const X509NamePtr subject(X509_NAME_new());
+  const auto text = prefix.to_string();
+  return subject &&
+         X509_NAME_add_entry_by_txt(subject.get(), "CN", MBSTRING_UTF8,
+                                    reinterpret_cast<const unsigned char*>(text.data()),
+                                    static_cast<int>(text.size()), -1, 0) == 1 &&
+         X509_set_subject_name(x509, subject.get()) == 1;
+}
+
 }  // namespace
 
 Authority Authority::create(const net::Prefix& network, const std::string& name, const Validity& validity) {
@@ -98,7 +111,7 @@ std::optional<Certificate> Authority::issue(const CertificateRequest& request, c
                       std::min(validity.until, certificate_.not_after())};
   X509Ptr x509(X509_new());
   if (!x509 || !prepare(x509.get(), serial, both, X509_REQ_get0_pubkey(request.native())) ||
-      X509_set_subject_name(x509.get(), X509_REQ_get_subject_name(request.native())) != 1 ||
+      !set_subject(x509.get(), X509_REQ_get_subject_name(request.native()), prefix) ||
       X509_set_issuer_name(x509.get(), X509_get_subject_name(certificate_.native())) != 1 ||
       !add_extensions(x509.get(), certificate_.native(), kOfNode, prefix) ||
       X509_sign(x509.get(), key_.native(), EVP_sha256()) == 0)
