@@ -293,30 +293,58 @@ cleartext() { "$PYTHON" "$MESH_TOOLS/cleartext.py" --inner $NETWORK "$@" "$TEMP"
 
 # --- The registry ---
 
-# How the registry's HTTPS is reached.
 MESH_URL=https://$REGISTRY_NAME
 
-# start_mesh_registry [KEY=VALUE...]: makes the authority at the first call, and serves. Who has no token is admitted.
-start_mesh_registry() {
-  local dir=$TEMP/registry
-  write_registry_config registry listen="0.0.0.0 [::]" mesh_anonymous=yes "$@"
+# start_mesh_registry [KEY=VALUE...]: makes the network's authority at the first call, and serves. Who has no token is admitted, as
+# many as ask from one address: several nodes are behind one in some of the networks.
+start_mesh_registry() { start_mesh_registry_on registry "$@"; }
+start_mesh_registry_on() {
+  local host=$1 dir=$TEMP/$1 setting
+  shift
   if [ ! -d "$dir/state/ca" ]; then
-    ns registry "$REGISTRY" ca init -f "$dir/registry.conf" >"$dir/init.out" 2>&1 || die "ca init failed: $(cat "$dir/init.out")"
+    mkdir -p "$dir"
+    ns "$host" "$REGISTRY" init --mesh --network $NETWORK --url "$MESH_URL/" --state-dir "$dir/state" --run-dir "$dir/run" \
+      -f "$dir/$host.conf" >"$dir/init.out" 2>&1 || die "init failed: $(cat "$dir/init.out")"
+    printf '%s\n' join_anonymous=yes log_stderr=1 log_file=3 "log_filename=$dir/log" log_rotation=no >>"$dir/$host.conf"
   fi
-  run_registry registry
+  for setting in "$@"; do
+    sed -i "/^${setting%%=*}=/d" "$dir/$host.conf"
+    echo "$setting" >>"$dir/$host.conf"
+  done
+  spawn_in "$host" "$dir/out" "$REGISTRY" -f "$dir/$host.conf" -n
+  REGISTRY_PID=$SPAWNED
+  wait_for 30 is_listening "$host" 443 || die "the registry does not start: $(tail -n 3 "$dir/out")"
 }
+is_listening() { [ -n "$(ns "$1" ss -Htnl "sport = :$2")" ]; }
 stop_mesh_registry() { stop_pid "$REGISTRY_PID" "${1:-TERM}"; }
 
 # --- Nodes ---
 
-# join_node NODE [FLAG...]: prints what it says. Without a token by default.
+# write_node_config NODE [KEY=VALUE...]: what `sixlink join` finds, and adds to.
+write_node_config() {
+  local name=$1 dir=$TEMP/$1
+  shift
+  mkdir -p "$dir"
+  write_config "$dir/$name.conf" "$@" <<CONF
+run_dir=$dir/run
+state_dir=$dir/state
+log_console=0
+log_stderr=1
+log_file=3
+log_filename=$dir/log
+log_rotation=no
+CONF
+}
+
+# join_node NODE [FLAG...]: by default without a token, believing whoever answers.
 join_node() {
   local name=$1 dir=$TEMP/$1
   shift
-  [ "$#" -gt 0 ] || set -- --anonymous
-  mkdir -p "$dir"
+  [ "$#" -gt 0 ] || set -- --anonymous -y
+  [ -e "$dir/$name.conf" ] || write_node_config "$name"
   ns_hosts "$name" timeout --foreground 60 "$SIXLINK" join "$MESH_URL" -f "$dir/$name.conf" "$@" >"$dir/join.out" 2>&1 </dev/null
 }
+
 # join_nodes NODE...: without tokens, some at a time: each makes keys and has them signed.
 join_nodes() {
   local name pids failed=''

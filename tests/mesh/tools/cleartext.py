@@ -9,6 +9,7 @@ Reads tcpdump's files. Every packet must be one of these, or it is told of and t
                element <tunnel> with the words that negotiations of links have, in which each contact is CMS, signed
   beacon       UDP to the beacons' multicast group: "SLNK", version, port, and one CMS document
   TLS          TCP, each direction of a connection a sequence of TLS records
+  port mapping NAT-PMP, PCP and the search for UPnP, which a node says to its own router, in which there is its port and nothing else
   housekeeping ARP, neighbour discovery, multicast listener reports, and ICMP errors, whose quoted packet must pass as well
 
 Besides, no payload may hold a marker (what the test sends through the mesh), nor an inner prefix's bytes in what claims to be
@@ -38,6 +39,7 @@ SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")  # id-signedData
 NEGOTIATION_ELEMENTS = {"tunnel", "nonce", "to", "mtu", "contact", "observed"}
 LONGEST_WORD = 45  # an IPv6 address with a prefix length
 MOST_PARTS = 15
+PORT_MAPPING, SSDP = 5351, 1900
 BEACON_GROUP = ipaddress.ip_address("ff12::6c69:6e6b").packed
 PART = re.compile(rb"PART (\d+)/(\d+) [0-9a-f]{16}\r\n")
 ECHO = re.compile(rb"ECHO (REQUEST|RESPONSE) [0-9a-f]{16}( [0-9a-f]{16})? *\r\n")
@@ -137,6 +139,10 @@ class Checker:
                 self.seen["WireGuard"] += 1
         elif payload[0] >> 4 == 15 and len(payload) >= 8:
             self.control(packet, flow, payload[:4], payload[8:])
+        elif PORT_MAPPING in (flow[1], flow[3]) and len(payload) <= 60 and payload[0] in (0, 2):
+            self.seen["port mapping"] += 1
+        elif flow[3] == SSDP and payload.startswith(b"M-SEARCH * HTTP/1.1\r\n"):
+            self.seen["port mapping"] += 1
         elif target == BEACON_GROUP and payload[:4] == b"SLNK" and self.is_signed(payload[8:]):
             self.seen["beacons"] += 1
         else:
