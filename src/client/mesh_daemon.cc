@@ -411,6 +411,16 @@ void MeshDaemon::Machine::tell_endpoints() {
     return std::any_of(endpoints.begin(), endpoints.end(),
                        [&](const auto& endpoint) { return endpoint.address == address; });
   };
+  // Whoever is seen from somewhere else stands behind a NAT: the addresses it has itself are of use there
+  // alone.
+  if (observed_ && observed_->is_v4() && mesh_.endpoints.empty() && !knows(*observed_)) {
+    for (auto& endpoint : endpoints) {
+      if (endpoint.address.is_v4() && endpoint.kind == mesh::EndpointKind::kPublic)
+        endpoint.kind = mesh::EndpointKind::kLocal;
+    }
+    std::stable_partition(endpoints.begin(), endpoints.end(),
+                          [](const auto& one) { return one.kind != mesh::EndpointKind::kLocal; });
+  }
   // The port is a guess that many NATs make true; peers tell the real one.
   if (observed_ && mesh_.endpoints.empty() && !knows(*observed_) &&
       mesh_.protocols.has(mesh::Transport::kUdp, observed_->is_v4()) &&

@@ -85,7 +85,9 @@ Sorted sort(const OwnEndpointSettings& settings, const OwnAddresses& found) {
   Sorted sorted;
   for (const auto& one : interfaces) {
     if (!is_candidate(settings, one)) continue;
-    auto& list = is_private(one.address) ? sorted.inside : sorted.outside;
+    // Where a router maps ports, it stands between this address and the Internet, whatever that looks like.
+    const bool is_behind = !found.mapped.empty() && one.address.is_v4() && one.address == found.preferred;
+    auto& list = is_behind || is_private(one.address) ? sorted.inside : sorted.outside;
     const auto same = std::ranges::count_if(
         list, [&](const address& other) { return other.is_v4() == one.address.is_v4(); });
     if (static_cast<std::size_t>(same) < kMostOfAKind) list.push_back(one.address);

@@ -239,11 +239,17 @@ void Reachability::Machine::receive(udp::socket& socket, bool is_announcement) {
 // ---- The mapping ----
 
 void Reachability::Machine::pump() {
-  const auto actions = mapping_.take_actions();
+  auto actions = mapping_.take_actions();
   for (const auto& datagram : actions.datagrams) {
     boost::system::error_code error;
     gateway_.send(asio::buffer(datagram), 0, error);
-    if (error == asio::error::connection_refused) mapping_.on_unreachable(Clock::now());
+    if (error != asio::error::connection_refused) continue;
+    // The answer to an earlier one: all that was to be sent is of no use.
+    mapping_.on_unreachable(Clock::now());
+    auto more = mapping_.take_actions();
+    actions.igd = std::move(more.igd);
+    actions.is_changed = actions.is_changed || more.is_changed;
+    break;
   }
   if (actions.igd && network_) {
     igd_.start(*actions.igd, *network_, if_alive([this](const mesh::IgdResult& result) {

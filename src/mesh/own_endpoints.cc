@@ -72,7 +72,8 @@ NatKind OwnEndpoints::nat() const {
   for (std::size_t i = 0; i < observations_.size(); ++i) {
     const auto& one = observations_[i].seen;
     const auto given = std::ranges::find(given_, one.address(), &ContactEndpoint::address);
-    if (given != given_.end() && given->kind != EndpointKind::kMapped) {
+    if (given != given_.end() && given->kind != EndpointKind::kMapped &&
+        given->kind != EndpointKind::kObserved) {
       // Who is near sees a private address, which says nothing of the way out.
       is_none = is_none || given->kind == EndpointKind::kPublic;
       continue;

@@ -15,6 +15,9 @@ using boost::asio::ip::address;
 constexpr std::chrono::seconds kLeastRenewal{4};
 // All that heard a router's start would ask at once (RFC 6887 section 14.1.3).
 constexpr std::chrono::milliseconds kAnnouncementJitter{2000};
+// Anybody on the segment can send one.
+constexpr std::chrono::seconds kAnnouncementPause{5};
+constexpr std::uint32_t kYoung = 10;
 constexpr int kRemovalTries = 3;
 constexpr std::chrono::milliseconds kRemovalWait{300};
 
@@ -245,7 +248,8 @@ void PortMapping::input(std::span<const std::uint8_t> datagram, bool is_announce
   }
   const auto answer = parse_map_answer(datagram);
   if (!answer) return;
-  if (answer->result == MapResult::kOtherVersion && !is_announcement) {
+  if (is_announcement) return on_announcement(answer->epoch, now);
+  if (answer->result == MapResult::kOtherVersion) {
     // What answers to PCP with NAT-PMP's version is one that knows only that. A late copy of that must not
     // end NAT-PMP.
     if (state_ == State::kPcp || (state_ == State::kNatPmp && !is_confirmed_ && answer->code == 1 &&
@@ -256,14 +260,14 @@ void PortMapping::input(std::span<const std::uint8_t> datagram, bool is_announce
   }
   if (answer->is_pcp != (state == State::kPcp)) return;
   is_confirmed_ = true;
-  if (answer->result == MapResult::kDone || answer->is_pcp) on_epoch(answer->epoch, is_announcement, now);
+  if (answer->result == MapResult::kDone || answer->is_pcp) on_epoch(answer->epoch, now);
   if (const auto* own = std::get_if<MapAnswer::Address>(&answer->content)) {
     if (answer->result != MapResult::kDone || !is_outer(own->external)) return;
     if (outer_ != address(own->external)) actions_.is_changed = true;
     outer_ = own->external;
     check_at_ = now + kCheck;
   } else if (const auto* mapped = std::get_if<MapAnswer::Mapped>(&answer->content)) {
-    if (!is_announcement) on_mapped(*answer, *mapped, now);
+    on_mapped(*answer, *mapped, now);
   }
 }
 
@@ -309,16 +313,23 @@ void PortMapping::on_refused(Slot& slot, const MapAnswer& answer, std::uint32_t 
   if (std::ranges::all_of(slots_, [](const Slot& one) { return one.is_refused; })) begin_next(now);
 }
 
-void PortMapping::on_epoch(std::uint32_t epoch, bool is_announcement, TimePoint now) {
+void PortMapping::on_epoch(std::uint32_t epoch, TimePoint now) {
   const auto before = std::exchange(epoch_, Epoch{epoch, now});
   if (!before || state_ == State::kLeaving) return;
   const auto passed = std::chrono::duration_cast<std::chrono::seconds>(now - before->ours);
-  if (!has_restarted(before->theirs, epoch, passed)) return;
-  const auto jitter =
-      is_announcement
-          ? std::chrono::milliseconds(random_() % static_cast<unsigned>(kAnnouncementJitter.count()))
-          : 0ms;
-  ask_all_again(now + jitter);
+  if (has_restarted(before->theirs, epoch, passed)) ask_all_again(now);
+}
+
+// Both protocols of a router have one epoch. One that has just begun says more than the comparison, which
+// cannot tell a router that started twice within seconds.
+void PortMapping::on_announcement(std::uint32_t epoch, TimePoint now) {
+  if (state_ == State::kLeaving || now < believe_at_) return;
+  const auto before = std::exchange(epoch_, Epoch{epoch, now});
+  const auto passed = before ? std::chrono::duration_cast<std::chrono::seconds>(now - before->ours) : 0s;
+  if (epoch > kYoung && (!before || !has_restarted(before->theirs, epoch, passed))) return;
+  believe_at_ = now + kAnnouncementPause;
+  ask_all_again(now +
+                std::chrono::milliseconds(random_() % static_cast<unsigned>(kAnnouncementJitter.count())));
 }
 
 void PortMapping::on_unreachable(TimePoint now) {

@@ -143,7 +143,8 @@ class PortMapping {
   void serve(Slot& slot, TimePoint now);
   void serve_leaving(TimePoint now);
   void start_igd(bool is_removal);
-  void on_epoch(std::uint32_t epoch, bool is_announcement, TimePoint now);
+  void on_epoch(std::uint32_t epoch, TimePoint now);
+  void on_announcement(std::uint32_t epoch, TimePoint now);
   void on_mapped(const MapAnswer& answer, const MapAnswer::Mapped& mapped, TimePoint now);
   void on_refused(Slot& slot, const MapAnswer& answer, std::uint32_t lifetime, TimePoint now);
   std::vector<std::uint8_t> map_request(const Slot& slot, std::chrono::seconds lifetime) const;
@@ -160,6 +161,7 @@ class PortMapping {
   std::optional<boost::asio::ip::address> outer_;  // NAT-PMP
   int outer_tries_ = 0;
   std::optional<Epoch> epoch_;
+  TimePoint believe_at_{};  // no announcement before
   TimePoint check_at_{};
   TimePoint wake_at_{};  // kIgd: the next job; kResting: its end
   std::uint64_t igd_id_ = 0;

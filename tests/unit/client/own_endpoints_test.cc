@@ -81,6 +81,15 @@ TEST_CASE("own endpoints: a mapping of a router that is behind another one is no
   CHECK(client::own_endpoints(settings(), found).empty());
 }
 
+TEST_CASE("own endpoints: an address that the router maps ports to is not public, whatever it looks like") {
+  client::OwnAddresses found;
+  found.interfaces = {on("eth0", "198.51.100.7"), on("eth1", "198.51.100.8")};
+  found.preferred = make_address("198.51.100.7");
+  found.mapped = {{Transport::kUdp, 3653, make_address("203.0.113.9"), 3653}};
+  CHECK(text(settings(), found) ==
+        "udp public 198.51.100.8:3653\nudp mapped 203.0.113.9:3653\nudp local 198.51.100.7:3653\n");
+}
+
 TEST_CASE("own endpoints: two of a kind and family, that of the default route first, never too many") {
   client::OwnAddresses found;
   for (int i = 1; i < 10; ++i) {

@@ -278,19 +278,39 @@ TEST_CASE("port mapping: made anew when the router's epoch says that it has star
   }
 }
 
-TEST_CASE("port mapping: a router's announcement is believed of the time alone") {
-  World world;
-  world.connect();
-  world.pass(20s);
-  world.router.restart(world.now);
-  // PCP's ANNOUNCE, unasked for.
-  Bytes announcement(24);
-  announcement[0] = 2;
-  announcement[1] = 0x80;
-  world.mapping.input(announcement, true, world.now);
-  world.settle();
-  world.pass(2500ms);  // the jitter
-  CHECK(world.router.mapped.size() == 2);
+TEST_CASE("port mapping: a router that says it has just started is asked again, but not for ever") {
+  for (const bool is_pcp : {true, false}) {
+    CAPTURE(is_pcp);
+    World world;
+    world.router.knows_pcp = is_pcp;
+    world.connect();
+    world.pass(2s);
+    world.router.restart(world.now);
+    // PCP's ANNOUNCE, unasked for; which protocol the router says it in does not matter.
+    Bytes announcement(24);
+    announcement[0] = 2;
+    announcement[1] = 0x80;
+    world.mapping.input(announcement, true, world.now);
+    world.settle();
+    world.pass(2500ms);  // the jitter
+    CHECK(world.router.mapped.size() == 2);
+    // Somebody repeats it all the time.
+    const int before = world.router.requests;
+    for (int i = 0; i < 1000; ++i) {
+      world.mapping.input(announcement, true, world.now);
+      world.pass(10ms);
+    }
+    CHECK(world.router.requests - before < 12);
+    // A router that has run for long says so: nothing happens.
+    const int then = world.router.requests;
+    world.router.started = world.now - 10000s;
+    net::put16(announcement, 10, 10000);
+    world.pass(6s);
+    world.mapping.input(announcement, true, world.now);
+    world.mapping.input(announcement, true, world.now);
+    world.settle();
+    CHECK(world.router.requests - then < 6);
+  }
 }
 
 TEST_CASE("port mapping: a refusal goes to the next protocol, and says why") {
