@@ -26,6 +26,7 @@ constexpr std::array<milliseconds, 7> kPunchWaits{milliseconds(150), millisecond
                                                   milliseconds(2000)};
 constexpr std::size_t kMostCandidates = 12;
 constexpr std::size_t kMostIncoming = 16;  // of hole punching
+constexpr std::size_t kKeptPlaces = 4;     // one of so many is not for everybody
 constexpr std::uint16_t kOverlayPort = 3653;
 constexpr seconds kEpoch{60};      // of cookies: good for one to two of them
 constexpr seconds kFullPause{30};  // before somebody is asked again who serves enough
@@ -408,13 +409,21 @@ int MeshNode::Machine::judge_create(const ControlMessage& message, const Path& f
     malformed(from);
     return 0;
   }
-  if (link_with(peer) || attempt_for(peer) || purpose_of(peer) != Purpose::kServed) return tsp::kSuccess;
+  const auto* link = link_with(peer);
+  const auto* ours = attempt_for(peer);
+  // Nothing more is opened for a link that is there, nor where the one that we began stays.
+  const bool has_place = (link && link->state != LinkState::kRetiring) ||
+                         (ours && (ours->is_incoming || PackedPrefix(settings_.prefix) < PackedPrefix(peer)));
+  if (has_place || purpose_of(peer) != Purpose::kServed) return tsp::kSuccess;
   const auto count =
       static_cast<std::size_t>(std::max(1, settings_.client_count.value_or(parameters_.client_count)));
   const auto most = settings_.most_served != 0 ? settings_.most_served : 2 * count;
   const auto incoming = static_cast<std::size_t>(std::ranges::count_if(
       attempts_, [](const auto& attempt) { return !attempt->is_done && attempt->is_incoming; }));
-  if (count_links(Purpose::kServed) + incoming < most && incoming < kMostIncoming) return tsp::kSuccess;
+  // Nodes behind symmetric NATs, or without UDP, can only be served by few: others leave them some places.
+  const bool is_choosy = from.transport == Transport::kTcp || contact->contact.nat == NatKind::kDependent;
+  const auto places = is_choosy ? most : most - most / kKeptPlaces;
+  if (count_links(Purpose::kServed) + incoming < places && incoming < kMostIncoming) return tsp::kSuccess;
   report(NodeEvent::kServedFull, peer, "as many as may be: " + std::to_string(most));
   return tsp::kNoTunnelsLeft;
 }

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Whom a node serves when there are more than it may serve.
+#include "src/mesh/node.h"
+#include "tests/unit/mesh/mesh_network.h"
+
+using namespace sixlink;
+using namespace sixlink::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Of others' links; the rest is its own.
+std::size_t served_by(const TestNetwork& network, unsigned number) {
+  auto& changeable = const_cast<TestNetwork&>(network);
+  std::size_t served = 0;
+  for (const auto& link : changeable.node(number).mesh->links()) {
+    if (!link.is_ours && link.link != 0) ++served;
+  }
+  return served;
+}
+
+// Node 1, which serves eight; `others` more of that kind all want a link with it and can reach nobody else.
+struct Crowd {
+  TestNetwork network;
+
+  explicit Crowd(unsigned others) {
+    auto& server = network.add(1);
+    server.settings.most_served = 8;
+    server.settings.client_count = 1;
+    server.endpoints = {contact_endpoint(server.outside),
+                        contact_endpoint(server.outside, mesh::EndpointKind::kPublic, mesh::Transport::kTcp)};
+    network.passes = [](unsigned a, unsigned b) { return a == 1 || b == 1; };
+    for (unsigned i = 2; i < 2 + others; ++i) network.add(i);
+    network.start(1);
+    for (unsigned i = 2; i < 2 + others; ++i) {
+      network.start(i);
+      network.introduce(1, i);
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("places: some are kept for those who have no other choice") {
+  Crowd crowd(12);
+  auto& network = crowd.network;
+  network.run(30s);
+  REQUIRE(served_by(network, 1) == 6);
+  // Somebody who could go elsewhere does not get one of the last two, and somebody without UDP does.
+  network.add(40);
+  network.add(41, Nat::kUdpBlocked);
+  for (const unsigned number : {40U, 41U}) {
+    network.start(number);
+    network.introduce(1, number);
+  }
+  CHECK(network.run_until([&] { return network.node(41).is_linked(1); }, 20s));
+  network.run(20s);
+  CHECK_FALSE(network.node(40).is_linked(1));
+  CHECK(served_by(network, 1) == 7);
+}
+
+TEST_CASE("places: choosing each other at once makes no more of them") {
+  Crowd crowd(12);
+  auto& network = crowd.network;
+  network.run(30s);
+  REQUIRE(served_by(network, 1) == 6);
+  // It knows them all now, and each of them it: whoever begins, the bound holds.
+  for (int round = 0; round < 20; ++round) {
+    for (unsigned i = 2; i < 14; ++i) network.introduce(i, 1);
+    for (unsigned i = 2; i < 14; i += 3) {
+      network.kill(i);
+      network.start(i);
+      network.introduce(1, i);
+    }
+    network.run(3s);
+    REQUIRE(served_by(network, 1) <= 8);
+  }
+}
