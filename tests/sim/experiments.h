@@ -28,8 +28,8 @@ JsonObject join(World& world, std::chrono::nanoseconds spread, std::chrono::seco
 JsonObject describe(const World& world, std::size_t samples);
 // What it costs while nothing happens.
 JsonObject rest(World& world, std::chrono::seconds window);
-// A part of them dies at once.
-JsonObject lose(World& world, double part, std::chrono::seconds limit);
+// A part of them dies at once. `is_all`: until links are back; else only until the rest is one component.
+JsonObject lose(World& world, double part, bool is_all, std::chrono::seconds limit);
 // The registry revokes one and tells one other.
 JsonObject revoke(World& world, std::chrono::seconds limit);
 // The registry is gone, and everybody starts again at once with what it knew.

@@ -81,11 +81,12 @@ std::string measure(std::size_t nodes, std::uint64_t seed) {
   const std::chrono::seconds limit(is_large ? 60 : 180);
   for (const int percent : {10, 30, 50}) {
     const auto name = "lose_" + std::to_string(percent);
-    result.add_raw(name, on_a_copy(name.c_str(), world, [&] { return lose(world, percent / 100.0, limit); }));
+    result.add_raw(name,
+                   on_a_copy(name.c_str(), world, [&] { return lose(world, percent / 100.0, true, limit); }));
   }
   result.add_raw("revoke", on_a_copy("revoke", world, [&] { return revoke(world, limit); }));
+  result.add_raw("restart", on_a_copy("restart", world, [&] { return restart_all(world, limit); }));
   if (!is_large) {
-    result.add_raw("restart", on_a_copy("restart", world, [&] { return restart_all(world, limit); }));
     result.add_raw("partition", on_a_copy("partition", world, [&] {
                      return part_and_heal(world, std::chrono::seconds(120), limit);
                    }));
@@ -104,10 +105,10 @@ std::string one_seed(std::size_t nodes, std::uint64_t seed) {
   World world(settings_for(nodes, seed));
   JsonObject result;
   result.add("kind", "seed").add("nodes", nodes).add("seed", seed);
-  result.add("join", join(world, spread_for(nodes), std::chrono::seconds(20)));
+  result.add("join", join(world, spread_for(nodes), std::chrono::seconds(15)));
   const auto links = links_of(world);
   result.add("links_mean", links.mean).add("links_least", links.least).add("links_begun", links.begun);
-  result.add("lose_30", lose(world, 0.3, std::chrono::seconds(60)));
+  result.add("lose_30", lose(world, 0.3, false, std::chrono::seconds(60)));
   result.add_raw("broken_rules", list(world.broken_rules()));
   result.add("processor_s", processor_seconds()).add("memory_bytes", peak_memory_bytes());
   result.add("wall_s", in_seconds(std::chrono::steady_clock::now() - began));

@@ -90,7 +90,14 @@ std::optional<Authority::Opened> Authority::open(std::span<const std::uint8_t> d
   const std::size_t text = (static_cast<std::size_t>(document[0]) << 8) | document[1];
   const std::size_t serial = document[2];
   if (kHeader + serial + text > all.size()) return std::nullopt;
-  return Opened{std::string(all.substr(kHeader, serial)), all.substr(kHeader + serial, text)};
+  return Opened{std::string(all.substr(kHeader, serial)), all.substr(kHeader + serial, text), sum};
+}
+
+std::shared_ptr<const mesh::ParsedContact> Authority::contact_in(const Opened& opened) const {
+  if (parsed_.size() >= kMostParsed) parsed_.clear();
+  auto& parsed = parsed_[opened.sum];
+  if (!parsed) parsed = std::make_shared<const mesh::ParsedContact>(mesh::parse_contact(opened.text));
+  return parsed;
 }
 
 mesh::SignedContact Signer::sign(const mesh::Contact& contact) const {
@@ -106,9 +113,9 @@ mesh::OpenedContact Contacts::open(std::span<const std::uint8_t> der, mesh::Wall
   };
   auto document = authority_.open(der);
   if (!document) return refuse("the contact is damaged");
-  auto parsed = mesh::parse_contact(document->text);
-  if (!parsed.contact) return refuse(std::move(parsed.problem));
-  auto& contact = *parsed.contact;
+  const auto parsed = authority_.contact_in(*document);
+  if (!parsed->contact) return refuse(parsed->problem);
+  const auto& contact = *parsed->contact;
   const auto number = number_of(contact.prefix, nodes_);
   if (!number || serial_of(*number) != document->serial)
     return refuse("the contact is of a node that its certificate is not for");
@@ -117,8 +124,7 @@ mesh::OpenedContact Contacts::open(std::span<const std::uint8_t> der, mesh::Wall
   if (contact.expires > now + mesh::Contact::kLongestLife)
     return refuse("the contact is to be good for longer than a week");
   mesh::OpenedContact opened;
-  opened.contact =
-      mesh::SignedContact{{der.begin(), der.end()}, std::move(contact), std::move(document->serial)};
+  opened.contact = mesh::SignedContact{{der.begin(), der.end()}, contact, std::move(document->serial)};
   return opened;
 }
 

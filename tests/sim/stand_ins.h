@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "src/mesh/node.h"
@@ -36,12 +38,19 @@ class Authority {
   struct Opened {
     std::string serial;
     std::string_view text;  // within what was opened
+    std::uint64_t sum = 0;
   };
   // nullopt: the checksum is wrong.
   std::optional<Opened> open(std::span<const std::uint8_t> document) const;
+  // The contact in a document that open() took: as every node opens each contact of its neighbours, texts are
+  // parsed once.
+  std::shared_ptr<const mesh::ParsedContact> contact_in(const Opened& opened) const;
 
  private:
+  static constexpr std::size_t kMostParsed = 200'000;
+
   std::uint64_t secret_;
+  mutable std::unordered_map<std::uint64_t, std::shared_ptr<const mesh::ParsedContact>> parsed_;
 };
 
 class Signer final : public mesh::ContactSigner {
