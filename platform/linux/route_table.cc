@@ -81,7 +81,8 @@ class Netlink {
     if (fd_ < 0) return system_error(error_);
     request.header()->nlmsg_seq = ++sequence_;
     if (::send(fd_, request.header(), request.header()->nlmsg_len, 0) < 0) return system_error(errno);
-    alignas(nlmsghdr) static thread_local std::array<std::uint8_t, 65536> answer;
+    // On the heap: a static one would cost each thread of the datapath as much. new aligns it.
+    std::vector<std::uint8_t> answer(65536);
     for (;;) {
       auto size = ::recv(fd_, answer.data(), answer.size(), 0);
       if (size < 0 && errno == EINTR) continue;
