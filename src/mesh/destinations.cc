@@ -17,7 +17,7 @@ void Destinations::replace(std::span<const Reached> reached, const net::Prefix& 
   }
   if (!is_sorted) {
     std::ranges::sort(nodes_);
-    nodes_.erase(std::ranges::unique(nodes_).begin(), nodes_.end());
+    nodes_.erase(std::unique(nodes_.begin(), nodes_.end()), nodes_.end());
   }
 }
 

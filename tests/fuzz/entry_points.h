@@ -28,6 +28,7 @@ void segment(Input input);           // frames from a TUN
 void coalesce(Input input);          // inner packets to be joined
 void wireguard_device(Input input);  // datagrams between two WireGuard devices
 void contact(Input input);           // <contact> elements, and signed documents
+void mesh_node(Input input);         // control messages of nodes, and a node that gets them
 
 struct EntryPoint {
   const char* name;  // of the file, without _fuzz.cc
@@ -48,6 +49,7 @@ inline constexpr EntryPoint kEntryPoints[] = {
     {"coalesce", coalesce},
     {"wireguard_device", wireguard_device},
     {"contact", contact},
+    {"mesh_node", mesh_node},
 };
 
 inline std::string_view text_of(Input input) {

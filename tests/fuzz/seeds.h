@@ -201,6 +201,48 @@ inline std::vector<std::string> seeds(std::string_view fuzzer) {
         "\x31",
         49));
   }
+  if (fuzzer == "mesh_node") {
+    // Steps of mesh_node_fuzz.cc.
+    const auto contact = [](const std::string& group, const std::string& sequence) {
+      return "<contact><prefix>2001:db8:42:" + group +
+             "::/64</prefix><key type=\"wireguard\">AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=</key>"
+             "<endpoint kind=\"public\" transport=\"udp\" port=\"3653\">198.51.100." +
+             group + "</endpoint><sequence>" + sequence +
+             "</sequence><expires>1772452800</expires></contact>";
+    };
+    const auto create = [&](const std::string& group, const std::string& sequence) {
+      return "<tunnel action=\"create\" type=\"wireguard\"><nonce>0000000000000007</nonce>"
+             "<to>2001:db8:42:1::/64</to><mtu>1420</mtu><contact>" +
+             tsp::base64_encode(contact(group, sequence)) + "</contact></tunnel>";
+    };
+    const auto echo = [](const std::string& text) {
+      return record(std::string("\xf0\0\0\1\0\0\0\0", 8) + text);
+    };
+    const std::string pass = '\x16' + record("\xff");
+    found.insert(create("2", "1"));
+    // A request is served, the link comes up, the neighbour speaks in it and goes.
+    const auto served = '\x03' + record(create("2", "1")) + '\x07' + record("") + pass;
+    found.insert(served + '\x01' + echo("ECHO REQUEST 9\r\n") + pass + '\x04' +
+                 record("<tunnel action=\"list\" type=\"contact\"><count>4</count></tunnel>") + '\x04' +
+                 record("<tunnel action=\"info\" type=\"contact\"><contact>" +
+                        tsp::base64_encode(contact("3", "4")) + "</contact></tunnel>") +
+                 '\x04' +
+                 record("<tunnel action=\"info\" type=\"parameters\"><version>9</version><size>3</size>"
+                        "<offset>0</offset><bytes>AQID</bytes></tunnel>") +
+                 '\x04' + record("<tunnel action=\"delete\" type=\"wireguard\"><delay>10</delay></tunnel>") +
+                 pass + '\x04' +
+                 record("<tunnel action=\"delete\" type=\"wireguard\"><delay>0</delay></tunnel>"));
+    // It asks again, with an older contact, with another key, for another node.
+    found.insert(served + '\x03' + record(create("2", "0")) + '\x03' + record(create("2", "2")) + '\x13' +
+                 record(create("3", "1")) + '\x0d' + record("") + pass + '\x0b' + record(""));
+    // A contact that is tried, a route over which it is asked.
+    found.insert('\x0a' + record("") + '\x08' + record(contact("4", "1")) + pass + pass + '\x05' +
+                 record(create("3", "1")) + '\x18' + record(contact("5", "1")) + pass + '\x0c' + record(""));
+    found.insert('\x09' +
+                 record("<parameters><version>12</version><network>2001:db8:42::/48</network>"
+                        "<revoked>0a</revoked></parameters>") +
+                 '\x03' + record(create("2", "1")));
+  }
   return {found.begin(), found.end()};
 }
 
