@@ -29,9 +29,9 @@ boost::system::error_code last_error() {
   return {errno, boost::system::system_category()};
 }
 
-bool switch_on(udp::socket& socket, int option) {
+bool switch_on(udp::socket& socket, int level, int option) {
   const int on = 1;
-  return ::setsockopt(socket.native_handle(), IPPROTO_IPV6, option, &on, sizeof on) == 0;
+  return ::setsockopt(socket.native_handle(), level, option, &on, sizeof on) == 0;
 }
 
 // What the hop limit was that it arrived with; -1: not told.
@@ -158,14 +158,14 @@ boost::system::error_code LanBeacons::Machine::open(const std::string& interface
   udp::socket socket(io_);
   boost::system::error_code error;
   socket.open(udp::v6(), error);
-  // The port is also that of links.
-  if (!error) socket.set_option(udp::socket::reuse_address(true), error);
+  // The port is also that of links, which share it in the same way (mesh_sockets.cc).
+  if (!error && !switch_on(socket, SOL_SOCKET, SO_REUSEPORT)) error = last_error();
   if (!error) socket.bind(udp::endpoint(group, mesh::kBeaconPort), error);
   if (!error) socket.set_option(asio::ip::multicast::join_group(group, scope), error);
   if (!error) socket.set_option(asio::ip::multicast::outbound_interface(scope), error);
   if (!error) socket.set_option(asio::ip::multicast::hops(mesh::kBeaconHopLimit), error);
   if (!error) socket.set_option(asio::ip::multicast::enable_loopback(false), error);
-  if (!error && !switch_on(socket, IPV6_RECVHOPLIMIT)) error = last_error();
+  if (!error && !switch_on(socket, IPPROTO_IPV6, IPV6_RECVHOPLIMIT)) error = last_error();
   if (!error) socket.non_blocking(true, error);
   if (error) return error;
   log_.info("looking for nodes on the interface {}", interface);
