@@ -193,7 +193,9 @@ Answer<Asker> Registrar::identify(const pki::Certificate& certificate, WallTime 
   const bool is_only_old = distrust == pki::Distrust::kExpired && expired == Expired::kAllowed &&
                            now <= certificate.not_after() + settings_.prefix_grace;
   // Of an expired one the rest is to be right, too.
-  if (is_only_old) distrust = authorities_.anchor(now).verify(certificate, certificate.not_after());
+  if (is_only_old)
+    distrust =
+        authorities_.anchor(now).verify(certificate, certificate.not_after() - std::chrono::seconds(1));
   if (distrust == pki::Distrust::kExpired)
     return Refusal{RefusalCode::kCertificateExpired, "the certificate has expired",
                    "renew it (the node does so by itself), or join again; check the clocks, too"};
