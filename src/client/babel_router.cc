@@ -715,6 +715,8 @@ void BabelRouter::Driver::stopped() {
   empty_announcements();
   ::unlink(socket_path().c_str());
   ::unlink(configuration_path().c_str());
+  // Made by us; with anything else in it, it stays.
+  ::rmdir(settings_.run_directory.c_str());
   const auto on_stopped = std::exchange(on_stopped_, nullptr);
   if (on_stopped) on_stopped();
 }

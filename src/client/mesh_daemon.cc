@@ -38,7 +38,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint32_t kDefaultTable = 3654;
 constexpr std::chrono::seconds kCacheInterval{60};
 // After the first peers: a node that is killed soon finds them again.
-constexpr std::chrono::seconds kFirstCache{5};
+constexpr std::chrono::seconds kFirstCache{1};
 // Each is a signature to check, of 0.2 ms: others have their turn in between.
 constexpr std::size_t kCacheChunk = 16;
 constexpr std::chrono::seconds kResolveLimit{10};
