@@ -185,7 +185,8 @@ class MeshCommand {
       *nodes = matching(*nodes, options_.user_name);
       if (options_.json) return print(addresses_report(*nodes));
       if (nodes->empty()) return complain("no node has the e-mail address or name " + options_.user_name);
-      for (const auto& value : addresses_report(*nodes)["addresses"].get_array())
+      const auto report = addresses_report(*nodes);
+      for (const auto& value : report.at("addresses").get_array())
         out_ << std::string_view(value.at("address").get_string()) << "\n";
       return kExitOk;
     }
