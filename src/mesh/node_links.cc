@@ -162,8 +162,9 @@ void MeshNode::Machine::step(Link& link) {
     ControlMessage end;
     end.kind = ControlKind::kDelete;
     send_in(link, end);
-    backoffs_.hold(link.peer, at_.now + kEndedPause, random_);
-    close(link, NodeEvent::kLinkClosed, "others are more useful");
+    const bool moves = is_near(link.peer);
+    if (!moves) backoffs_.hold(link.peer, at_.now + kEndedPause, random_);
+    close(link, NodeEvent::kLinkClosed, moves ? "there is a shorter way to it" : "others are more useful");
     return;
   }
   if (link.is_ours) backoffs_.failed(link.peer, at_.now, longest_wait(), random_);
@@ -261,7 +262,7 @@ void MeshNode::Machine::link_message(Link& link, const ControlMessage& message) 
 }
 
 void MeshNode::Machine::end_by_peer(Link& link, seconds delay) {
-  backoffs_.hold(link.peer, at_.now + kEndedPause, random_);
+  if (!is_near(link.peer)) backoffs_.hold(link.peer, at_.now + kEndedPause, random_);
   if (delay.count() == 0) return close(link, NodeEvent::kLinkClosed, "the other ended it");
   if (!link.is_up()) return;
   link.state = LinkState::kRetiring;

@@ -177,6 +177,7 @@ class MeshNode::Machine {
   void on_create(const ControlMessage& message, const Path& from, std::uint32_t sequence);
   // 200: the link may be made.
   int judge_create(const ControlMessage& message, const Path& from, ContactRef& contact);
+  bool make_room();
   void accept(const ControlMessage& message, const Path& from, const ContactRef& contact,
               std::uint32_t sequence);
   bool keeps_link(Link& link, const ContactRef& contact, const Path& from);
@@ -215,6 +216,8 @@ class MeshNode::Machine {
   void select_only();
   void select_fixed();
   void select_near();
+  void join_near(Link& link, ContactBook::Entry& entry);
+  bool is_near(const net::Prefix& peer) const;
   std::size_t wanted() const;
   std::optional<net::Prefix> choose();
   std::optional<net::Prefix> choose_destination();
@@ -273,6 +276,7 @@ class MeshNode::Machine {
   LinkId last_link_ = 0;
   std::uint32_t last_sequence_ = 0;
 
+  TimePoint room_due_ = TimePoint::min();  // when a place may be made for somebody again
   TimePoint select_due_;
   TimePoint refresh_due_;
   TimePoint lost_due_;

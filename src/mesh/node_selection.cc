@@ -33,6 +33,7 @@ constexpr seconds kLongestWaitIsolated{20};
 constexpr seconds kNearFor{60};
 constexpr std::size_t kMostNear = 16;
 constexpr std::size_t kNearLinks = 8;
+constexpr std::chrono::minutes kMovePause{10};
 // Asking the registry.
 constexpr unsigned kContactsAsked = 20;
 constexpr std::size_t kEnoughContacts = 4;
@@ -114,14 +115,39 @@ void MeshNode::Machine::select_fixed() {
 void MeshNode::Machine::select_near() {
   for (std::size_t i = 0; i < near_.size();) {
     const auto peer = near_[i];
-    const auto* entry = book_.find(peer);
+    auto* entry = book_.find(peer);
     if (!entry || !entry->seen_near || at_.now - *entry->seen_near > kNearFor) {
       near_.erase(near_.begin() + static_cast<std::ptrdiff_t>(i));
       continue;
     }
     ++i;
+    if (auto* link = link_with(peer)) join_near(*link, *entry);
     if (count_links(Purpose::kNear) < kNearLinks && is_candidate(peer)) start_attempt(peer, Purpose::kNear);
   }
+}
+
+bool MeshNode::Machine::is_near(const net::Prefix& peer) const {
+  return std::ranges::find(near_, peer) != near_.end();
+}
+
+// What is on the local network is to stay there: a link that goes around outside is ended, gently, for one
+// that does not.
+void MeshNode::Machine::join_near(Link& link, ContactBook::Entry& entry) {
+  if (!link.is_up() || link.purpose == Purpose::kFixed || link.purpose == Purpose::kNear) return;
+  const auto& endpoints = link.contact->contact.endpoints;
+  const auto known = std::ranges::find(endpoints, link.endpoint.address(), &ContactEndpoint::address);
+  // A public address of its own needs nobody between.
+  const bool is_direct = (entry.near && entry.near->address() == link.endpoint.address()) ||
+                         (known != endpoints.end() &&
+                          (known->kind == EndpointKind::kLocal || known->kind == EndpointKind::kPublic));
+  if (is_direct) {
+    if (count_links(Purpose::kNear) < kNearLinks) link.purpose = Purpose::kNear;
+    return;
+  }
+  const bool is_recent = entry.moved && at_.now - *entry.moved < kMovePause;
+  if (PackedPrefix(link.peer) < PackedPrefix(settings_.prefix) || is_recent) return;
+  entry.moved = at_.now;
+  retire(link);
 }
 
 std::optional<net::Prefix> MeshNode::Machine::choose() {

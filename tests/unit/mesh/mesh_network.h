@@ -142,6 +142,7 @@ class TestNetwork {
   void routes_changed();
   void tell_routes();
   TestNode* at(const Endpoint& endpoint, mesh::Transport transport, const Endpoint& from);
+  TestNode* near(const TestNode& node, const Endpoint& endpoint);
 
   TimePoint now_{seconds(1000)};
   std::multimap<TimePoint, std::function<void()>> events_;
@@ -155,8 +156,9 @@ class TestNetwork {
 struct TestNode {
   unsigned number = 0;
   Nat nat = Nat::kNone;
-  Endpoint inside;   // of the interface
-  Endpoint outside;  // as others see it
+  unsigned segment = 0;  // of those on one local network: the same number, not 0
+  Endpoint inside;       // of the interface
+  Endpoint outside;      // as others see it
   mesh::NodeSettings settings;
   std::vector<mesh::ContactEndpoint> endpoints;
   std::unique_ptr<TestSigner> signer;

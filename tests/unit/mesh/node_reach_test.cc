@@ -174,6 +174,45 @@ TEST_CASE("reach: a beacon of the local network makes a link, with its link-loca
   CHECK(is_asked);
 }
 
+TEST_CASE("reach: two of the same local network are linked there, also when they found each other outside") {
+  TestNetwork network;
+  for (const unsigned i : {1U, 2U, 3U}) network.add(i, i == 3 ? Nat::kNone : Nat::kFullCone);
+  // As with port mappings.
+  for (const unsigned i : {1U, 2U}) {
+    network.node(i).endpoints.insert(network.node(i).endpoints.begin(),
+                                     contact_endpoint(network.node(i).outside, mesh::EndpointKind::kMapped));
+    network.node(i).segment = 7;
+  }
+  for (const unsigned i : {1U, 2U, 3U}) network.start(i);
+  network.introduce_all();
+  REQUIRE(network.run_until([&] { return network.is_connected() && network.node(1).is_linked(2); }, 10s));
+  const auto endpoint_at_1 = [&] {
+    for (const auto& link : network.node(1).mesh->links()) {
+      if (link.peer == prefix_of(2)) return link.endpoint;
+    }
+    return Endpoint();
+  };
+  REQUIRE(endpoint_at_1() == network.node(2).outside);
+  std::size_t lost = 0;
+  for (int i = 0; i < 10; ++i) {
+    for (const unsigned whose : {1U, 2U}) {
+      network.node(3 - whose).mesh->on_contact(network.node(whose).mesh->own_contact().der, true,
+                                               network.now(), network.node(whose).inside);
+    }
+    network.run(5s);
+    lost += network.is_connected() ? 0 : 1;
+  }
+  CHECK(endpoint_at_1() == network.node(2).inside);
+  CHECK(network.node(1).is_linked(2));
+  CHECK(lost == 0);
+  CHECK(network.node(1).count(mesh::NodeEvent::kLinkLost) == 0);
+  // The uplink is cut: it goes on.
+  network.passes = [](unsigned a, unsigned b) { return a != 3 && b != 3; };
+  network.run(60s);
+  CHECK(network.node(1).is_linked(2));
+  CHECK_FALSE(network.node(1).is_linked(3));
+}
+
 TEST_CASE("reach: another network below: observations are forgotten, links asked at once") {
   Behind network(Nat::kPortRestricted, Nat::kPortRestricted);
   REQUIRE(network.meet());
