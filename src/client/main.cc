@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// sixlink: tunnel client (and, later, mesh node).
+// sixlink: tunnel client and node of a mesh.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
