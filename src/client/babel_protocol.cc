@@ -149,9 +149,12 @@ bool BabelMonitor::input(std::string_view bytes) {
 
 bool BabelMonitor::take_line(std::string_view line) {
   ++lines_;
-  for (const char c : line)
-    if (c < ' ' || c > '~') return fail("a line has control characters");
   if (!has_greeted_) return take_header(line);
+  for (const char c : line) {
+    if (c >= ' ' && c <= '~') continue;
+    ++malformed_;
+    return true;
+  }
   if (line.starts_with("add ") || line.starts_with("change ") || line.starts_with("flush ")) {
     take_event(line);
     return true;
@@ -163,6 +166,8 @@ bool BabelMonitor::take_line(std::string_view line) {
 
 bool BabelMonitor::take_header(std::string_view line) {
   constexpr std::string_view kMagic = "BABEL 1.";
+  for (const char c : line)
+    if (c < ' ' || c > '~') return fail("its header has control characters");
   if (lines_ == 1)
     return line.starts_with(kMagic) || fail("it begins with '" + std::string(line.substr(0, 32)) +
                                             "' where babeld's protocol begins with 'BABEL 1.0'");
@@ -340,6 +345,8 @@ bool BabelMonitor::take_neighbour(bool is_gone, Words& words) {
 bool BabelMonitor::take_interface(bool is_gone, Words& words) {
   const auto name = words.next();
   if (!is_interface_name(name)) return false;
+  interfaces_changed_ = true;
+  neighbours_changed_ = true;
   if (is_gone) {
     interfaces_.erase(std::string(name));
     return true;
@@ -381,8 +388,15 @@ bool BabelMonitor::is_interface_up(const std::string& name) const {
 std::vector<mesh::RouterNeighbour> BabelMonitor::neighbours() const {
   std::vector<mesh::RouterNeighbour> result;
   result.reserve(neighbours_.size());
-  for (const auto& [id, neighbour] : neighbours_) result.push_back(neighbour);
+  for (const auto& [id, neighbour] : neighbours_)
+    if (is_interface_up(neighbour.interface)) result.push_back(neighbour);
   return result;
+}
+
+bool BabelMonitor::has_neighbour_on(const std::string& interface) const {
+  for (const auto& [id, neighbour] : neighbours_)
+    if (neighbour.interface == interface) return true;
+  return false;
 }
 
 std::vector<BabelMonitor::Refusal> BabelMonitor::take_refusals() {

@@ -74,12 +74,15 @@ class BabelMonitor {
   };
   std::vector<Refusal> take_refusals();
 
-  // Has changed since the last call.
+  // Have changed since the last call.
   bool take_routes_changed() { return std::exchange(routes_changed_, false); }
   bool take_neighbours_changed() { return std::exchange(neighbours_changed_, false); }
+  bool take_interfaces_changed() { return std::exchange(interfaces_changed_, false); }
   // Installed ones, in no order. A change of one costs the same however many there are.
   const std::vector<mesh::Route>& routes() const { return routes_; }
+  // Of links that babeld uses. It remembers others for a while.
   std::vector<mesh::RouterNeighbour> neighbours() const;
+  bool has_neighbour_on(const std::string& interface) const;
   // See mesh::RouterEvents::on_foreign.
   std::vector<mesh::ForeignAnnouncement> take_foreign();
   bool has_foreign() const { return !foreign_.empty(); }
@@ -127,7 +130,8 @@ class BabelMonitor {
   bool neighbours_changed_ = false;
   std::unordered_map<Id, mesh::ForeignAnnouncement> foreign_;
   std::vector<mesh::ForeignAnnouncement> foreign_news_;
-  std::map<std::string, bool> interfaces_;
+  std::map<std::string, bool> interfaces_;  // up
+  bool interfaces_changed_ = false;
   std::set<std::string> announced_;
 
   std::uint64_t lines_ = 0;

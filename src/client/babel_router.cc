@@ -13,8 +13,10 @@
 #include <boost/asio/write.hpp>
 #include <map>
 
+#include "platform/interface_state.h"
 #include "platform/platform.h"
 #include "platform/route_table.h"
+#include "src/client/babel_links.h"
 #include "src/client/babel_process.h"
 #include "src/config/directory.h"
 #include "src/config/small_file.h"
@@ -94,6 +96,7 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
         logger_(logger),
         events_(std::move(events)),
         monitor_(ownership_of(settings_)),
+        links_(settings_, monitor_, link_actions()),
         socket_(io),
         restart_timer_(io),
         connect_timer_(io),
@@ -108,7 +111,7 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
   void close();  // at once
 
   void put_link(const std::string& interface, std::uint32_t cost);
-  bool has_link(const std::string& interface) const { return links_.contains(interface); }
+  bool has_link(const std::string& interface) const { return links_.has(interface); }
   void remove_link(const std::string& interface);
   void announce(const std::vector<mesh::Destination>& destinations);
   void set_hello_interval(milliseconds interval);
@@ -117,11 +120,6 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
 
  private:
   enum class State { kStopped, kStarting, kRunning, kWaiting, kStopping };
-  // What babeld was told of an interface.
-  struct Told {
-    std::uint32_t cost = 0;
-    milliseconds hello_interval{0};
-  };
 
   std::string socket_path() const { return settings_.run_directory + "/babeld.sock"; }
   std::string configuration_path() const { return settings_.run_directory + "/babeld.conf"; }
@@ -133,6 +131,7 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
   std::string write_configuration();
   void write_sequence();
   void on_output(const std::string& line);
+  bool is_expected(const std::string& line) const;
   void on_end(const std::string& how);
   void fail(const std::string& why, milliseconds least_delay = milliseconds(0));
   void drop_process();
@@ -143,14 +142,14 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
   void reconnect(const std::string& why);
   void read();
   void on_bytes(std::size_t size);
-  void command(std::string line);
+  bool command(std::string line);
   void flush();
   void check_alive();
 
   void greeted();
   void completed();
-  void sync();
-  void refresh_one();
+  void refresh_later();
+  BabelLinks::Actions link_actions();
   void take_news();
   void tell_routes();
   void tell_foreign(const mesh::ForeignAnnouncement& foreign);
@@ -174,6 +173,7 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
   spdlog::logger& logger_;
   mesh::RouterEvents events_;
   BabelMonitor monitor_;
+  BabelLinks links_;
 
   State state_ = State::kStopped;
   bool is_closed_ = false;
@@ -196,8 +196,6 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
   std::string sending_;
   bool is_alive_asked_ = false;
 
-  std::map<std::string, std::uint32_t> links_;       // with their costs
-  std::map<std::string, Told> told_;                 // by interface
   std::map<std::string, mesh::Destination> wanted_;  // to be announced, by text
   bool is_announcing_failed_ = false;
 
@@ -229,6 +227,7 @@ void BabelRouter::Driver::start() {
   failures_ = 0;
   // What a predecessor left that was killed together with its babeld.
   remove_routes(kLastRouteMetric, kFirstRouteMetric);
+  remove_routes(kRetractedMetric, kRetractedMetric);
   empty_announcements();
   const auto wanted = std::exchange(wanted_, {});
   std::vector<mesh::Destination> destinations;
@@ -241,7 +240,6 @@ void BabelRouter::Driver::start_process() {
   state_ = State::kStarting;
   last_output_.clear();
   monitor_.begin();
-  told_.clear();
   outbox_.clear();
   is_alive_asked_ = false;
   connecting_since_.reset();
@@ -291,10 +289,7 @@ std::string BabelRouter::Driver::write_configuration() {
   // From the beginning again: what is left of others is no longer told by its number.
   if (route_metric_ == kFirstRouteMetric && starts_ > 0) remove_routes(kLastRouteMetric, kFirstRouteMetric);
   auto text = babel_configuration(settings_, route_metric_, refused_);
-  for (const auto& [interface, cost] : links_) {
-    text += babel_interface(settings_, interface, cost) + "\n";
-    told_[interface] = {cost, settings_.hello_interval};
-  }
+  text += links_.begin();
   const auto error = config::write_small_file(configuration_path(), text, config::Existing::kReplace,
                                               config::Durability::kNone);
   if (!error) return {};
@@ -330,13 +325,23 @@ void BabelRouter::Driver::write_sequence() {
 }
 
 void BabelRouter::Driver::on_output(const std::string& line) {
-  // What is to be seen but not used, its install filter refuses with this each time.
-  if (line == "kernel_route(ADD): Operation not permitted" && monitor_.has_foreign()) return;
+  if (is_expected(line)) return;
   last_output_ = line;
   if (!output_limit_.allow(Clock::now())) return;
   const auto left_out = output_limit_.take_suppressed();
   if (left_out > 0) logger_.warn("babeld wrote {} more lines, which are left out", left_out);
   logger_.warn("babeld: {}", line);
+}
+
+// What babeld writes though all is as it should be.
+bool BabelRouter::Driver::is_expected(const std::string& line) const {
+  // What is to be seen but not used, its install filter refuses each time.
+  if (line == "kernel_route(ADD): Operation not permitted") return monitor_.has_foreign();
+  // An interface is gone: with it are the kernel's routes, and its groups.
+  return line == "kernel_route(FLUSH): No such process" ||
+         line.starts_with("setsockopt(IPV6_LEAVE_GROUP): ") ||
+         // It says so of new settings, which it takes all the same.
+         line.starts_with("Warning: attempting to add existing interface");
 }
 
 void BabelRouter::Driver::on_end(const std::string& how) {
@@ -354,8 +359,8 @@ void BabelRouter::Driver::drop_process() {
   refresh_timer_.cancel();
   outbox_.clear();
   sending_.clear();
-  told_.clear();
   process_.reset();
+  links_.end();
 }
 
 void BabelRouter::Driver::fail(const std::string& why, milliseconds least_delay) {
@@ -450,11 +455,15 @@ void BabelRouter::Driver::on_bytes(std::size_t size) {
   if (socket_.is_open()) read();
 }
 
-void BabelRouter::Driver::command(std::string line) {
-  if (!monitor_.expect(line) || outbox_.size() + line.size() > kLongestOutbox)
-    return fail("babeld does not take what it is told over " + socket_path());
+// False: not any more.
+bool BabelRouter::Driver::command(std::string line) {
+  if (!monitor_.expect(line) || outbox_.size() + line.size() > kLongestOutbox) {
+    fail("babeld does not take what it is told over " + socket_path());
+    return false;
+  }
   outbox_ += line + "\n";
   flush();
+  return true;
 }
 
 void BabelRouter::Driver::flush() {
@@ -483,7 +492,8 @@ void BabelRouter::Driver::check_alive() {
 
 void BabelRouter::Driver::greeted() {
   command("monitor");
-  sync();
+  links_.sync();
+  refresh_later();
   is_alive_asked_ = false;
   after(alive_timer_, kAliveInterval, [](Driver& driver) { driver.check_alive(); });
 }
@@ -509,43 +519,18 @@ void BabelRouter::Driver::completed() {
   events_.on_up();
 }
 
-// Has it know what links_ says.
-void BabelRouter::Driver::sync() {
-  if (!socket_.is_open() || !monitor_.has_greeted()) return;
-  for (auto told = told_.begin(); told != told_.end();) {
-    const auto link = links_.find(told->first);
-    if (link != links_.end() && link->second == told->second.cost) {
-      ++told;
-      continue;
-    }
-    command("flush interface " + told->first);
-    if (told_.empty()) return;  // it has failed
-    told = told_.erase(told);
-  }
-  bool is_interval_old = false;
-  for (const auto& [interface, cost] : links_) {
-    const auto told = told_.find(interface);
-    if (told != told_.end()) {
-      is_interval_old = is_interval_old || told->second.hello_interval != settings_.hello_interval;
-      continue;
-    }
-    told_[interface] = {cost, settings_.hello_interval};
-    command(babel_interface(settings_, interface, cost));
-    if (told_.empty()) return;
-  }
-  if (is_interval_old)
-    after(refresh_timer_, settings_.hello_interval * kHellosBetweenLinks,
-          [](Driver& driver) { driver.refresh_one(); });
+BabelLinks::Actions BabelRouter::Driver::link_actions() {
+  return {[this](std::string line) { return command(std::move(line)); }, platform::set_carrier,
+          platform::set_interface_up,
+          [this](const std::string& problem) { logger_.warn("routing: {}", problem); }};
 }
 
-void BabelRouter::Driver::refresh_one() {
-  for (auto& [interface, told] : told_) {
-    if (told.hello_interval == settings_.hello_interval) continue;
-    const auto name = interface;
-    told_.erase(name);
-    command("flush interface " + name);
-    return sync();
-  }
+void BabelRouter::Driver::refresh_later() {
+  if (!links_.is_interval_old()) return;
+  after(refresh_timer_, settings_.hello_interval * kHellosBetweenLinks, [](Driver& driver) {
+    driver.links_.refresh_one();
+    driver.refresh_later();
+  });
 }
 
 void BabelRouter::Driver::put_link(const std::string& interface, std::uint32_t cost) {
@@ -553,17 +538,16 @@ void BabelRouter::Driver::put_link(const std::string& interface, std::uint32_t c
     logger_.error("routing: '{}' is no name of an interface that babeld could be told", interface);
     return;
   }
-  links_[interface] = cost;
-  sync();
+  links_.put(interface, cost);
 }
 
 void BabelRouter::Driver::remove_link(const std::string& interface) {
-  if (links_.erase(interface) > 0) sync();
+  links_.remove(interface);
 }
 
 void BabelRouter::Driver::set_hello_interval(milliseconds interval) {
   settings_.hello_interval = interval;
-  sync();
+  if (state_ == State::kRunning) refresh_later();
 }
 
 void BabelRouter::Driver::announce(const std::vector<mesh::Destination>& destinations) {
@@ -603,11 +587,14 @@ void BabelRouter::Driver::empty_announcements() {
 // ---- What it tells ----
 
 void BabelRouter::Driver::take_news() {
+  const bool neighbours_changed = monitor_.take_neighbours_changed();
+  const bool interfaces_changed = monitor_.take_interfaces_changed();
+  if ((interfaces_changed || neighbours_changed) && monitor_.is_complete()) links_.on_news();
   if (monitor_.take_routes_changed() && !is_routes_timer_set_) {
     is_routes_timer_set_ = true;
     after(routes_timer_, kRoutesDelay, [](Driver& driver) { driver.tell_routes(); });
   }
-  if (monitor_.take_neighbours_changed() && !is_neighbours_timer_set_) {
+  if (neighbours_changed && !is_neighbours_timer_set_) {
     is_neighbours_timer_set_ = true;
     after(neighbours_timer_, kNeighboursDelay, [](Driver& driver) {
       driver.is_neighbours_timer_set_ = false;
@@ -662,7 +649,9 @@ void BabelRouter::Driver::refuse(const mesh::ForeignAnnouncement& foreign) {
 
 // The routes of a babeld before this one have been replaced, or are nobody's any more.
 void BabelRouter::Driver::settle() {
-  if (route_metric_ < kFirstRouteMetric) remove_routes(route_metric_ + 1, kFirstRouteMetric);
+  if (route_metric_ == kFirstRouteMetric) return;
+  remove_routes(route_metric_ + 1, kFirstRouteMetric);
+  remove_routes(kRetractedMetric, kRetractedMetric);
 }
 
 void BabelRouter::Driver::remove_routes(std::uint32_t lowest_metric, std::uint32_t highest_metric) {
@@ -712,6 +701,7 @@ void BabelRouter::Driver::stopped() {
   is_routes_timer_set_ = false;
   is_neighbours_timer_set_ = false;
   remove_routes(kLastRouteMetric, kFirstRouteMetric);
+  remove_routes(kRetractedMetric, kRetractedMetric);
   empty_announcements();
   ::unlink(socket_path().c_str());
   ::unlink(configuration_path().c_str());

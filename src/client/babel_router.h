@@ -48,9 +48,9 @@ class BabelRouter final : public mesh::Router {
   void stop(std::function<void()> on_stopped = [] {});
 
   void add_link(const std::string& interface, std::uint32_t cost) override;
-  // babeld takes a new cost only for an interface that it is told of anew: routes through the link are gone
-  // for some hundred milliseconds, and others are used.
+  // For some hundred milliseconds the interface has no carrier and no routes: see babel_links.h.
   void set_cost(const std::string& interface, std::uint32_t cost) override;
+  // Switches the interface off. Whoever adds it again brings it up before.
   void remove_link(const std::string& interface) override;
   // This node's prefixes, and a default route where it is a gateway: babeld passes over everything else.
   void announce(const std::vector<mesh::Destination>& destinations) override;

@@ -123,6 +123,7 @@ std::string babel_configuration(const BabelSettings& settings, std::uint32_t rou
   text += "router-id " + to_string(router_id_of(settings.prefix)) + "\n";
   // Forwarding and the like are the node's business, which knows what else the machine is for.
   text += "skip-kernel-setup true\n";
+  text += "link-detect true\n";
   // Half of babeld's: how long a better way must be better. It keeps measured round trips from making routes
   // flap; a way that is gone is left at once whatever this says.
   text += "smoothing-half-life 2\n";

@@ -54,6 +54,8 @@ struct BabelSettings {
 // predecessor that was killed has left.
 inline constexpr std::uint32_t kFirstRouteMetric = 3999;
 inline constexpr std::uint32_t kLastRouteMetric = 3000;
+// Of what was retracted babeld makes the kernel say so for a while ("unreachable"): its infinity.
+inline constexpr std::uint32_t kRetractedMetric = UINT32_MAX;
 
 // A route that babeld is to refuse, though the network's rules would allow it.
 struct RefusedRoute {
