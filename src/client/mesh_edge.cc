@@ -95,6 +95,7 @@ std::string MeshEdge::start() {
     streams_ = std::make_unique<MeshStreams>(
         io_, *settings_.tls, log_,
         [this](std::span<const std::uint8_t> datagram, const mesh::Endpoint& from) {
+          if (is_inside(from)) return;
           node_->input(datagram, {mesh::Way::kOuter, from, mesh::Transport::kTcp, 0}, times());
           schedule();
         });
@@ -176,7 +177,8 @@ void MeshEdge::perform(mesh::SendDatagram& action) {
       break;
   }
   if (path.transport == mesh::Transport::kTcp) {
-    if (!links_->send_outer(path.endpoint, path.transport, action.bytes) && streams_)
+    if (!links_->send_outer(path.endpoint, path.transport, action.bytes) && streams_ &&
+        !is_inside(path.endpoint))
       streams_->send(action.bytes, path.endpoint);
     return;
   }
@@ -190,15 +192,21 @@ void MeshEdge::perform(const mesh::OpenLink& action) {
     schedule();
     return;
   }
+  events_.on_open(action.link, action.endpoint.address());
   if (action.transport == mesh::Transport::kUdp) {
     open(action, sockets_->connect(action.endpoint));
-  } else if (streams_) {
+  } else if (streams_ && !is_inside(action.endpoint)) {
     streams_->take(action.endpoint, [this, life = life_, action](boost::system::result<int> socket) {
       if (*life) open(action, socket);
     });
   } else {
     open(action, boost::system::errc::make_error_code(boost::system::errc::operation_not_supported));
   }
+}
+
+// No link leads through another one.
+bool MeshEdge::is_inside(const mesh::Endpoint& endpoint) const {
+  return endpoint.address().is_v6() && settings_.filter.network.contains(endpoint.address().to_v6());
 }
 
 void MeshEdge::open(const mesh::OpenLink& link, boost::system::result<int> socket) {
@@ -227,6 +235,7 @@ void MeshEdge::perform(const mesh::CloseLink& action) {
   const auto interface = links_->interface_of(action.link);
   if (std::erase(used_, action.link) > 0 && !interface.empty()) router_->remove_link(interface);
   links_->close(action.link);
+  events_.on_close(action.link);
 }
 
 void MeshEdge::perform(const mesh::AskContacts& action) {
@@ -332,8 +341,7 @@ MeshSockets::Events MeshEdge::socket_events() {
               on_datagram(datagram, {mesh::Way::kOuter, from, mesh::Transport::kUdp, 0});
           },
           [this](std::span<std::uint8_t> datagram, const mesh::Endpoint& from) {
-            if (from.address().is_v6() && settings_.filter.network.contains(from.address().to_v6()))
-              on_datagram(datagram, {mesh::Way::kOverlay, from, mesh::Transport::kUdp, 0});
+            if (is_inside(from)) on_datagram(datagram, {mesh::Way::kOverlay, from, mesh::Transport::kUdp, 0});
           }};
 }
 

@@ -46,6 +46,10 @@ class MeshEdge {
     std::function<void()> on_parameters;
     std::function<void(unsigned count)> ask_contacts;
     std::function<void(const net::Prefix& node)> ask_contact;
+    // A link is about to be opened to that address; it is closed, or was not opened.
+    std::function<void(mesh::LinkId, const boost::asio::ip::address&)> on_open =
+        [](mesh::LinkId, const boost::asio::ip::address&) {};
+    std::function<void(mesh::LinkId)> on_close = [](mesh::LinkId) {};
   };
 
   // All that is given by reference outlives it; `identity` may be given another
@@ -104,6 +108,7 @@ class MeshEdge {
   void perform(const mesh::PublishContact& action);
   void perform(const mesh::UseParameters& action);
   void perform(const mesh::Report& action);
+  bool is_inside(const mesh::Endpoint& endpoint) const;
   void open(const mesh::OpenLink& link, boost::system::result<int> socket);
   void on_datagram(std::span<std::uint8_t> datagram, const mesh::Path& from);
   void on_routes(const std::vector<mesh::Route>& routes);

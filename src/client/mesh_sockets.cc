@@ -98,9 +98,8 @@ std::string MeshSockets::open() {
   };
   if (settings_.has_v4) v4_ = open_one(asio::ip::address_v4::any());
   if (settings_.has_v6) v6_ = open_one(asio::ip::address_v6::any());
-  if (v4_ || v6_) return {};
-  return problem.empty() ? "disable_proto= leaves no UDP: links over TLS alone are begun by others, none here"
-                         : problem;
+  // None is wanted where all links are over TLS.
+  return v4_ || v6_ ? std::string() : problem;
 }
 
 std::string MeshSockets::open_overlay() {

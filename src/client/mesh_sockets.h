@@ -45,7 +45,7 @@ class MeshSockets {
   MeshSockets& operator=(const MeshSockets&) = delete;
   ~MeshSockets();
 
-  // The main ones. Empty: at least one is there. Else why not, and what to do.
+  // The main ones. Empty: at least one of those that are wanted is there. Else why not, and what to do.
   std::string open();
   // Once the node has its address.
   std::string open_overlay();

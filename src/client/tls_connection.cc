@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "platform/network.h"
+#include "platform/overlay.h"
 
 namespace sixlink::client {
 namespace {
@@ -58,6 +59,10 @@ void TlsConnection::end(const boost::system::error_code& why) {
 void TlsConnection::connect(const asio::ip::tcp::endpoint& peer) {
   deadline_ = Clock::now() + shared_.handshake_limit;
   watch_time();
+  boost::system::error_code ignored;
+  tcp_.open(peer.protocol(), ignored);
+  // What carries links is not to be sent into the overlay.
+  if (!ignored) (void)platform::mark_outer(tcp_.native_handle());
   tcp_.async_connect(peer, [self = shared_from_this()](const boost::system::error_code& error) {
     if (self->phase_ == Phase::kClosed) return;
     if (error) return self->end(error);

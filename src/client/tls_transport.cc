@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The thread of the TLS connections, and who may have one.
 #include "src/client/tls_transport.h"
+#include "platform/overlay.h"
 
 #include <unistd.h>
 
@@ -52,6 +53,7 @@ tcp::acceptor listen_on(asio::io_context& io, std::uint16_t port) {
     tcp::acceptor acceptor(io, protocol);
     acceptor.set_option(tcp::acceptor::reuse_address(true));
     if (protocol == tcp::v6()) acceptor.set_option(asio::ip::v6_only(false));
+    (void)platform::mark_outer(acceptor.native_handle());  // what it accepts has the mark, too
     acceptor.bind({protocol, port});
     acceptor.listen();
     return acceptor;

@@ -3,7 +3,7 @@
 //
 // Makes an authority, and for each node DIRECTORY/NODE with what `sixlink join` would leave there (ca.pem,
 // node.key, node.pem, wireguard.key), and a cache with the contacts of all others, each reached at its
-// ADDRESS, UDP port 3653. "-" is a node that nobody can reach from outside.
+// ADDRESS, port 3653 of UDP and TCP. "-" is a node that nobody can reach from outside.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -78,9 +78,10 @@ Node make_node(const pki::Authority& authority, const std::string& directory, co
   contact.prefix = node.prefix;
   contact.key = wireguard.public_key();
   const auto address = text.substr(second + 1);
-  if (address != "-") {
+  for (const auto transport : {mesh::Transport::kUdp, mesh::Transport::kTcp}) {
+    if (address == "-") break;
     contact.endpoints.push_back(
-        {boost::asio::ip::make_address(address), 3653, mesh::Transport::kUdp, mesh::EndpointKind::kPublic});
+        {boost::asio::ip::make_address(address), 3653, transport, mesh::EndpointKind::kPublic});
   }
   contact.sequence = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
