@@ -25,6 +25,8 @@ constexpr RateLimit::Rate kPingsAll{2000, 4000};
 constexpr RateLimit::Rate kCreatesEach{20, 60};
 constexpr RateLimit::Rate kCreatesAll{200, 400};
 
+constexpr std::chrono::minutes kClockJump{1};
+
 constexpr std::chrono::milliseconds kStartSpread{300};
 constexpr std::chrono::seconds kLostPause{30};
 constexpr std::chrono::minutes kPublishPause{10};
@@ -63,6 +65,7 @@ MeshNode::Machine::Machine(NodeSettings settings, pki::WireguardKey key, const C
       book_(settings_.most_known),
       pings_(kPingsEach, kPingsAll),
       creates_(kCreatesEach, kCreatesAll) {
+  watch_clock();
   const auto refresh = settings_.tunnel_refresh.value_or(parameters_.tunnel_refresh);
   // The edge tells what it knows of endpoints and contacts first.
   sign_due_ = start_ + random_.jitter(kStartSpread, 0.2, 0.4);
@@ -77,6 +80,18 @@ MeshNode::Machine::Machine(NodeSettings settings, pki::WireguardKey key, const C
 
 void MeshNode::Machine::begin(Times at) {
   at_ = {std::max(at.now, at_.now), at.wall};
+  watch_clock();
+}
+
+// A machine without a clock of its own begins with a wrong time. What was signed then is of no use.
+void MeshNode::Machine::watch_clock() {
+  const auto ahead = at_.wall.time_since_epoch() - at_.now.time_since_epoch();
+  const auto jump = ahead > wall_ahead_ ? ahead - wall_ahead_ : wall_ahead_ - ahead;
+  if (jump < kClockJump) return;
+  wall_ahead_ = std::chrono::duration_cast<std::chrono::system_clock::duration>(ahead);
+  if (!own_ || is_leaving_) return;
+  own_.reset();
+  sign_due_ = std::min(sign_due_, at_.now + random_.jitter(std::chrono::seconds(1), 0.2, 1.0));
 }
 
 void MeshNode::Machine::finish() {

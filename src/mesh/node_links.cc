@@ -24,6 +24,9 @@ constexpr seconds kEndedPause{60};
 constexpr seconds kContactsPause{10};
 constexpr std::size_t kContactsGiven = 4;
 constexpr std::size_t kFewContacts = 32;
+// The negotiation came through in UDP and the handshake did not: the next links with that peer go over TCP,
+// where both have it.
+constexpr std::chrono::minutes kTcpTime{2};
 constexpr seconds kReplacedLately{20};
 constexpr std::uint32_t kSequenceBits = 0x0FFFFFFF;
 
@@ -167,7 +170,11 @@ void MeshNode::Machine::step(Link& link) {
     close(link, NodeEvent::kLinkClosed, moves ? "there is a shorter way to it" : "others are more useful");
     return;
   }
-  if (link.is_ours) backoffs_.failed(link.peer, at_.now, longest_wait(), random_);
+  if (link.is_ours) {
+    backoffs_.failed(link.peer, at_.now, longest_wait(), random_);
+    auto* entry = book_.find(link.peer);
+    if (entry && link.transport == Transport::kUdp) entry->tcp_until = at_.now + kTcpTime;
+  }
   close(link, NodeEvent::kLinkFailed,
         "no handshake: something between drops WireGuard's messages, or the "
         "other has ended");

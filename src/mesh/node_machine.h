@@ -139,6 +139,7 @@ class MeshNode::Machine {
  private:
   // ---- node.cc ----
   void begin(Times at);
+  void watch_clock();
   bool was_late() const { return at_.now < late_until_; }
   void finish();  // forgets what has ended, and finds the next deadline
   void run_timers();
@@ -250,6 +251,7 @@ class MeshNode::Machine {
   TimePoint start_;
   std::vector<Action> actions_;
   TimePoint deadline_;
+  std::chrono::system_clock::duration wall_ahead_{};  // of the steady clock
   TimePoint late_until_ = TimePoint::min();  // this machine did nothing for a while
   bool is_leaving_ = false;
 

@@ -166,6 +166,11 @@ void MeshNode::Machine::start_attempt(const std::optional<net::Prefix>& peer, Pu
   if (entry && entry->contact->contact.expires > at_.wall) {
     attempt.contact = entry->contact;
     attempt.candidates = candidates_of(*entry->contact);
+    const bool has_tcp = std::ranges::find(attempt.candidates, Transport::kTcp,
+                                           &Attempt::Candidate::transport) != attempt.candidates.end();
+    if (has_tcp && entry->tcp_until && at_.now < *entry->tcp_until)
+      std::erase_if(attempt.candidates,
+                    [](const Attempt::Candidate& one) { return one.transport == Transport::kUdp; });
     if (entry->near) attempt.candidates.insert(attempt.candidates.begin(), {*entry->near, Transport::kUdp});
   }
   step(attempt);

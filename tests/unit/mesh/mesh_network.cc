@@ -328,8 +328,9 @@ void TestNetwork::handshake(unsigned number, unsigned life, LinkId link) {
     from.port(node.mappings.at(side.endpoint));
   auto* other = near(node, side.endpoint);
   if (!other) other = at(side.endpoint, side.transport, from);
-  const bool is_there =
-      other && other->number == side.peer && passes(number, side.peer) && passes(side.peer, number);
+  const bool is_dropped = is_wireguard_blocked && side.transport == mesh::Transport::kUdp;
+  const bool is_there = !is_dropped && other && other->number == side.peer && passes(number, side.peer) &&
+                        passes(side.peer, number);
   const auto theirs = is_there ? std::ranges::find_if(
                                      other->links, [&](const auto& one) { return one.second.peer == number; })
                                : node.links.end();

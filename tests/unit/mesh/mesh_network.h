@@ -120,7 +120,8 @@ class TestNetwork {
   void introduce_all();
   void introduce(unsigned whom, unsigned to);
   bool is_connected() const;
-  mesh::MeshNode::Times now() const { return {now_, kWall + (now_ - TimePoint())}; }
+  mesh::MeshNode::Times now() const { return {now_, kWall + clock_set_ + (now_ - TimePoint())}; }
+  void set_clock(std::chrono::seconds by) { clock_set_ += by; }
   // Datagrams that someone else sends.
   void inject(const Endpoint& from, unsigned to, std::vector<std::uint8_t> bytes);
 
@@ -128,6 +129,8 @@ class TestNetwork {
   // Says which outer datagrams arrive.
   std::function<bool(unsigned from, unsigned to)> passes = [](unsigned, unsigned) { return true; };
   std::function<void(TestNode& node, const mesh::Action& action)> on_action = [](auto&, const auto&) {};
+  // Negotiation comes through in UDP, WireGuard does not.
+  bool is_wireguard_blocked = false;
   std::size_t outer_datagrams = 0;
 
  private:
@@ -145,6 +148,7 @@ class TestNetwork {
   TestNode* near(const TestNode& node, const Endpoint& endpoint);
 
   TimePoint now_{seconds(1000)};
+  std::chrono::seconds clock_set_{0};
   std::multimap<TimePoint, std::function<void()>> events_;
   std::map<unsigned, std::unique_ptr<TestNode>> nodes_;
   TestContacts contacts_;

@@ -112,6 +112,20 @@ TEST_CASE("reach: UDP is preferred where it works, TCP not used where it is not 
   }
 }
 
+TEST_CASE("reach: where only WireGuard is dropped, TCP is next") {
+  TestNetwork network;
+  for (const unsigned i : {1U, 2U}) {
+    network.add(i);
+    network.node(i).endpoints.push_back(contact_endpoint({network.node(i).outside.address(), 443},
+                                                         mesh::EndpointKind::kPublic, mesh::Transport::kTcp));
+    network.start(i);
+  }
+  network.is_wireguard_blocked = true;
+  network.introduce(2, 1);
+  REQUIRE(network.run_until([&] { return network.is_connected(); }, 40s));
+  CHECK(network.node(1).mesh->links()[0].transport == mesh::Transport::kTcp);
+}
+
 TEST_CASE("reach: private addresses are only tried behind the same NAT") {
   TestNetwork network;
   network.add(1);

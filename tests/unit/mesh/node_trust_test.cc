@@ -390,6 +390,21 @@ TEST_CASE("trust: links end with the certificates") {
   CHECK(network.node(2).count(NodeEvent::kLinkRefused) > 0);
 }
 
+TEST_CASE("trust: what was signed with a wrong clock is signed anew with the right one") {
+  TestNetwork network;
+  network.set_clock(-std::chrono::hours(24 * 365));
+  network.add(1);
+  network.start(1);
+  network.run(10s);
+  CHECK(network.node(1).mesh->own_contact().contact.expires < kWall);
+  network.set_clock(std::chrono::hours(24 * 365));
+  // The next thing that happens, at the latest the next timer.
+  network.node(1).mesh->on_routes({}, network.now());
+  network.run(2s);
+  CHECK(network.node(1).mesh->own_contact().contact.expires > kWall + 24h);
+  CHECK(network.node(1).signer->signatures == 2);
+}
+
 TEST_CASE("trust: the own contact is renewed before it ends, and not signed for nothing") {
   TestNetwork network;
   network.add(1);
