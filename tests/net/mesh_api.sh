@@ -3,6 +3,7 @@
 # For scenarios of the mesh's registry: curl and openssl as the node. Sourced after lib.sh, which has TEMP, ns and so on.
 # What the registry answered to api() is in $TEMP/answer, the status is printed.
 
+# shellcheck disable=SC2034 # for the scenarios
 MESH_PREFIX=2001:db8:43::/48
 API=https://198.51.100.10
 

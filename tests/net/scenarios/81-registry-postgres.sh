@@ -11,8 +11,8 @@
 . "$(dirname "$0")/../mesh_api.sh"
 
 begin "$@"
-POSTGRES=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)
-if [ -z "$POSTGRES" ]; then POSTGRES=$(dirname "$(command -v initdb 2>/dev/null || echo /none/initdb)"); fi
+POSTGRES=$(dirname "$(command -v initdb 2>/dev/null || echo /none/initdb)")
+for directory in /usr/lib/postgresql/*/bin; do [ ! -x "$directory/initdb" ] || POSTGRES=$directory; done
 if [ ! -x "$POSTGRES/initdb" ]; then
   skip "$SCENARIO" "needs PostgreSQL (make deps)"
   exit 0
