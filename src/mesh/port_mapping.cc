@@ -70,10 +70,10 @@ bool PortMapping::has_grants() const {
 
 std::vector<PortMapped> PortMapping::mapped() const {
   std::vector<PortMapped> result;
+  const bool is_nat_pmp = protocol() == MappingProtocol::kNatPmp;
   for (const auto& slot : slots_) {
-    if (!slot.grant) continue;
-    if (state_ == State::kNatPmp && !outer_) continue;
-    const auto external = state_ == State::kNatPmp ? *outer_ : slot.grant->external;
+    if (!slot.grant || (is_nat_pmp && !outer_)) continue;
+    const auto external = is_nat_pmp ? *outer_ : slot.grant->external;
     result.push_back({slot.wanted.transport, slot.wanted.port, external, slot.grant->port});
   }
   return result;

@@ -29,6 +29,7 @@ void coalesce(Input input);          // inner packets to be joined
 void wireguard_device(Input input);  // datagrams between two WireGuard devices
 void contact(Input input);           // <contact> elements, and signed documents
 void mesh_node(Input input);         // control messages of nodes, and a node that gets them
+void reach(Input input);             // routers' answers, beacons, datagrams in TLS
 
 struct EntryPoint {
   const char* name;  // of the file, without _fuzz.cc
@@ -50,6 +51,7 @@ inline constexpr EntryPoint kEntryPoints[] = {
     {"wireguard_device", wireguard_device},
     {"contact", contact},
     {"mesh_node", mesh_node},
+    {"reach", reach},
 };
 
 inline std::string_view text_of(Input input) {
