@@ -4,6 +4,7 @@
 // has no such thing here, the answer is operation_not_supported.
 #pragma once
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/system/error_code.hpp>
 #include <boost/system/result.hpp>
 #include <cstdint>
@@ -31,6 +32,13 @@ namespace sixlink::platform {
 // no_such_process.
 [[nodiscard]] boost::system::error_code add_unreachable(const net::Prefix& prefix);
 [[nodiscard]] boost::system::error_code remove_unreachable(const net::Prefix& prefix);
+
+// One address by way of a gateway that this machine reaches itself, of the same IP version; a link-local one
+// with its zone. file_exists, no_such_process.
+[[nodiscard]] boost::system::error_code add_way(const boost::asio::ip::address& destination,
+                                                const boost::asio::ip::address& gateway);
+[[nodiscard]] boost::system::error_code remove_way(const boost::asio::ip::address& destination,
+                                                   const boost::asio::ip::address& gateway);
 
 // Routing table `table` holds for what no other table has a route for, and never for packets of sockets with
 // mark_outer(): so a default route in it cannot catch what carries the overlay itself. Both IP versions.

@@ -118,6 +118,30 @@ boost::system::error_code change_unreachable(std::uint16_t type, std::uint16_t f
   return request.send();
 }
 
+std::vector<std::uint8_t> bytes_of(const boost::asio::ip::address& address) {
+  const auto copy = [](const auto& bytes) { return std::vector<std::uint8_t>(bytes.begin(), bytes.end()); };
+  return address.is_v4() ? copy(address.to_v4().to_bytes()) : copy(address.to_v6().to_bytes());
+}
+
+boost::system::error_code change_way(std::uint16_t type, std::uint16_t flags,
+                                     const boost::asio::ip::address& destination,
+                                     const boost::asio::ip::address& gateway) {
+  if (destination.is_v4() != gateway.is_v4()) return to_error(EAFNOSUPPORT);
+  rtmsg header{};
+  header.rtm_family = destination.is_v4() ? AF_INET : AF_INET6;
+  header.rtm_dst_len = destination.is_v4() ? 32 : 128;
+  header.rtm_table = RT_TABLE_MAIN;
+  header.rtm_protocol = kRouteProtocol;
+  header.rtm_scope = RT_SCOPE_UNIVERSE;
+  header.rtm_type = RTN_UNICAST;
+  Request request(type, flags, header);
+  request.add(RTA_DST, bytes_of(destination));
+  request.add(RTA_GATEWAY, bytes_of(gateway));
+  if (gateway.is_v6() && gateway.to_v6().scope_id() != 0)
+    request.add(RTA_OIF, static_cast<std::uint32_t>(gateway.to_v6().scope_id()));
+  return request.send();
+}
+
 boost::system::error_code change_last_table(std::uint16_t type, std::uint16_t flags, int family,
                                             std::uint32_t table) {
   fib_rule_hdr header{};
@@ -186,6 +210,15 @@ boost::system::error_code add_unreachable(const net::Prefix& prefix) {
 }
 boost::system::error_code remove_unreachable(const net::Prefix& prefix) {
   return change_unreachable(RTM_DELROUTE, 0, prefix);
+}
+
+boost::system::error_code add_way(const boost::asio::ip::address& destination,
+                                  const boost::asio::ip::address& gateway) {
+  return change_way(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, destination, gateway);
+}
+boost::system::error_code remove_way(const boost::asio::ip::address& destination,
+                                     const boost::asio::ip::address& gateway) {
+  return change_way(RTM_DELROUTE, 0, destination, gateway);
 }
 
 boost::system::error_code add_last_table(std::uint32_t table) {

@@ -27,6 +27,14 @@ boost::system::error_code add_unreachable(const net::Prefix& /*prefix*/) {
 boost::system::error_code remove_unreachable(const net::Prefix& /*prefix*/) {
   return unsupported();
 }
+boost::system::error_code add_way(const boost::asio::ip::address& /*destination*/,
+                                  const boost::asio::ip::address& /*gateway*/) {
+  return unsupported();
+}
+boost::system::error_code remove_way(const boost::asio::ip::address& /*destination*/,
+                                     const boost::asio::ip::address& /*gateway*/) {
+  return unsupported();
+}
 boost::system::error_code add_last_table(std::uint32_t /*table*/) {
   return unsupported();
 }

@@ -22,6 +22,7 @@
 #include "src/client/mesh_status.h"
 #include "src/client/reachability.h"
 #include "src/client/registry_sync.h"
+#include "src/client/remote_gateways.h"
 #include "src/config/build_info.h"
 #include "src/config/directory.h"
 #include "src/config/small_file.h"
@@ -116,6 +117,7 @@ class MeshDaemon::Machine {
   std::optional<MeshIdentity> identity_;
   net::Prefix network_;
   MeshSetup setup_;
+  RemoteGateways gateways_{mesh_.remote_gateways, setup_};
   std::unique_ptr<MeshEdge> edge_;
   std::unique_ptr<RegistrySync> registry_;
   std::unique_ptr<Reachability> reachability_;
@@ -254,6 +256,11 @@ MeshEdge::Events MeshDaemon::Machine::edge_events() {
     save_parameters();
     if (registry_) registry_->use_parameters(edge_->node().parameters());
   };
+  events.on_open = [this](mesh::LinkId link, const asio::ip::address& peer) {
+    const auto problem = gateways_.open(link, peer);
+    if (!problem.empty()) log_.warn("{}; the default route is used", problem);
+  };
+  events.on_close = [this](mesh::LinkId link) { gateways_.close(link); };
   events.ask_contacts = [this](unsigned count) {
     if (registry_) registry_->ask_contacts(count);
   };
@@ -313,6 +320,15 @@ void MeshDaemon::Machine::start_helpers() {
   registry.on_identity = [this](MeshIdentity identity) { take_identity(std::move(identity)); };
   registry.on_parameters = [this](std::span<const std::uint8_t> der) { edge_->on_parameters(der); };
   registry.on_contact = [this](std::span<const std::uint8_t> der) { edge_->on_contact(der); };
+  registry.on_introduction = [this](std::span<const std::uint8_t> der) { edge_->on_contact(der); };
+  registry.neighbours = [this] {
+    std::vector<ApiNeighbour> neighbours;
+    for (const auto& link : edge_->node().links()) {
+      if (link.state == mesh::LinkState::kUp || link.state == mesh::LinkState::kSuspect)
+        neighbours.push_back({link.peer, link.rtt, link.transport});
+    }
+    return neighbours;
+  };
   registry.on_observed = [this](const asio::ip::address& seen) {
     if (observed_ == seen) return;
     observed_ = seen;

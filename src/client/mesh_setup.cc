@@ -35,16 +35,18 @@ boost::system::error_code create(const Made& made) {
                         [](const MadeAddress& m) { return platform::add_address(m.interface, m.address); },
                         [](const MadeUnreachable& m) { return platform::add_unreachable(m.prefix); },
                         [](const MadeTable& m) { return platform::add_last_table(m.table); },
+                        [](const MadeWay& m) { return platform::add_way(m.destination, m.gateway); },
                         [](const platform::SystemSetting& m) { return platform::change_setting(m); },
                     },
                     made);
 }
 
-boost::system::error_code remove(const Made& made) {
+boost::system::error_code destroy(const Made& made) {
   return std::visit(Overloaded{
                         [](const MadeAddress& m) { return platform::remove_address(m.interface, m.address); },
                         [](const MadeUnreachable& m) { return platform::remove_unreachable(m.prefix); },
                         [](const MadeTable& m) { return platform::remove_last_table(m.table); },
+                        [](const MadeWay& m) { return platform::remove_way(m.destination, m.gateway); },
                         [](const platform::SystemSetting& m) { return platform::restore_setting(m); },
                     },
                     made);
@@ -70,6 +72,10 @@ std::string explain(const Made& made, const boost::system::error_code& error) {
                      [](const MadeTable& m) {
                        return "cannot make the rule for routing table " + std::to_string(m.table);
                      },
+                     [](const MadeWay& m) {
+                       return "cannot make the route to " + m.destination.to_string() + " through " +
+                              m.gateway.to_string();
+                     },
                      [](const platform::SystemSetting& m) { return "cannot set " + m.name + "=" + m.value; },
                  },
                  made) +
@@ -92,6 +98,7 @@ std::string to_line(const Made& made) {
           [](const MadeAddress& m) { return "address " + m.interface + " " + m.address.to_string(); },
           [](const MadeUnreachable& m) { return "unreachable " + m.prefix.to_string(); },
           [](const MadeTable& m) { return "table " + std::to_string(m.table); },
+          [](const MadeWay& m) { return "way " + m.destination.to_string() + " " + m.gateway.to_string(); },
           [](const platform::SystemSetting& m) {
             return "setting " + m.name + " " + m.before + " " + m.value;
           },
@@ -112,6 +119,11 @@ std::optional<Made> parse_made(std::string_view line) {
     const auto* const end = words[1].data() + words[1].size();
     const auto result = std::from_chars(words[1].data(), end, table);
     if (result.ec == std::errc() && result.ptr == end && table != 0) return MadeTable{table};
+  } else if (words.size() == 3 && words[0] == "way") {
+    boost::system::error_code error;
+    const auto destination = boost::asio::ip::make_address(std::string(words[1]), error);
+    const auto gateway = error ? destination : boost::asio::ip::make_address(std::string(words[2]), error);
+    if (!error) return MadeWay{destination, gateway};
   } else if (words.size() == 4 && words[0] == "setting") {
     return platform::SystemSetting{std::string(words[1]), std::string(words[2]), std::string(words[3])};
   }
@@ -183,9 +195,15 @@ std::string MeshSetup::make(Made made) {
 
 void MeshSetup::undo_all(std::vector<Made> made) {
   for (auto one = made.rbegin(); one != made.rend(); ++one) {
-    const auto error = remove(*one);
+    const auto error = destroy(*one);
     if (error && !is_gone(error)) log_.warn("cannot undo \"{}\": {}", to_line(*one), error.message());
   }
+}
+
+void MeshSetup::remove(const Made& made) {
+  if (std::erase(made_, made) == 0) return;
+  undo_all({made});
+  (void)write_record();  // one line too many is harmless
 }
 
 void MeshSetup::undo() {

@@ -43,7 +43,13 @@ struct MadeTable {
   std::uint32_t table = 0;
   friend bool operator==(const MadeTable&, const MadeTable&) = default;
 };
-using Made = std::variant<MadeAddress, MadeUnreachable, MadeTable, platform::SystemSetting>;
+// To a peer's address outside, through one of remote_gateway=.
+struct MadeWay {
+  boost::asio::ip::address destination;
+  boost::asio::ip::address gateway;
+  friend bool operator==(const MadeWay&, const MadeWay&) = default;
+};
+using Made = std::variant<MadeAddress, MadeUnreachable, MadeTable, MadeWay, platform::SystemSetting>;
 std::string to_line(const Made& made);
 std::optional<Made> parse_made(std::string_view line);
 
@@ -60,6 +66,10 @@ class MeshSetup {
   // Empty: done. Else what failed and what to do; what was made before is undone.
   std::string apply(const MeshPlan& plan);
   void undo();
+  // One more thing, after apply(). Empty: done, or it is there already and somebody else's.
+  std::string add(Made made) { return make(std::move(made)); }
+  // No longer wanted. One that is not ours stays.
+  void remove(const Made& made);
 
  private:
   // Records, then makes. Empty: done.

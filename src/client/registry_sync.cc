@@ -27,6 +27,8 @@ constexpr std::chrono::seconds kRenewalCheck{600};
 // A contact that changes more often is told when this has passed.
 constexpr std::chrono::seconds kContactPace{5};
 constexpr std::size_t kMostAsked = 8;
+// Operators see links that are new so much later.
+constexpr std::chrono::seconds kNeighbourCheck{60};
 // Between two answers with introductions.
 constexpr std::chrono::milliseconds kIntroductionPace{200};
 
@@ -34,6 +36,13 @@ std::uint64_t random_seed() {
   std::uint64_t seed = 0;
   platform::random_bytes({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
   return seed;
+}
+
+std::vector<net::Prefix> prefixes_of(const std::vector<ApiNeighbour>& neighbours) {
+  std::vector<net::Prefix> prefixes;
+  for (const auto& neighbour : neighbours) prefixes.push_back(neighbour.prefix);
+  std::ranges::sort(prefixes, {}, [](const net::Prefix& prefix) { return prefix.address; });
+  return prefixes;
 }
 
 RegistryApiSettings api_settings(const MeshConfig& config) {
@@ -253,21 +262,33 @@ void RegistrySync::put_contact() {
   is_putting_ = true;
   has_newer_contact_ = false;
   last_put_ = Clock::now();
-  api_->publish(contact_, events_.neighbours(), [this](ApiResult<ApiPublished> result) {
+  const auto neighbours = events_.neighbours();
+  told_neighbours_ = prefixes_of(neighbours);
+  api_->publish(contact_, neighbours, [this](ApiResult<ApiPublished> result) {
     is_putting_ = false;
-    std::chrono::milliseconds pause = contact_lifetime_ / 3;
+    std::chrono::milliseconds pause = kNeighbourCheck;
     if (result) {
       note_success();
       contact_retry_.reset();
       if (result.value->observed) events_.on_observed(*result.value->observed);
     } else {
       note(result.error, "cannot tell the registry where this node is");
-      pause = contact_retry_.next();
+      pause = std::max<std::chrono::milliseconds>(contact_retry_.next(), result.error.retry_after);
+      last_put_ = {};
     }
     if (!is_running_) return;
-    if (has_newer_contact_) pause = std::min<std::chrono::milliseconds>(pause, kContactPace);
-    after(std::max<std::chrono::milliseconds>(pause, 1s), contact_timer_, &RegistrySync::put_contact);
+    if (has_newer_contact_) {
+      pause = kContactPace;
+      last_put_ = {};
+    }
+    after(pause, contact_timer_, &RegistrySync::keep_contact);
   });
+}
+
+void RegistrySync::keep_contact() {
+  const bool is_due = last_put_ == Clock::time_point() || Clock::now() - last_put_ >= contact_lifetime_ / 3;
+  if (is_due || prefixes_of(events_.neighbours()) != told_neighbours_) return put_contact();
+  after(kNeighbourCheck, contact_timer_, &RegistrySync::keep_contact);
 }
 
 void RegistrySync::withdraw(std::chrono::milliseconds limit, std::function<void()> done) {

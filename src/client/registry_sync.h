@@ -85,6 +85,8 @@ class RegistrySync {
   // Empty: it is this node's now.
   std::string take_certificate(const Enrolled& enrolled);
   void put_contact();
+  // As long as the contact is good: puts it again when its time has come, or the neighbours are others.
+  void keep_contact();
   // Of each answer; logs when it changes.
   void note(const ApiError& error, const char* what);
   void note_success();
@@ -106,6 +108,7 @@ class RegistrySync {
   mesh::NetworkParameters parameters_;
   std::vector<std::uint8_t> contact_;
   std::chrono::seconds contact_lifetime_{0};
+  std::vector<net::Prefix> told_neighbours_;
   bool is_putting_ = false;
   bool has_newer_contact_ = false;
   bool is_renewing_ = false;
