@@ -101,7 +101,8 @@ std::string contents(const ControlMessage& message) {
     case ControlKind::kCreate:
       return element("nonce", hex64(message.nonce)) +
              (message.to ? element("to", message.to->to_string()) : std::string()) +
-             element("mtu", static_cast<std::uint64_t>(std::max(message.mtu, 0))) + contacts_xml(message);
+             element("mtu", static_cast<std::uint64_t>(std::max(message.mtu, 0))) +
+             (message.is_alone ? "<alone/>" : "") + contacts_xml(message);
     case ControlKind::kAnswer:
       return answer_xml(message);
     case ControlKind::kDelete:
@@ -176,6 +177,7 @@ bool read_create(const XMLElement& root, ControlMessage& message) {
     message.to = net::Prefix::parse(text_of(*to));
     if (!message.to) return false;
   }
+  message.is_alone = child(&root, "alone") != nullptr;
   return read_nonce(root, message) && read_mtu(root, message) && read_contacts(root, message, 1) &&
          message.contacts.size() == 1;
 }

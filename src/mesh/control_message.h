@@ -39,7 +39,7 @@ std::string link_echo(const Echo& echo);
 std::optional<Echo> parse_link_echo(std::string_view text);
 
 enum class ControlKind : std::uint8_t {
-  kCreate,  // make a link with me: nonce, to, mtu, one contact
+  kCreate,  // make a link with me: nonce, to, mtu, maybe is_alone, one contact
   // To that: status, nonce; with 200 also mtu, one contact, maybe observed; else maybe others to ask instead.
   kAnswer,
   kDelete,         // in-link: this link ends after `delay`
@@ -60,6 +60,7 @@ struct ControlMessage {
   std::uint64_t nonce = 0;
   std::optional<net::Prefix> to;  // none: whoever is there
   int mtu = 0;
+  bool is_alone = false;                                   // the one who asks has no link at all
   std::optional<boost::asio::ip::udp::endpoint> observed;  // where the request came from
   std::vector<std::vector<std::uint8_t>> contacts;         // as signed
   std::chrono::seconds delay{0};

@@ -27,6 +27,8 @@ constexpr std::array<milliseconds, 7> kPunchWaits{milliseconds(150), millisecond
 constexpr std::size_t kMostCandidates = 12;
 constexpr std::size_t kMostIncoming = 16;  // of hole punching
 constexpr std::size_t kKeptPlaces = 4;     // one of so many is not for everybody
+constexpr seconds kRoomPause{2};           // before another place is made for somebody
+constexpr seconds kServedAtLeast{10};      // who has been served for less is not asked to go
 constexpr std::uint16_t kOverlayPort = 3653;
 constexpr seconds kEpoch{60};      // of cookies: good for one to two of them
 constexpr seconds kFullPause{30};  // before somebody is asked again who serves enough
@@ -266,6 +268,7 @@ void MeshNode::Machine::send_create(Attempt& attempt) {
   request.nonce = attempt.nonce;
   request.to = attempt.peer;
   request.mtu = settings_.mtu;
+  request.is_alone = is_isolated();
   request.contacts = {own_->der};
   send_message(attempt.path, attempt.sequence, attempt.cookie, request);
 }
@@ -429,8 +432,27 @@ int MeshNode::Machine::judge_create(const ControlMessage& message, const Path& f
   const bool is_choosy = from.transport == Transport::kTcp || contact->contact.nat == NatKind::kDependent;
   const auto places = is_choosy ? most : most - most / kKeptPlaces;
   if (count_links(Purpose::kServed) + incoming < places && incoming < kMostIncoming) return tsp::kSuccess;
+  if (message.is_alone && make_room()) return tsp::kSuccess;
   report(NodeEvent::kServedFull, peer, "as many as may be: " + std::to_string(most));
   return tsp::kNoTunnelsLeft;
+}
+
+// Somebody has no link at all: one who is served and can find another link leaves his place. A liar gets no
+// more than a link now and then.
+bool MeshNode::Machine::make_room() {
+  if (at_.now < room_due_) return false;
+  Link* oldest = nullptr;
+  for (const auto& link : links_) {
+    if (link->is_closed || !link->is_up() || link->purpose != Purpose::kServed ||
+        at_.now - link->since < kServedAtLeast || link->transport == Transport::kTcp ||
+        link->contact->contact.nat == NatKind::kDependent)
+      continue;
+    if (!oldest || link->since < oldest->since) oldest = link.get();
+  }
+  if (!oldest) return false;
+  room_due_ = at_.now + kRoomPause;
+  retire(*oldest);
+  return true;
 }
 
 Purpose MeshNode::Machine::purpose_of(const net::Prefix& peer) const {
@@ -519,7 +541,9 @@ void MeshNode::Machine::answer(const ControlMessage& request, const Path& to, st
   } else {
     message.contacts = std::move(contacts);
   }
-  if (to.way == Way::kOuter) message.observed = to.endpoint;
+  // Of the local network: it means something there alone, and its text has a zone.
+  const bool is_near = to.endpoint.address().is_v6() && to.endpoint.address().to_v6().is_link_local();
+  if (to.way == Way::kOuter && !is_near) message.observed = to.endpoint;
   send_message(to, sequence, 0, message);
 }
 
@@ -538,6 +562,13 @@ void MeshNode::Machine::on_answer(const ControlMessage& message, const Path& fro
     attempt->phase = Attempt::Phase::kPing;
     attempt->tries = 0;
     return step(*attempt);
+  }
+  // Also of those that refuse: who has not found a link yet has to know what NAT it is behind.
+  if (message.observed && from.way == Way::kOuter && from.transport == Transport::kUdp) {
+    const auto before = endpoints_.list();
+    const auto nat = endpoints_.nat();
+    if (is_endpoint_usable(*message.observed)) endpoints_.observe(from.endpoint.address(), *message.observed);
+    if (before != endpoints_.list() || nat != endpoints_.nat()) want_signing(seconds(2));
   }
   if (message.status != tsp::kSuccess) {
     for (const auto& der : message.contacts) {
@@ -562,13 +593,6 @@ void MeshNode::Machine::on_answer(const ControlMessage& message, const Path& fro
   attempt->contact = contact;
   attempt->mtu = std::min(settings_.mtu, message.mtu);
   if (from.way == Way::kOuter) {
-    if (message.observed && from.transport == Transport::kUdp) {
-      const auto before = endpoints_.list();
-      const auto nat = endpoints_.nat();
-      if (is_endpoint_usable(*message.observed))
-        endpoints_.observe(from.endpoint.address(), *message.observed);
-      if (before != endpoints_.list() || nat != endpoints_.nat()) want_signing(seconds(2));
-    }
     attempt->is_done = true;
     if (!link_with(contact->contact.prefix)) open_link(*attempt, from, true);
     return;

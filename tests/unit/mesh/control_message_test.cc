@@ -37,7 +37,8 @@ TEST_CASE("control message: a request has this text, and comes back as it was") 
 }
 
 TEST_CASE("control message: every kind comes back as it was") {
-  std::vector<ControlMessage> all{create()};
+  std::vector<ControlMessage> all{create(), create()};
+  all.back().is_alone = true;
   ControlMessage message;
   message.kind = ControlKind::kAnswer;
   message.status = 200;

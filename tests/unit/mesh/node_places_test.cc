@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Whom a node serves when there are more than it may serve.
+#include <algorithm>
+
 #include "src/mesh/node.h"
 #include "tests/unit/mesh/mesh_network.h"
 
@@ -19,7 +21,7 @@ std::size_t served_by(const TestNetwork& network, unsigned number) {
   return served;
 }
 
-// Node 1, which serves eight; `others` more of that kind all want a link with it and can reach nobody else.
+// Node 1, which serves eight; the others all want a link with it and can reach nobody else.
 struct Crowd {
   TestNetwork network;
 
@@ -42,21 +44,37 @@ struct Crowd {
 }  // namespace
 
 TEST_CASE("places: some are kept for those who have no other choice") {
-  Crowd crowd(12);
+  Crowd crowd(6);
   auto& network = crowd.network;
   network.run(30s);
   REQUIRE(served_by(network, 1) == 6);
-  // Somebody who could go elsewhere does not get one of the last two, and somebody without UDP does.
-  network.add(40);
-  network.add(41, Nat::kUdpBlocked);
-  for (const unsigned number : {40U, 41U}) {
+  // Somebody who has another link does not get one of the last two, and somebody without UDP does.
+  network.passes = [](unsigned a, unsigned b) { return a == 1 || b == 1 || std::min(a, b) >= 40; };
+  for (const unsigned number : {40U, 41U, 42U}) {
+    network.add(number, number == 42 ? Nat::kUdpBlocked : Nat::kNone);
     network.start(number);
-    network.introduce(1, number);
   }
-  CHECK(network.run_until([&] { return network.node(41).is_linked(1); }, 20s));
+  network.introduce(41, 40);
+  REQUIRE(network.run_until([&] { return network.node(40).is_linked(41); }, 10s));
+  network.introduce(1, 40);
   network.run(20s);
   CHECK_FALSE(network.node(40).is_linked(1));
-  CHECK(served_by(network, 1) == 7);
+  network.introduce(1, 42);
+  CHECK(network.run_until([&] { return network.node(42).is_linked(1); }, 20s));
+}
+
+TEST_CASE("places: one is made for somebody who has no link at all") {
+  Crowd crowd(6);
+  auto& network = crowd.network;
+  network.run(30s);
+  REQUIRE(served_by(network, 1) == 6);
+  network.add(40);
+  network.start(40);
+  network.introduce(1, 40);
+  CHECK(network.run_until([&] { return network.node(40).is_linked(1); }, 10s));
+  network.run(20s);
+  CHECK(network.node(40).is_linked(1));
+  CHECK(served_by(network, 1) == 6);
 }
 
 TEST_CASE("places: choosing each other at once makes no more of them") {
