@@ -62,7 +62,8 @@ WorldSettings settings_for(std::size_t nodes, std::uint64_t seed) {
 }
 
 milliseconds spread_for(std::size_t nodes) {
-  return nodes <= kSmall ? milliseconds(100) : milliseconds(nodes);
+  if (nodes <= kSmall) return milliseconds(100);
+  return nodes <= kMedium ? milliseconds(nodes) : milliseconds(nodes * 3 / 10);
 }
 
 std::vector<std::uint32_t> pick(const World& world, std::size_t count, std::mt19937_64& random) {

@@ -178,13 +178,20 @@ void check_rules(World& world, bool is_quiet) {
     for (const auto& peer : peers) {
       if (peers.count(peer) > 1) world.break_rule(number, "has two links up to the same node");
     }
+  }
+}
+
+std::set<std::pair<std::uint32_t, mesh::LinkId>> one_sided_links(const World& world) {
+  std::set<std::pair<std::uint32_t, mesh::LinkId>> found;
+  for (const auto number : living(world)) {
     for (const auto& tunnel : world.tunnels(number)) {
       if (!tunnel.is_used || !world.is_alive(tunnel.peer)) continue;
-      const auto& others = world.tunnels(tunnel.peer);
-      const auto other = std::ranges::find(others, tunnel.other.link, &Tunnel::link);
-      if (other == others.end()) world.break_rule(number, "has a link that the other end does not have");
+      if (std::ranges::find(world.tunnels(tunnel.peer), tunnel.other.link, &Tunnel::link) ==
+          world.tunnels(tunnel.peer).end())
+        found.emplace(number, tunnel.link);
     }
   }
+  return found;
 }
 
 std::size_t memory_bytes() {
@@ -207,7 +214,9 @@ double processor_seconds() {
   const auto seconds = [](const timeval& time) {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
   };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  double sum = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  getrusage(RUSAGE_CHILDREN, &usage);
+  return sum + seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 }  // namespace sixlink::sim

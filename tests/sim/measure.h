@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/world.h"
@@ -52,12 +54,14 @@ std::size_t count_with_version(const World& world, std::uint64_t version);
 std::size_t links_with(const World& world, std::uint32_t number);
 
 // Looks at every node for what may never be, and notes it in the world. `is_quiet`: nothing happened for a
-// while, so that both ends of each link are to agree.
+// while.
 void check_rules(World& world, bool is_quiet);
+// Links between living nodes that only one end has, as node and link: for a moment that is as it should be.
+std::set<std::pair<std::uint32_t, mesh::LinkId>> one_sided_links(const World& world);
 
 // Of this process.
 std::size_t memory_bytes();
 std::size_t peak_memory_bytes();
-double processor_seconds();
+double processor_seconds();  // with that of its copies
 
 }  // namespace sixlink::sim
