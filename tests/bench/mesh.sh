@@ -110,7 +110,8 @@ measure_revocation() {
   everyone_reaches $PATIENCE >/dev/null
   for name in "${NODES[@]}"; do
     while read -r peer interface _; do
-      if [ "$name" = "$victim" ] || [ "$peer" = "$victim" ]; then watched+=("${NODE_PID[$name]}/$interface"); fi
+      # What one end has taken away is cut.
+      if [ "$peer" = "$victim" ]; then watched+=("${NODE_PID[$name]}/$interface"); fi
     done < <(links "$name")
   done
   if said=$("$PYTHON" "$MESH_TOOLS/links_gone.py" $PATIENCE "${watched[@]}" -- \

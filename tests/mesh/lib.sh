@@ -388,6 +388,13 @@ run_nodes() {
     NODE_PID[$name]=$SPAWNED
   done
 }
+# nodes_run NODE...: they have their addresses, and what is for the network stays in it. Before, a host with IPv6 of its own sends that
+# where everything else goes.
+nodes_run() { wait_for 30 all_nodes_run "$@" || die "a node does not start"; }
+all_nodes_run() {
+  local name
+  for name in "$@"; do grep -q ': node .* runs, with the address' "$TEMP/$name/out" || return 1; done
+}
 stop_node() { stop_pid "${NODE_PID[$1]}" "${2:-TERM}"; }
 
 # pids_called NODE NAME: the processes of that name on the node's host.

@@ -4,11 +4,14 @@
 import struct
 import sys
 
+OUTGOING = 4
+TCP, UDP = 6, 17
 LINK_ETHERNET, LINK_SLL, LINK_SLL2 = 1, 113, 276
 
 
 class Reader:
-    """Packets of a pcap file: (seconds, EtherType, bytes from the IP header on, whether some were left out)."""
+    """Packets of a pcap file: (EtherType, bytes from the IP header on, whether some were left out, whether it is
+    a copy: a capture of all interfaces has what is forwarded twice)."""
 
     def __init__(self, path):
         with open(path, "rb") as file:
@@ -27,15 +30,16 @@ class Reader:
     def __iter__(self):
         at = 24
         while at + 16 <= len(self.data):
-            seconds, fraction, kept, length = struct.unpack(self.order + "IIII", self.data[at:at + 16])
+            _, _, kept, length = struct.unpack(self.order + "IIII", self.data[at:at + 16])
             frame = self.data[at + 16:at + 16 + kept]
             at += 16 + kept
             if len(frame) < kept:
                 return  # tcpdump was ended while it wrote
             if self.link == LINK_ETHERNET:
-                kind, packet = int.from_bytes(frame[12:14], "big"), frame[14:]
+                kind, packet, is_out = int.from_bytes(frame[12:14], "big"), frame[14:], False
             elif self.link == LINK_SLL:
-                kind, packet = int.from_bytes(frame[14:16], "big"), frame[16:]
+                kind, packet, is_out = int.from_bytes(frame[14:16], "big"), frame[16:], frame[1] == OUTGOING
             else:
-                kind, packet = int.from_bytes(frame[0:2], "big"), frame[20:]
-            yield seconds + fraction / 1e6, kind, packet, kept < length
+                kind, packet, is_out = int.from_bytes(frame[0:2], "big"), frame[20:], frame[10] == OUTGOING
+            protocol = packet[9] if kind == 0x0800 else packet[6] if kind == 0x86DD else 0
+            yield kind, packet, kept < length, is_out and protocol in (TCP, UDP)

@@ -36,7 +36,7 @@ ICMP6_HOUSEKEEPING = {130, 131, 132, 133, 134, 135, 136, 137, 143}
 ICMP6_ERRORS = {1, 2, 3, 4}
 ICMP4_ERRORS = {3, 5, 11, 12}
 SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")  # id-signedData
-NEGOTIATION_ELEMENTS = {"tunnel", "nonce", "to", "mtu", "contact", "observed"}
+NEGOTIATION_ELEMENTS = {"tunnel", "nonce", "to", "mtu", "alone", "contact", "observed"}
 LONGEST_WORD = 45  # an IPv6 address with a prefix length
 MOST_PARTS = 15
 PORT_MAPPING, SSDP = 5351, 1900
@@ -211,7 +211,7 @@ class Checker:
         sequence = int.from_bytes(segment[4:8], "big")
         flags, data = segment[13], segment[(segment[12] >> 4) * 4:]
         key = (source, ports[0], target, ports[1])
-        # A capture of all interfaces has each packet twice.
+        # Sent again, it begins nothing.
         if flags & 2 and (key not in self.streams or self.streams[key].first != sequence):
             self.streams[key] = Stream(sequence)
         stream = self.streams.get(key)
@@ -288,10 +288,11 @@ def main():
     inner = [network.network_address.packed[:network.prefixlen // 8] for network in map(ipaddress.ip_network, options.inner)]
     checker = Checker(inner, [marker.encode() for marker in options.marker])
     for path in options.files:
-        for _, kind, packet, is_cut in Reader(path):
+        for kind, packet, is_cut, is_copy in Reader(path):
             if is_cut:
                 sys.exit("%s: packets are cut: capture with -s 0" % path)
-            checker.packet(kind, packet)
+            if not is_copy:
+                checker.packet(kind, packet)
         # Connections and parts of different places are not put together.
         checker.finish()
         checker.parts.clear()

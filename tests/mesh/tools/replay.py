@@ -17,7 +17,7 @@ from captured import Reader
 
 def datagrams(path, address, port, is_wanted):
     found = []
-    for _, kind, packet, _ in Reader(path):
+    for kind, packet, _, _ in Reader(path):
         if kind == 0x0800 and packet[9] == 17:
             target, body = packet[16:20], packet[(packet[0] & 15) * 4:int.from_bytes(packet[2:4], "big")]
         elif kind == 0x86DD and packet[6] == 17:
