@@ -27,9 +27,14 @@ constexpr int kDraws = 16;
 constexpr std::size_t kSmall = 64;
 // A link is judged by what it has done; a new one has done nothing yet.
 constexpr seconds kTrial{30};
-// Waits after failures: without a link a peer is tried again soon, whatever it did before.
+// Waits after failures: without a link a peer is tried again soon, whatever it did before, and sooner where
+// all may just be starting. Where few are known each of them may be the way back to the others.
 constexpr seconds kLongestWait{600};
+constexpr seconds kLongestWaitOfFew{60};
 constexpr seconds kLongestWaitIsolated{20};
+constexpr seconds kLongestWaitAtStart{3};
+constexpr seconds kStarting{60};
+constexpr std::size_t kFew = 32;
 constexpr seconds kNearFor{60};
 constexpr std::size_t kMostNear = 16;
 constexpr std::size_t kNearLinks = 8;
@@ -45,7 +50,8 @@ constexpr seconds kCacheFirst{2};
 }  // namespace
 
 std::chrono::seconds MeshNode::Machine::longest_wait() const {
-  return is_isolated() ? kLongestWaitIsolated : kLongestWait;
+  if (is_isolated()) return at_.now - start_ < kStarting ? kLongestWaitAtStart : kLongestWaitIsolated;
+  return book_.size() <= kFew ? kLongestWaitOfFew : kLongestWait;
 }
 
 void MeshNode::Machine::wake_selection(milliseconds within) {
@@ -56,7 +62,7 @@ void MeshNode::Machine::wake_selection(milliseconds within) {
 std::size_t MeshNode::Machine::wanted() const {
   if (settings_.client_only) return 0;
   auto target =
-      static_cast<std::size_t>(std::max(1, settings_.client_count.value_or(parameters_.client_count)));
+      static_cast<std::size_t>(std::max(0, settings_.client_count.value_or(parameters_.client_count)));
   // Nobody comes to it, so its links only cost the others' places.
   if (!endpoints_.is_reachable() && endpoints_.nat() == NatKind::kDependent) target = (target + 1) / 2;
   const auto begun = static_cast<std::size_t>(std::ranges::count_if(attempts_, [](const auto& attempt) {
@@ -82,7 +88,7 @@ void MeshNode::Machine::select() {
   const bool is_alone = is_isolated();
   const auto under_way = static_cast<std::size_t>(std::ranges::count_if(
       attempts_, [](const auto& attempt) { return !attempt->is_done && !attempt->is_incoming; }));
-  if (wanted() == 0) {
+  if (wanted() == 0 && count_links(Purpose::kRandom) > 0) {
     select_due_ = at_.now + random_.jitter(kNobody, 0.8, 1.2);
     return;
   }
@@ -207,7 +213,7 @@ void MeshNode::Machine::refresh() {
   if (settings_.client_only || is_isolated()) return;
   // With more than enough already, one that was made for another reason may go.
   trim();
-  if (wanted() == 0) {
+  if (wanted() == 0 && count_links(Purpose::kRandom) > 0) {
     // Before the old one goes: on_handshake() trims.
     if (const auto peer = choose_destination()) start_attempt(peer, Purpose::kRandom);
   }

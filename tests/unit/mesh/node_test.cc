@@ -207,6 +207,37 @@ TEST_CASE("node: all start again while the registry is down, and find each other
   CHECK(network.run_until([&] { return network.is_connected(); }, 5s));
 }
 
+TEST_CASE("node: a pair that lost each other for hours is one again within a minute or two") {
+  TestNetwork network;
+  for (unsigned i = 1; i <= 4; ++i) network.add(i);
+  for (unsigned i = 1; i <= 4; ++i) network.start(i);
+  network.introduce_all();
+  REQUIRE(network.run_until([&] { return network.is_connected(); }, 10s));
+  network.passes = [](unsigned a, unsigned b) { return (a <= 2) == (b <= 2); };
+  network.run(3h);
+  REQUIRE(network.node(1).mesh->known_destinations() == 1);
+  network.passes = [](unsigned, unsigned) { return true; };
+  CHECK(network.run_until([&] { return network.is_connected(); }, 2min));
+}
+
+TEST_CASE("node: those that start one after the other find each other without the registry") {
+  TestNetwork network;
+  for (unsigned i = 1; i <= 12; ++i) network.add(i).settings.client_count = 3;
+  std::vector<std::vector<std::uint8_t>> cache;
+  for (unsigned i = 1; i <= 12; ++i) {
+    network.start(i);
+    cache.push_back(network.node(i).mesh->own_contact().der);
+  }
+  for (unsigned i = 1; i <= 12; ++i) network.kill(i);
+  // Half a second between them, as on a machine that is busy.
+  for (unsigned i = 1; i <= 12; ++i) {
+    network.start(i);
+    for (const auto& der : cache) network.node(i).mesh->on_contact(der, false, network.now());
+    network.run(500ms);
+  }
+  CHECK(network.run_until([&] { return network.is_connected(); }, 3s));
+}
+
 TEST_CASE("node: two halves that cannot reach each other become one again") {
   TestNetwork network;
   for (unsigned i = 1; i <= 12; ++i) network.add(i).settings.client_count = 3;
