@@ -26,7 +26,7 @@ using Clock = std::chrono::steady_clock;
 // Others want their turn too: at most so many records each way.
 constexpr int kRounds = 8;
 // What waits for TCP. Twice that counts, with the kernel's own overhead.
-constexpr int kLocalRoom = 131072;
+constexpr int kLocalRoom = 262144;
 
 }  // namespace
 
