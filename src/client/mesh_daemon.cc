@@ -36,7 +36,7 @@ using Clock = std::chrono::steady_clock;
 
 // The routing table of default routes that gateways of the mesh export
 // (platform::add_last_table()).
-constexpr std::uint32_t kDefaultTable = 3654;
+constexpr std::uint32_t kDefaultTable = 136;
 constexpr std::chrono::seconds kCacheInterval{60};
 // After the first peers: a node that is killed soon finds them again.
 constexpr std::chrono::seconds kFirstCache{1};
