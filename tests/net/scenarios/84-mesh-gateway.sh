@@ -5,7 +5,7 @@
 #   n1, n2, n3 -- hub (a bridge): 198.51.100.N; the network is 2001:db8:42::/48, node N has 2001:db8:42:N::/64
 #   n1 is the gateway; behind it is web, 2001:db8:99::2. n3 sends and takes no UDP.
 #
-# covers: gateway, link_transport
+# covers: key gateway, key link_transport
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"

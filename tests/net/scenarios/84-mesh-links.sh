@@ -5,7 +5,7 @@
 #
 #   n1, n2, n3 -- hub (a bridge): 198.51.100.N; the network is 2001:db8:42::/48, node N has 2001:db8:42:N::/64
 #
-# covers: mesh
+# covers: key up, command status, command stop, command peers, command routes, command path
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../lib.sh"
