@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The inside of MeshNode. Its functions are in node_negotiation.cc (from a peer to a link), node_links.cc
-// (links that are there), node_selection.cc (which peers), node_self.cc (what this node says of itself, and
-// the network's parameters) and node.cc (the rest).
+// The inside of MeshNode. Its functions are in node_contacts.cc (whom to believe), node_negotiation.cc (from
+// a peer to a link), node_acceptance.cc (requests of others), node_links.cc (links that are there),
+// node_selection.cc (which peers), node_self.cc (what this node says of itself, and the network's parameters)
+// and node.cc (the rest).
 //
 // A negotiation, by the one who begins it; a link that is opened has it as its initiator:
 //
@@ -155,16 +156,18 @@ class MeshNode::Machine {
   void report(NodeEvent event, std::optional<net::Prefix> peer, std::string detail);
   void malformed(const Path& from);
 
-  // ---- node_negotiation.cc ----
+  // ---- node_contacts.cc ----
   enum class Trust : std::uint8_t { kGood, kOld, kBad, kOwn };
   // Verifies, and remembers. `contact`: the newest of its node.
   Trust take_contact(std::span<const std::uint8_t> der, ContactRef& contact);
   bool is_revoked(const SignedContact& contact) const;
-  void start_attempt(const std::optional<net::Prefix>& peer, Purpose purpose);
   std::vector<Attempt::Candidate> candidates_of(const SignedContact& contact) const;
   bool is_anothers(const Attempt::Candidate& candidate, const net::Prefix& peer) const;
   bool is_endpoint_usable(const Endpoint& endpoint) const;
   bool may_use(Transport transport) const;
+
+  // ---- node_negotiation.cc ----
+  void start_attempt(const std::optional<net::Prefix>& peer, Purpose purpose);
   void step(Attempt& attempt);
   void ping(Attempt& attempt, const Attempt::Candidate& candidate);
   void ping_all(Attempt& attempt);
@@ -175,6 +178,14 @@ class MeshNode::Machine {
   void outer_datagram(std::string_view text, std::uint32_t sequence, const Path& from);
   void outer_echo_request(const Echo& echo, const Path& from, std::uint32_t sequence);
   void outer_echo_response(const Echo& echo, const Path& from);
+  void on_answer(const ControlMessage& message, const Path& from);
+  std::uint64_t cookie_for(const Path& path, std::uint64_t epoch) const;
+  std::uint64_t epoch() const;
+  bool has_cookie(const Path& path, std::uint64_t cookie) const;
+  Attempt* attempt_with(std::uint64_t nonce);
+  Attempt* attempt_for(const net::Prefix& peer);
+
+  // ---- node_acceptance.cc ----
   void on_create(const ControlMessage& message, const Path& from, std::uint32_t sequence);
   // 200: the link may be made.
   int judge_create(const ControlMessage& message, const Path& from, ContactRef& contact);
@@ -186,15 +197,9 @@ class MeshNode::Machine {
   Purpose purpose_of(const net::Prefix& peer) const;
   void answer(const ControlMessage& request, const Path& to, std::uint32_t sequence, int status,
               std::vector<std::vector<std::uint8_t>> contacts);
-  void on_answer(const ControlMessage& message, const Path& from);
-  void open_link(const Attempt& attempt, const Path& path, bool is_initiator);
-  std::uint64_t cookie_for(const Path& path, std::uint64_t epoch) const;
-  std::uint64_t epoch() const;
-  bool has_cookie(const Path& path, std::uint64_t cookie) const;
-  Attempt* attempt_with(std::uint64_t nonce);
-  Attempt* attempt_for(const net::Prefix& peer);
 
   // ---- node_links.cc ----
+  void open_link(const Attempt& attempt, const Path& path, bool is_initiator);
   Link* link_of(LinkId id);
   Link* link_with(const net::Prefix& peer);
   void step(Link& link);
@@ -252,7 +257,7 @@ class MeshNode::Machine {
   std::vector<Action> actions_;
   TimePoint deadline_;
   std::chrono::system_clock::duration wall_ahead_{};  // of the steady clock
-  TimePoint late_until_ = TimePoint::min();  // this machine did nothing for a while
+  TimePoint late_until_ = TimePoint::min();           // this machine did nothing for a while
   bool is_leaving_ = false;
 
   NetworkParameters parameters_;

@@ -25,113 +25,15 @@ constexpr std::array<milliseconds, 7> kPunchWaits{milliseconds(150), millisecond
                                                   milliseconds(700), milliseconds(1000), milliseconds(1500),
                                                   milliseconds(2000)};
 constexpr std::size_t kMostCandidates = 12;
-constexpr std::size_t kMostIncoming = 16;  // of hole punching
-constexpr std::size_t kKeptPlaces = 4;     // one of so many is not for everybody
-constexpr seconds kRoomPause{2};           // before another place is made for somebody
-constexpr seconds kServedAtLeast{10};      // who has been served for less is not asked to go
 constexpr std::uint16_t kOverlayPort = 3653;
 constexpr seconds kEpoch{60};      // of cookies: good for one to two of them
 constexpr seconds kFullPause{30};  // before somebody is asked again who serves enough
-constexpr std::size_t kContactsInstead = 3;
-constexpr seconds kGoodFor{60};
-constexpr seconds kReplaceEvery{30};  // how often a peer may say that it begins anew
 
 bool is_direct(EndpointKind kind) {
   return kind == EndpointKind::kPublic || kind == EndpointKind::kMapped;
 }
 
 }  // namespace
-
-// ---- contacts ----
-
-bool MeshNode::Machine::is_revoked(const SignedContact& contact) const {
-  return parameters_.revoked.contains(contact.serial);
-}
-
-MeshNode::Machine::Trust MeshNode::Machine::take_contact(std::span<const std::uint8_t> der,
-                                                         ContactRef& contact) {
-  // What was good a moment ago: requests are repeated.
-  if (auto known = book_.find_signed(der, at_.now - kGoodFor);
-      known && known->contact.expires > at_.wall && !is_revoked(*known)) {
-    contact = std::move(known);
-    return Trust::kGood;
-  }
-  auto opened = verifier_.open(der, at_.wall);
-  if (opened.contact && is_revoked(*opened.contact)) {
-    opened.problem =
-        "the contact of " + opened.contact->contact.prefix.to_string() + ": its certificate was revoked";
-    opened.contact.reset();
-  }
-  if (!opened.contact) {
-    ++counters_.bad_contacts;
-    report(NodeEvent::kBadContact, std::nullopt, opened.problem);
-    return Trust::kBad;
-  }
-  const auto prefix = opened.contact->contact.prefix;
-  if (prefix == settings_.prefix) {
-    take_own(*opened.contact);
-    return Trust::kOwn;
-  }
-  const auto taken = book_.take(*std::move(opened.contact), at_.now, random_);
-  const auto* entry = book_.find(prefix);
-  // A book without room for it.
-  if (!entry) return Trust::kBad;
-  contact = entry->contact;
-  if (taken == ContactBook::Taken::kOld) {
-    ++counters_.old_contacts;
-    return Trust::kOld;
-  }
-  if (auto* link = link_with(prefix); link && link->contact->contact.key == contact->contact.key) {
-    link->contact = contact;
-    book_.find(prefix)->is_neighbour = true;
-  }
-  return Trust::kGood;
-}
-
-bool MeshNode::Machine::is_endpoint_usable(const Endpoint& endpoint) const {
-  const auto& address = endpoint.address();
-  if (endpoint.port() == 0) return false;
-  // What is inside of the network is no way to carry it.
-  if (address.is_v6() && settings_.prefix.contains(address.to_v6())) return false;
-  return parameters_.version == 0 || !address.is_v6() || !parameters_.network.contains(address.to_v6());
-}
-
-bool MeshNode::Machine::may_use(Transport transport) const {
-  return std::ranges::find(settings_.transports, transport) != settings_.transports.end();
-}
-
-std::vector<Attempt::Candidate> MeshNode::Machine::candidates_of(const SignedContact& contact) const {
-  std::vector<Attempt::Candidate> candidates;
-  const auto own = endpoints_.list();
-  const auto is_behind_our_address = [&](const boost::asio::ip::address& address) {
-    return std::ranges::any_of(own, [&](const ContactEndpoint& one) {
-      return one.kind != EndpointKind::kLocal && one.address == address;
-    });
-  };
-  const bool is_near = std::ranges::any_of(contact.contact.endpoints, [&](const ContactEndpoint& one) {
-    return one.kind != EndpointKind::kLocal && is_behind_our_address(one.address);
-  });
-  for (const auto& one : contact.contact.endpoints) {
-    const Attempt::Candidate candidate{{one.address, one.port}, one.transport};
-    if (!may_use(one.transport) || !is_endpoint_usable(candidate.endpoint)) continue;
-    // A private address means something only behind the same NAT.
-    if (one.kind == EndpointKind::kLocal && !is_near) continue;
-    const bool is_ours = std::ranges::any_of(own, [&](const ContactEndpoint& mine) {
-      return mine.address == one.address && mine.port == one.port && mine.transport == one.transport;
-    });
-    if (!is_ours && !is_anothers(candidate, contact.contact.prefix)) candidates.push_back(candidate);
-  }
-  return candidates;
-}
-
-// At that endpoint is somebody else whom we have a link with: behind many NATs are the same addresses. A link
-// to there would take that one's datagrams.
-bool MeshNode::Machine::is_anothers(const Attempt::Candidate& candidate, const net::Prefix& peer) const {
-  return std::ranges::any_of(links_, [&](const auto& link) {
-    return !link->is_closed && link->peer != peer && link->endpoint == candidate.endpoint &&
-           link->transport == candidate.transport;
-  });
-}
 
 // ---- the one who begins ----
 
@@ -186,11 +88,12 @@ void MeshNode::Machine::ping(Attempt& attempt, const Attempt::Candidate& candida
 }
 
 void MeshNode::Machine::ping_all(Attempt& attempt) {
-  const bool has_udp = std::ranges::find(attempt.candidates, Transport::kUdp,
-                                         &Attempt::Candidate::transport) != attempt.candidates.end();
+  const auto preferred = settings_.transports.empty() ? Transport::kUdp : settings_.transports.front();
+  const bool has_preferred = std::ranges::find(attempt.candidates, preferred,
+                                               &Attempt::Candidate::transport) != attempt.candidates.end();
   for (const auto& candidate : attempt.candidates) {
-    // A connection is only made where datagrams do not come through.
-    if (candidate.transport == Transport::kTcp && has_udp && attempt.tries == 0) continue;
+    // The others only where that does not come through.
+    if (candidate.transport != preferred && has_preferred && attempt.tries == 0) continue;
     ping(attempt, candidate);
   }
 }
@@ -378,173 +281,6 @@ void MeshNode::Machine::outer_echo_response(const Echo& echo, const Path& from) 
     case Attempt::Phase::kOverlay:
       return;
   }
-}
-
-// ---- the one who is asked ----
-
-void MeshNode::Machine::on_create(const ControlMessage& message, const Path& from, std::uint32_t sequence) {
-  if (!creates_.take(from.endpoint.address(), at_.now, random_)) {
-    ++counters_.rate_limited;
-    return;
-  }
-  ContactRef contact;
-  const int status = judge_create(message, from, contact);
-  if (status == 0) return;
-  if (status == tsp::kSuccess) return accept(message, from, contact, sequence);
-  ++counters_.refused;
-  std::vector<std::vector<std::uint8_t>> contacts;
-  if (status == tsp::kRequestInProgress) contacts.push_back(contact->der);
-  // Somebody who knows nobody else would wait for ever.
-  if (status == tsp::kNoTunnelsLeft) contacts = some_contacts(kContactsInstead, contact->contact.prefix);
-  answer(message, from, sequence, status, std::move(contacts));
-}
-
-int MeshNode::Machine::judge_create(const ControlMessage& message, const Path& from, ContactRef& contact) {
-  if (settings_.client_only) return tsp::kModeNotSupported;
-  if (message.to && *message.to != settings_.prefix) return tsp::kInvalidIpv6;
-  switch (take_contact(message.contacts.front(), contact)) {
-    case Trust::kBad:
-      return tsp::kAuthenticationFailed;
-    case Trust::kOwn:
-      return 0;
-    case Trust::kOld:
-      return tsp::kRequestInProgress;
-    case Trust::kGood:
-      break;
-  }
-  const auto& peer = contact->contact.prefix;
-  if (from.way == Way::kOverlay && from.endpoint.address() != node_address(peer)) {
-    malformed(from);
-    return 0;
-  }
-  const auto* link = link_with(peer);
-  const auto* ours = attempt_for(peer);
-  // Nothing more is opened for a link that is there, nor where the one that we began stays.
-  const bool has_place = (link && link->state != LinkState::kRetiring) ||
-                         (ours && (ours->is_incoming || PackedPrefix(settings_.prefix) < PackedPrefix(peer)));
-  if (has_place || purpose_of(peer) != Purpose::kServed) return tsp::kSuccess;
-  const auto count =
-      static_cast<std::size_t>(std::max(1, settings_.client_count.value_or(parameters_.client_count)));
-  const auto most = settings_.most_served != 0 ? settings_.most_served : 2 * count;
-  const auto incoming = static_cast<std::size_t>(std::ranges::count_if(
-      attempts_, [](const auto& attempt) { return !attempt->is_done && attempt->is_incoming; }));
-  // Nodes behind symmetric NATs, or without UDP, can only be served by few: others leave them some places.
-  const bool is_choosy = from.transport == Transport::kTcp || contact->contact.nat == NatKind::kDependent;
-  const auto places = is_choosy ? most : most - most / kKeptPlaces;
-  if (count_links(Purpose::kServed) + incoming < places && incoming < kMostIncoming) return tsp::kSuccess;
-  if (message.is_alone && make_room()) return tsp::kSuccess;
-  report(NodeEvent::kServedFull, peer, "as many as may be: " + std::to_string(most));
-  return tsp::kNoTunnelsLeft;
-}
-
-// Somebody has no link at all: one who is served and can find another link leaves his place. A liar gets no
-// more than a link now and then.
-bool MeshNode::Machine::make_room() {
-  if (at_.now < room_due_) return false;
-  Link* oldest = nullptr;
-  for (const auto& link : links_) {
-    if (link->is_closed || !link->is_up() || link->purpose != Purpose::kServed ||
-        at_.now - link->since < kServedAtLeast || link->transport == Transport::kTcp ||
-        link->contact->contact.nat == NatKind::kDependent)
-      continue;
-    if (!oldest || link->since < oldest->since) oldest = link.get();
-  }
-  if (!oldest) return false;
-  room_due_ = at_.now + kRoomPause;
-  retire(*oldest);
-  return true;
-}
-
-Purpose MeshNode::Machine::purpose_of(const net::Prefix& peer) const {
-  if (std::ranges::find(settings_.neighbours, peer) != settings_.neighbours.end()) return Purpose::kFixed;
-  return std::ranges::find(near_, peer) != near_.end() ? Purpose::kNear : Purpose::kServed;
-}
-
-void MeshNode::Machine::accept(const ControlMessage& message, const Path& from, const ContactRef& contact,
-                               std::uint32_t sequence) {
-  const auto& peer = contact->contact.prefix;
-  if (auto* link = link_with(peer); link && keeps_link(*link, contact, from))
-    return answer(message, from, sequence, tsp::kSuccess, {});
-  if (auto* ours = attempt_for(peer)) {
-    if (!ours->is_incoming && yields_to_ours(*ours, contact, from)) return;
-    // A copy of what is being answered.
-    if (ours->is_incoming && ours->nonce == message.nonce && from.way == Way::kOverlay)
-      return answer(message, from, sequence, tsp::kSuccess, {});
-    ours->is_done = true;
-  }
-  auto made = std::make_unique<Attempt>();
-  auto& incoming = *made;
-  incoming.nonce = message.nonce;
-  incoming.sequence = next_sequence();
-  incoming.peer = peer;
-  incoming.purpose = purpose_of(peer);
-  incoming.is_incoming = true;
-  incoming.contact = contact;
-  incoming.mtu = std::min(settings_.mtu, message.mtu);
-  if (from.way == Way::kOuter) {
-    // Before the answer: the handshake begins with that.
-    open_link(incoming, from, false);
-    return answer(message, from, sequence, tsp::kSuccess, {});
-  }
-  answer(message, from, sequence, tsp::kSuccess, {});
-  incoming.phase = Attempt::Phase::kPunch;
-  incoming.candidates = candidates_of(*contact);
-  attempts_.push_back(std::move(made));
-  step(incoming);
-}
-
-// Both chose each other at once: what the lower prefix began stays. True: that is ours.
-bool MeshNode::Machine::yields_to_ours(Attempt& ours, const ContactRef& contact, const Path& from) {
-  if (PackedPrefix(settings_.prefix) > PackedPrefix(contact->contact.prefix)) return false;
-  if (from.way != Way::kOuter) return true;
-  // It can be reached where this came from, whatever it says of its endpoints.
-  const Attempt::Candidate candidate{from.endpoint, from.transport};
-  const bool is_known = std::ranges::find(ours.candidates, candidate) != ours.candidates.end();
-  if (ours.phase == Attempt::Phase::kCreate || (ours.phase == Attempt::Phase::kPing && is_known)) return true;
-  ours.phase = Attempt::Phase::kPing;
-  ours.contact = contact;
-  ours.candidates = {candidate};
-  ours.tries = 0;
-  step(ours);
-  return true;
-}
-
-// A peer asks for the link that is there. It may have been started anew, or be somebody who repeats what he
-// saw: the link stays as it is, and as long as its peer answers.
-bool MeshNode::Machine::keeps_link(Link& link, const ContactRef& contact, const Path& from) {
-  const bool is_another_way = from.way == Way::kOuter && link.endpoint != from.endpoint;
-  if (link.contact->contact.key != contact->contact.key || link.state == LinkState::kRetiring ||
-      (link.state == LinkState::kHandshake && !link.is_ours && is_another_way)) {
-    close(link, NodeEvent::kLinkClosed, "its node begins anew");
-    return false;
-  }
-  if (link.replaced != TimePoint::min() && at_.now - link.replaced < kReplaceEvery) return true;
-  link.replaced = at_.now;
-  if (link.state == LinkState::kHandshake) {
-    link.due = at_.now + kFullPause / 2;
-  } else {
-    link.monitor.heard(at_.now);
-  }
-  return true;
-}
-
-void MeshNode::Machine::answer(const ControlMessage& request, const Path& to, std::uint32_t sequence,
-                               int status, std::vector<std::vector<std::uint8_t>> contacts) {
-  ControlMessage message;
-  message.kind = ControlKind::kAnswer;
-  message.status = status;
-  message.nonce = request.nonce;
-  if (status == tsp::kSuccess) {
-    ensure_own();
-    message.mtu = std::min(settings_.mtu, request.mtu);
-    message.contacts = {own_->der};
-  } else {
-    message.contacts = std::move(contacts);
-  }
-  // Of the local network: it means something there alone, and its text has a zone.
-  const bool is_near = to.endpoint.address().is_v6() && to.endpoint.address().to_v6().is_link_local();
-  if (to.way == Way::kOuter && !is_near) message.observed = to.endpoint;
-  send_message(to, sequence, 0, message);
 }
 
 // ---- the answer ----
