@@ -9,6 +9,7 @@
 #endif
 
 #include <charconv>
+#include <chrono>
 
 #include "registry/ca/database.h"
 
@@ -25,6 +26,8 @@ constexpr const char* kOurSettings =
     "SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s';"
     " SET client_min_messages = warning";
 constexpr const char* kConnectSeconds = "5";
+constexpr const char* kSilentMilliseconds = "10000";
+constexpr std::chrono::seconds kPause{2};
 
 // All writers of a mesh take it: "6LNM".
 constexpr const char* kLock = "SELECT pg_advisory_xact_lock(909921869)";
@@ -52,12 +55,19 @@ class PostgresDatabase final : public Database {
   explicit PostgresDatabase(std::string connection) : where_(std::move(connection)) {}
 
   bool connect() {
-    const char* const names[] = {"dbname", "connect_timeout", "application_name", nullptr};
-    const char* const values[] = {where_.c_str(), kConnectSeconds, "sixlink-registry", nullptr};
+    // One that is away is not waited for at each request.
+    if (std::chrono::steady_clock::now() < not_before_) return fail(nullptr);
+    const char* const names[] = {"dbname", "connect_timeout", "application_name", "tcp_user_timeout",
+                                 nullptr};
+    const char* const values[] = {where_.c_str(), kConnectSeconds, "sixlink-registry", kSilentMilliseconds,
+                                  nullptr};
     connection_.reset(PQconnectdbParams(names, values, 1));
     has_failed_ = false;
     is_open_ = false;
-    if (PQstatus(connection_.get()) != CONNECTION_OK) return fail(PQerrorMessage(connection_.get()));
+    if (PQstatus(connection_.get()) != CONNECTION_OK) {
+      not_before_ = std::chrono::steady_clock::now() + kPause;
+      return fail(PQerrorMessage(connection_.get()));
+    }
     return execute(kOurSettings);
   }
 
@@ -90,11 +100,21 @@ class PostgresDatabase final : public Database {
   }
 
   Rows run_values(std::string_view sql, const std::vector<Value>& values) override {
-    if (is_open_ && has_failed_) return {};
-    if (!is_open_) {
-      has_failed_ = false;
-      if (!is_connected() && !connect()) return {};
-    }
+    if (is_open_) return has_failed_ ? Rows() : run_once(sql, values);
+    has_failed_ = false;
+    if (!is_connected() && !connect()) return {};
+    auto rows = run_once(sql, values);
+    // It may have died since the last time, which shows only now.
+    if (!has_failed_ || is_connected() || !connect()) return rows;
+    return run_once(sql, values);
+  }
+
+  std::size_t changed() const override { return changed_; }
+  bool has_failed() const override { return has_failed_; }
+  const std::string& problem() const override { return problem_; }
+
+ private:
+  Rows run_once(std::string_view sql, const std::vector<Value>& values) {
     const std::string text(sql);
     std::vector<std::string> texts(values.size());
     std::vector<const char*> pointers(values.size(), nullptr);
@@ -114,16 +134,12 @@ class PostgresDatabase final : public Database {
     return read(result.get());
   }
 
-  std::size_t changed() const override { return changed_; }
-  bool has_failed() const override { return has_failed_; }
-  const std::string& problem() const override { return problem_; }
-
- private:
   bool is_connected() const { return connection_ && PQstatus(connection_.get()) == CONNECTION_OK; }
 
+  // nullptr: as before.
   bool fail(const char* message) {
     has_failed_ = true;
-    problem_ = one_line(message);
+    if (message) problem_ = one_line(message);
     if (problem_.empty()) problem_ = "the connection to PostgreSQL broke";
     return false;
   }
@@ -170,6 +186,7 @@ class PostgresDatabase final : public Database {
 
   std::string where_;
   std::unique_ptr<PGconn, Finish> connection_;
+  std::chrono::steady_clock::time_point not_before_{};
   std::size_t changed_ = 0;
   bool is_open_ = false;
   bool has_failed_ = false;

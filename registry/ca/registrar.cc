@@ -13,8 +13,8 @@ namespace {
 
 // Certificates are renewed so long before they expire; of short ones a third is left.
 constexpr std::chrono::hours kRenewBefore{24 * 30};
-// A node whose clock is behind believes a new certificate, too.
-constexpr std::chrono::minutes kBackdated{60};
+// A node whose clock is behind believes a new certificate, too; of short ones it is a tenth.
+constexpr std::chrono::seconds kBackdated{3600};
 
 std::string lower(std::string_view text) {
   std::string result(text);
@@ -68,8 +68,9 @@ std::optional<pki::Certificate> Registrar::sign(const pki::CertificateRequest& r
                                                 const net::Prefix& prefix, WallTime now) {
   const auto* issuer = authorities_.issuer(now);
   if (!issuer) return std::nullopt;
+  const auto backdated = std::min(kBackdated, settings_.certificate_lifetime / 10);
   return issuer->issue(request, prefix, make_serial(),
-                       {now - kBackdated, now + settings_.certificate_lifetime});
+                       {now - backdated, now + settings_.certificate_lifetime});
 }
 
 void Registrar::record(const pki::Certificate& certificate) {
@@ -79,8 +80,10 @@ void Registrar::record(const pki::Certificate& certificate) {
 }
 
 Issued Registrar::issued(const pki::Certificate& certificate, const std::optional<net::PrefixV4>& prefix_v4,
-                         bool is_new) const {
-  const auto before = std::min<WallTime::duration>(kRenewBefore, settings_.certificate_lifetime / 3);
+                         bool is_new) {
+  // As nodes work it out themselves.
+  const auto lifetime = certificate.not_after() - certificate.not_before();
+  const auto before = std::min<WallTime::duration>(kRenewBefore, lifetime / 3);
   return {certificate, certificate.prefix(), prefix_v4, certificate.not_after() - before, is_new};
 }
 

@@ -159,8 +159,8 @@ class Registrar {
   std::optional<pki::Certificate> sign(const pki::CertificateRequest& request, const net::Prefix& prefix,
                                        WallTime now);
   void record(const pki::Certificate& certificate);
-  Issued issued(const pki::Certificate& certificate, const std::optional<net::PrefixV4>& prefix_v4,
-                bool is_new) const;
+  static Issued issued(const pki::Certificate& certificate, const std::optional<net::PrefixV4>& prefix_v4,
+                       bool is_new);
 
   // What the parameters are to say; in a transaction.
   mesh::NetworkParameters wanted_parameters(WallTime now);

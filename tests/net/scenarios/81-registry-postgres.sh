@@ -32,12 +32,18 @@ mkdir "$DATA" && chown "$OWNER" "$DATA" && chmod 755 "$TEMP"
 setpriv --reuid "$OWNER" --regid "$(id -gn "$OWNER")" --clear-groups "$POSTGRES/initdb" -D "$DATA/data" -A trust -U mesh --no-sync \
   >"$TEMP/initdb.out" 2>&1 || die "initdb: $(tail -n 2 "$TEMP/initdb.out")"
 echo "host all all 198.51.100.0/24 trust" >>"$DATA/data/pg_hba.conf"
-spawn_in registry "$TEMP/postgres.out" setpriv --reuid "$OWNER" --regid "$(id -gn "$OWNER")" --clear-groups "$POSTGRES/postgres" \
-  -D "$DATA/data" -h 198.51.100.10 -k "$DATA" -c fsync=off
 URI=postgresql://mesh@198.51.100.10/postgres
 # shellcheck disable=SC2317 # called by wait_for
 is_there() { ns second "$POSTGRES/psql" -w -c 'SELECT 1' "$URI"; }
-wait_for 20 is_there || die "PostgreSQL does not start: $(tail -n 2 "$TEMP/postgres.out")"
+start_database() {
+  spawn_in registry "$TEMP/postgres.out" setpriv --reuid "$OWNER" --regid "$(id -gn "$OWNER")" --clear-groups "$POSTGRES/postgres" \
+    -D "$DATA/data" -h 198.51.100.10 -k "$DATA" -c fsync=off
+  DATABASE_PID=$SPAWNED
+  wait_for 20 is_there || die "PostgreSQL does not start: $(tail -n 2 "$TEMP/postgres.out")"
+}
+start_database
+# shellcheck disable=SC2317 # called by wait_for
+node_is_known() { [ "$(api one GET /v1/node)" = 200 ]; }
 
 if [ -x "$BUILD/unit-tests" ]; then
   check "postgres: the database behaves as SQLite does" ns second env "SIXLINK_TEST_POSTGRES=$URI" "$BUILD/unit-tests" \
@@ -84,3 +90,10 @@ check_equal "postgres: a revocation at the first is told by the second" 200 "$(h
 milliseconds=$((($(tail -n 1 "$TEMP/held") - begun) / 1000000))
 check "postgres: within two seconds ($milliseconds ms)" test "$milliseconds" -lt 2000
 check_equal "postgres: which refuses the revoked node" 403 "$(second api two GET /v1/node)"
+
+# PostgreSQL is restarted under them.
+stop_pid "$DATABASE_PID" INT
+check_equal "postgres: without its database the registry says that it cannot" 500 "$(api one GET /v1/node)"
+check_fails "postgres: and does not tell why to everybody" grep -q 'postgres\|connection' "$TEMP/answer"
+start_database
+check "postgres: it serves again when its database does" wait_for 10 node_is_known
