@@ -77,6 +77,8 @@ json::object peer_json(const MeshView& view, const mesh::LinkStatus& link) {
   const auto* const system = find_link(view, link.link);
   const auto& endpoint = system ? system->endpoint : link.endpoint;
   const auto age = std::chrono::duration_cast<std::chrono::seconds>(view.steady_now - link.since);
+  // What is only negotiated has no age yet.
+  const bool has_begun = link.since != mesh::TimePoint{};
   json::object peer{{"peer", link.peer.to_string()},
                     {"address", node_address(link.peer).to_string()},
                     {"state", mesh::to_string(link.state)},
@@ -89,8 +91,8 @@ json::object peer_json(const MeshView& view, const mesh::LinkStatus& link) {
                     {"datapath", "userspace"},
                     {"begun_by", link.is_ours ? "this node" : "the peer"},
                     {"fixed", link.is_fixed},
-                    {"since", utc_time(view.now - age)},
-                    {"age_s", age.count()},
+                    {"since", has_begun ? json::value(utc_time(view.now - age)) : json::value(nullptr)},
+                    {"age_s", has_begun ? json::value(age.count()) : json::value(nullptr)},
                     {"rtt_ms", milliseconds_or_null(link.rtt)},
                     {"loss", link.loss},
                     {"routes", link.routes},
