@@ -95,8 +95,8 @@ start_all() {
 
 look_around() {
   heading "4. The topology that they made"
-  # Links between all who can have one take a moment longer than reaching everyone.
-  sleep 3
+  # Links between all who can have one take longer than reaching everyone.
+  sleep 10
   draw mesh-before.svg "Eight nodes and their links"
   heading "5. What a node says: six, which has IPv6 alone, and its way to sym, which has IPv4 behind a symmetric NAT"
   show six "$SIXLINK" peers -f "$TEMP/six/six.conf" || give_up "sixlink peers failed"

@@ -417,8 +417,10 @@ kill_node() {
   for name in "$@"; do
     mapfile -t -O "${#pids[@]}" pids < <(pids_called "$name" sixlink; pids_called "$name" babeld)
   done
+  # The shell would tell of each.
+  for name in "$@"; do disown "${NODE_PID[$name]}" 2>/dev/null; done
   kill -KILL "${pids[@]}" 2>/dev/null
-  for name in "$@"; do wait "${NODE_PID[$name]}" 2>/dev/null; done
+  for name in "$@"; do wait_for 5 is_gone "${NODE_PID[$name]}"; done
 }
 
 # node NODE SUBCOMMAND...
@@ -534,6 +536,7 @@ gap_when_killed() {
     ipv6=${ipv6:+add element inet faults dead6 { $ipv6 \};}
     command="nsenter --net=$(netns backbone) nft '$ipv4 $ipv6'; $command"
   fi
+  disown "${NODE_PID[$3]}" 2>/dev/null
   "$PYTHON" "$MESH_TOOLS/flow.py" "${5:-$TEMP/flow.json}" 1.5 "${FLOW_AFTER:-8}" "$(netns "$1")=${NODE_ADDRESS[$1]}" \
     "$(netns "$2")=${NODE_ADDRESS[$2]}" -- sh -c "$command"
 }
