@@ -4,6 +4,7 @@
 
 #include "src/mesh/control_message.h"
 #include "src/mesh/control_parts.h"
+#include "src/mesh/parameters_pull.h"
 #include "src/tsp/rudp.h"
 #include "tests/unit/mesh/mesh_network.h"
 
@@ -182,6 +183,51 @@ TEST_CASE("trust: an answer of another node, or to nobody's question") {
     network.inject(network.node(2).outside, 1, part);
   CHECK(network.node(1).mesh->links().size() <= before);
   CHECK(network.node(1).links.empty());
+}
+
+TEST_CASE("trust: who answers for another prefix gets no link") {
+  const auto stolen = sealed(contact_of(3, 7), 3);
+  auto forged = stolen;
+  forged.back() ^= 1;
+  struct Case {
+    std::vector<std::uint8_t> contact;
+    bool is_opened;
+  };
+  // Its own contact; one that is damaged; an old one; this node's; and the right one, which it has no key
+  // for.
+  for (const auto& [contact, is_opened] :
+       {Case{sealed(contact_of(5), 5), false}, Case{forged, false}, Case{sealed(contact_of(3, 6), 3), false},
+        Case{sealed(contact_of(1), 1), false}, Case{stolen, true}}) {
+    Watched network;
+    network.add(1);
+    network.start(1);
+    network.run(1s);
+    network.node(1).mesh->on_contact(stolen, false, network.now());
+    REQUIRE(network.run_until([&] { return !network.sent.empty(); }, 2s));
+    const auto question = mesh::parse_outer_echo(network.text(0));
+    REQUIRE(question);
+    const auto sequence = tsp::parse_rudp(network.sent[0].bytes)->header.sequence;
+    network.sent.clear();
+    // A wrong nonce is nobody's answer.
+    network.inject(kStranger, 1, rudp(mesh::outer_echo({true, question->nonce + 1, 5, 0}), sequence));
+    CHECK(network.sent.empty());
+    network.inject(kStranger, 1, rudp(mesh::outer_echo({true, question->nonce, 5, 0}), sequence));
+    REQUIRE_FALSE(network.sent.empty());
+    CHECK(mesh::parse_part(network.text(0))->cookie == 5);
+    mesh::ControlMessage answer;
+    answer.kind = mesh::ControlKind::kAnswer;
+    answer.status = 200;
+    answer.nonce = question->nonce;
+    answer.mtu = 1420;
+    answer.contacts = {contact};
+    for (const auto& part : mesh::make_parts(sequence, 0, 0, to_text(answer)))
+      network.inject(kStranger, 1, part);
+    CHECK(network.node(1).links.size() == (is_opened ? 1 : 0));
+    network.run(15s);
+    CHECK(network.node(1).links_up() == 0);
+    CHECK(network.node(1).links.empty());
+    CHECK(network.node(1).count(NodeEvent::kLinkFailed) > 0);
+  }
 }
 
 TEST_CASE("trust: repeating a neighbour's request does not disturb its link") {
@@ -373,6 +419,40 @@ TEST_CASE("trust: a neighbour that promises parameters and has none does not kee
   network.run(100ms);
   REQUIRE(network.node(3).mesh->on_parameters(seal_parameters(parameters_with(2)), network.now()));
   CHECK(network.run_until([&] { return node.parameters().version == 2; }, 3s));
+}
+
+TEST_CASE("trust: parameters that a neighbour made up are refused, and it is not asked again") {
+  TestNetwork network;
+  for (unsigned i = 1; i <= 2; ++i) network.add(i);
+  for (unsigned i = 1; i <= 2; ++i) network.start(i);
+  network.introduce(2, 1);
+  REQUIRE(network.run_until([&] { return network.is_connected(); }, 5s));
+  auto& node = *network.node(1).mesh;
+  const mesh::Path path{mesh::Way::kLink, {}, mesh::Transport::kUdp, node.links()[0].link};
+  std::size_t asked = 0;
+  network.on_action = [&](TestNode& from, const mesh::Action& action) {
+    const auto* send = std::get_if<mesh::SendDatagram>(&action);
+    if (from.number != 1 || !send || send->path.way != mesh::Way::kLink) return;
+    const auto part = mesh::parse_part(tsp::parse_rudp(send->bytes)->text);
+    const auto message = part ? mesh::parse_control(part->bytes) : std::nullopt;
+    if (message && message->kind == mesh::ControlKind::kAskParameters) ++asked;
+  };
+  const auto document = seal("somebody", kMesh, to_xml(parameters_with(1000)));
+  for (int i = 0; i < 20; ++i) {
+    node.input(rudp(mesh::link_echo({false, 0, 0, 1000})), path, network.now());
+    network.run(10ms);
+    for (const auto& piece : mesh::parameters_pieces(1000, document, 0)) {
+      for (const auto& part : mesh::make_parts(0xF0000009, 0, 0, to_text(piece)))
+        node.input(part, path, network.now());
+    }
+    network.run(1s);
+  }
+  CHECK(asked == 1);
+  CHECK(node.parameters().version == 0);
+  CHECK(node.counters().bad_parameters == 1);
+  CHECK(network.node(1).count(NodeEvent::kBadParameters) == 1);
+  // From whoever signs them they are taken all the same.
+  CHECK(node.on_parameters(seal_parameters(parameters_with(3)), network.now()));
 }
 
 TEST_CASE("trust: links end with the certificates") {
