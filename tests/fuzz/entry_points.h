@@ -30,6 +30,7 @@ void wireguard_device(Input input);  // datagrams between two WireGuard devices
 void contact(Input input);           // <contact> elements, and signed documents
 void mesh_node(Input input);         // control messages of nodes, and a node that gets them
 void reach(Input input);             // routers' answers, beacons, datagrams in TLS
+void babel(Input input);             // what babeld tells over its local socket
 
 struct EntryPoint {
   const char* name;  // of the file, without _fuzz.cc
@@ -52,6 +53,7 @@ inline constexpr EntryPoint kEntryPoints[] = {
     {"contact", contact},
     {"mesh_node", mesh_node},
     {"reach", reach},
+    {"babel", babel},
 };
 
 inline std::string_view text_of(Input input) {

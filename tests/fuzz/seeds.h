@@ -181,6 +181,16 @@ inline std::vector<std::string> seeds(std::string_view fuzzer) {
     found.insert('\x02' + data + std::string("\x03\xff\xff\x04", 4) + '\x0a' + data + '\x16' + record("") +
                  '\x30' + '\x04');
   }
+  if (fuzzer == "babel") {
+    // A recording in reads of some kilobytes, and cut where the lines are not.
+    const auto recording = read_whole("tests/unit/client/babel/babeld-1.12.1.txt");
+    for (const std::size_t size : {std::size_t{4096}, std::size_t{313}}) {
+      std::string reads;
+      for (std::size_t at = 0; at < recording.size(); at += size) reads += record(recording.substr(at, size));
+      found.insert(reads);
+    }
+    found.insert(record(recording.substr(0, 700)) + record("bad\nok\nno such thing\n"));
+  }
   if (fuzzer == "contact") {
     found.insert(
         "<contact><prefix>2001:db8:42:7::/64</prefix>"

@@ -349,3 +349,40 @@ TEST_CASE("babel: a flood fills no memory") {
   for (std::size_t i = 0; i < BabelMonitor::kMostCommands; ++i) REQUIRE(monitor.expect("#"));
   CHECK_FALSE(monitor.expect("#"));
 }
+
+// What babeld 1.12.1 of Debian told while links came and went, with lines left out that repeat the one before
+// of the same thing.
+TEST_CASE("babel: a recording of babeld") {
+  std::ifstream file("tests/unit/client/babel/babeld-1.12.1.txt");
+  REQUIRE(file);
+  const client::Ownership rules{
+      *net::Prefix::parse("2001:db8:42::/48"), net::PrefixV4::parse("203.0.113.0/24"),
+      *net::Prefix::parse("2001:db8:42:a::/64"), net::PrefixV4::parse("203.0.113.80/29")};
+  BabelMonitor monitor(rules);
+  REQUIRE(monitor.expect("monitor"));
+  std::size_t most_routes = 0;
+  std::vector<mesh::ForeignAnnouncement> foreign;
+  for (std::string line; std::getline(file, line);) {
+    REQUIRE_MESSAGE(monitor.input(line + "\n"), line);
+    most_routes = std::max(most_routes, monitor.routes().size());
+    for (auto& news : monitor.take_foreign()) foreign.push_back(std::move(news));
+  }
+  CHECK(monitor.malformed() == 0);
+  CHECK(monitor.is_complete());
+  CHECK(monitor.version() == "babeld-1.12.1");
+  CHECK(monitor.router_id() == "20:01:0d:b8:00:42:00:0a");
+  CHECK(monitor.announced() == std::set<std::string>{"2001:db8:42:a::/64", "203.0.113.80/29"});
+  // Two neighbours' prefixes of both families, and while it was there the liar's own; a default route.
+  CHECK(most_routes == 6);
+  REQUIRE(foreign.size() == 2);
+  std::set<std::string> liars;
+  for (const auto& news : foreign) {
+    liars.insert(news.origin + (news.is_own ? " own" : "") + (news.is_followed ? " followed" : ""));
+    CHECK(news.interface == "to-liar");
+  }
+  CHECK(liars == std::set<std::string>{"20:01:0d:b8:00:42:00:0d", "20:01:0d:b8:00:42:00:0d own"});
+  for (const auto& route : monitor.routes()) CHECK(route.interface == "to-bob");
+  REQUIRE(monitor.neighbours().size() == 1);
+  CHECK(monitor.neighbours()[0].rtt == std::chrono::microseconds(137));
+  CHECK(monitor.has_neighbour_on("to-cid"));
+}
