@@ -104,9 +104,9 @@ demo-mesh: ## Build, then show eight nodes on eight kinds of networks form a mes
 	@$(MAKE) --no-print-directory $(parallel) all
 	@BUILD=$(BUILD) bash tests/mesh/demo.sh
 
-check: deps ## Run all tests: unit, other systems, template, network namespaces and VM
+check: deps ## Run all tests: unit, other systems, template, simulated networks, network namespaces and VM
 	@$(MAKE) --no-print-directory $(parallel) all tests
-	@BUILD=$(BUILD) bash tools/check.sh unit platform template net vm
+	@BUILD=$(BUILD) bash tools/check.sh unit platform template sim net vm
 
 check-unit: $(BUILD)/unit-tests ## Run the unit tests
 	@BUILD=$(BUILD) bash tools/check.sh unit
@@ -165,7 +165,7 @@ bench-figure: ## Make the README's picture of the last bench
 	@python3 tests/bench/datapath_report.py --figure $(BUILD)/bench/datapath.json > $(BUILD)/bench/figure.svg
 	@mv $(BUILD)/bench/figure.svg tests/bench/datapath.svg
 
-tests: $(BUILD)/unit-tests $(addprefix $(BUILD)/tools/,$(TEST_TOOLS) udp_flow)
+tests: $(BUILD)/unit-tests $(addprefix $(BUILD)/tools/,$(TEST_TOOLS) udp_flow) $(BUILD)/tools/sim
 
 $(BUILD)/libsixlink.a: $(call object,$(CORE_SOURCES))
 $(BUILD)/libsixlink-registry.a: $(call object,$(REGISTRY_SOURCES))

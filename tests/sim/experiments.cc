@@ -48,6 +48,7 @@ WorldSettings settings_for(std::size_t nodes, std::uint64_t seed) {
   settings.seed = seed;
   settings.mix = usual_mix();
   settings.router.full_tables = kSmall;
+  if (nodes > 300) settings.router.pause = milliseconds(5000);
   if (nodes <= kSmall) return settings;
   settings.traffic_interval = milliseconds(1000);
   settings.most_known = 128;

@@ -133,7 +133,9 @@ bool Router::tell(std::uint32_t node, TimePoint now, std::vector<mesh::Reached>&
   auto& table = tables_[node];
   reached.clear();
   if (view_->version == 0 || (table.told == view_->version && !table.has_changed)) return false;
+  if (!table.has_changed && now - table.told_at < settings_.pause) return false;
   table.told = view_->version;
+  table.told_at = now;
   const bool has_changed = table.has_changed;
   table.has_changed = false;
   if (tables_.size() <= settings_.full_tables) {

@@ -22,6 +22,8 @@ namespace sixlink::sim {
 struct RouterSettings {
   std::chrono::milliseconds interval{1000};     // the network is looked at so often
   std::chrono::milliseconds convergence{2000};  // and known so much later
+  // Who has the same links as before is told of the rest's changes no more often than this.
+  std::chrono::milliseconds pause{0};
   // Up to so many nodes each is told of all, with its exact next hop to each. Of more, each is told of a
   // sample, drawn evenly from its component.
   std::size_t full_tables = 1200;
@@ -67,7 +69,8 @@ class Router {
   };
   struct Table {
     std::vector<Link> links;
-    std::uint64_t told = 0;                // the view's version
+    std::uint64_t told = 0;  // the view's version
+    TimePoint told_at{};
     bool is_empty = true;                  // what it was told
     bool has_changed = false;              // its own links, since
     std::vector<std::uint32_t> next_hops;  // by destination, where tables are full

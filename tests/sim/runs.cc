@@ -75,7 +75,7 @@ std::string measure(std::size_t nodes, std::uint64_t seed) {
   result.add("join", join(world, spread_for(nodes), std::chrono::seconds(is_large ? 10 : 60)));
   say(world, "joined");
   result.add("shape", describe(world, is_small ? nodes : is_large ? 50 : 200));
-  result.add("rest", rest(world, std::chrono::seconds(is_small ? 600 : is_large ? 10 : 120)));
+  result.add("rest", rest(world, std::chrono::seconds(is_small ? 330 : is_large ? 10 : 120)));
   say(world, "rested");
   result.add("shape_later", describe(world, is_small ? nodes : is_large ? 50 : 200));
   const std::chrono::seconds limit(is_large ? 30 : 180);
