@@ -88,7 +88,7 @@ void MeshNode::Machine::select() {
   const bool is_alone = is_isolated();
   const auto under_way = static_cast<std::size_t>(std::ranges::count_if(
       attempts_, [](const auto& attempt) { return !attempt->is_done && !attempt->is_incoming; }));
-  if (wanted() == 0 && count_links(Purpose::kRandom) > 0) {
+  if (wanted() == 0) {
     select_due_ = at_.now + random_.jitter(kNobody, 0.8, 1.2);
     return;
   }

@@ -116,7 +116,7 @@ std::string doubt(const std::string& scenario, const std::string& claim) {
                                                : name + "= is nowhere set to another value than its default";
   const auto word = quoted_for_regex(name);
   const std::string pattern = kind == "flag" ? R"((^|[\s"'(]))" + word + R"(([\s"')=;$]|$))"
-                                             : R"((client \S+|"\$SIXLINK") )" + word + R"(\b)";
+                                             : R"(((client|node) \S+|"\$SIXLINK") )" + word + R"(\b)";
   return std::regex_search(code, std::regex(pattern)) ? "" : name + " is nowhere used";
 }
 
