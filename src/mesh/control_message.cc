@@ -86,14 +86,17 @@ std::string contacts_xml(const ControlMessage& message) {
   return text;
 }
 
+std::string observed_xml(const ControlMessage& message) {
+  if (!message.observed) return {};
+  return "<observed port=\"" + std::to_string(message.observed->port()) + "\">" +
+         message.observed->address().to_string() + "</observed>";
+}
+
 std::string answer_xml(const ControlMessage& message) {
   auto text = element("nonce", hex64(message.nonce));
   if (message.status == tsp::kSuccess)
     text += element("mtu", static_cast<std::uint64_t>(std::max(message.mtu, 0)));
-  if (message.observed)
-    text += "<observed port=\"" + std::to_string(message.observed->port()) + "\">" +
-            message.observed->address().to_string() + "</observed>";
-  return text + contacts_xml(message);
+  return text + observed_xml(message) + contacts_xml(message);
 }
 
 std::string contents(const ControlMessage& message) {
@@ -110,7 +113,7 @@ std::string contents(const ControlMessage& message) {
     case ControlKind::kAskContacts:
       return element("count", message.count);
     case ControlKind::kContacts:
-      return contacts_xml(message);
+      return observed_xml(message) + contacts_xml(message);
     case ControlKind::kAskParameters:
       return element("version", message.version) + element("offset", message.offset);
     case ControlKind::kParameters:
@@ -216,7 +219,8 @@ bool read_contents(const XMLElement& root, ControlMessage& message) {
     case ControlKind::kAskContacts:
       return read_number(root, "count", ControlMessage::kMostContacts, message.count);
     case ControlKind::kContacts:
-      return read_contacts(root, message, ControlMessage::kMostContacts) && !message.contacts.empty();
+      return read_observed(root, message) && read_contacts(root, message, ControlMessage::kMostContacts) &&
+             (message.observed || !message.contacts.empty());
     case ControlKind::kAskParameters:
       return read_number(root, "version", std::numeric_limits<std::uint64_t>::max(), message.version) &&
              read_number(root, "offset", pki::kLargestSigned, message.offset);

@@ -44,7 +44,7 @@ enum class ControlKind : std::uint8_t {
   kAnswer,
   kDelete,         // in-link: this link ends after `delay`
   kAskContacts,    // in-link: some that you know: count
-  kContacts,       // in-link: contacts
+  kContacts,       // in-link: contacts, or observed
   kAskParameters,  // in-link: version, offset
   kParameters,     // in-link: a piece of the document: version, size, offset, bytes
 };

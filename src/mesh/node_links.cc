@@ -85,6 +85,7 @@ void MeshNode::Machine::on_handshake(LinkId id, Times at) {
     if (auto* entry = book_.find(link->peer)) entry->worked = at_.now;
     actions_.push_back(UseLink{id});
     report(NodeEvent::kLinkUp, link->peer, {});
+    tell_observed(*link);
     if (link->is_ours && book_.size() < std::min(kFewContacts, settings_.most_known)) {
       ControlMessage question;
       question.kind = ControlKind::kAskContacts;
@@ -243,6 +244,8 @@ void MeshNode::Machine::link_message(Link& link, const ControlMessage& message) 
       give_contacts(link, message.count);
       return;
     case ControlKind::kContacts:
+      if (message.observed && link.transport == Transport::kUdp)
+        on_observed(link.endpoint.address(), *message.observed);
       for (const auto& der : message.contacts) {
         if (!creates_.take(node_address(link.peer), at_.now, random_)) {
           ++counters_.rate_limited;
@@ -276,6 +279,17 @@ void MeshNode::Machine::end_by_peer(Link& link, seconds delay) {
   link.due = at_.now + delay + kOthersRetireTime;
   actions_.push_back(RaiseCost{link.id});
   if (wanted() > 0) wake_selection(milliseconds(500));
+}
+
+// Who did not ask for the link, or asked over the overlay, has not heard where it is seen. One mapping for
+// all destinations, or one for each: that takes several words.
+void MeshNode::Machine::tell_observed(Link& link) {
+  const auto& address = link.endpoint.address();
+  if (link.transport != Transport::kUdp || (address.is_v6() && address.to_v6().is_link_local())) return;
+  ControlMessage message;
+  message.kind = ControlKind::kContacts;
+  message.observed = link.endpoint;
+  send_in(link, message);
 }
 
 void MeshNode::Machine::give_contacts(Link& link, std::size_t count) {

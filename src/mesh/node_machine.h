@@ -179,6 +179,7 @@ class MeshNode::Machine {
   void outer_echo_request(const Echo& echo, const Path& from, std::uint32_t sequence);
   void outer_echo_response(const Echo& echo, const Path& from);
   void on_answer(const ControlMessage& message, const Path& from);
+  void on_observed(const boost::asio::ip::address& observer, const Endpoint& seen);
   std::uint64_t cookie_for(const Path& path, std::uint64_t epoch) const;
   std::uint64_t epoch() const;
   bool has_cookie(const Path& path, std::uint64_t cookie) const;
@@ -210,6 +211,7 @@ class MeshNode::Machine {
   void link_message(Link& link, const ControlMessage& message);
   void end_by_peer(Link& link, std::chrono::seconds delay);
   void give_contacts(Link& link, std::size_t count);
+  void tell_observed(Link& link);
   std::vector<std::vector<std::uint8_t>> some_contacts(std::size_t count, const net::Prefix& whom);
   void heard(Link& link);
   void saw_version(Link& link, std::uint64_t version);

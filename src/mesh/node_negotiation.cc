@@ -285,6 +285,14 @@ void MeshNode::Machine::outer_echo_response(const Echo& echo, const Path& from) 
 
 // ---- the answer ----
 
+void MeshNode::Machine::on_observed(const boost::asio::ip::address& observer, const Endpoint& seen) {
+  if (!is_endpoint_usable(seen)) return;
+  const auto before = endpoints_.list();
+  const auto nat = endpoints_.nat();
+  endpoints_.observe(observer, seen);
+  if (before != endpoints_.list() || nat != endpoints_.nat()) want_signing(seconds(2));
+}
+
 void MeshNode::Machine::on_answer(const ControlMessage& message, const Path& from) {
   auto* attempt = attempt_with(message.nonce);
   const bool is_awaited =
@@ -301,10 +309,7 @@ void MeshNode::Machine::on_answer(const ControlMessage& message, const Path& fro
   }
   // Also of those that refuse: who has not found a link yet has to know what NAT it is behind.
   if (message.observed && from.way == Way::kOuter && from.transport == Transport::kUdp) {
-    const auto before = endpoints_.list();
-    const auto nat = endpoints_.nat();
-    if (is_endpoint_usable(*message.observed)) endpoints_.observe(from.endpoint.address(), *message.observed);
-    if (before != endpoints_.list() || nat != endpoints_.nat()) want_signing(seconds(2));
+    on_observed(from.endpoint.address(), *message.observed);
   }
   if (message.status != tsp::kSuccess) {
     for (const auto& der : message.contacts) {

@@ -65,6 +65,9 @@ TEST_CASE("control message: every kind comes back as it was") {
   message.kind = ControlKind::kContacts;
   message.contacts = {{1}, {2}, {3}};
   all.push_back(message);
+  message.contacts = {};
+  message.observed = {boost::asio::ip::make_address("198.51.100.7"), 40001};
+  all.push_back(message);
   message = {};
   message.kind = ControlKind::kAskParameters;
   message.version = ~0ULL;
