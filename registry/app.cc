@@ -81,9 +81,11 @@ int serve_mesh(const Config& config, spdlog::logger& logger, MeshService& mesh,
     });
   };
   wait_for_hangup();
-  const RegistryStatus status;
+  RegistryStatus status;
+  status.serves_tunnels = false;
   control::ControlServer::Handlers handlers;
   handlers.answer = [&](std::string_view request) {
+    status.mesh = mesh.status();
     return request == "status" ? std::optional(to_json(status)) : std::nullopt;
   };
   std::unique_ptr<control::ControlServer> control;
@@ -173,7 +175,9 @@ int serve(const Config& config, std::optional<platform::Background>& background)
     const auto drain = parse_drain_request(request);
     if (!drain && request != "status") return std::nullopt;
     if (drain) server.drain(*drain);
-    return to_json(server.status());
+    auto status = server.status();
+    if (mesh) status.mesh = mesh->status();
+    return to_json(status);
   };
   std::unique_ptr<control::ControlServer> control;
   listen_for_commands(io, config, *logger, mesh.get(), std::move(handlers), control);

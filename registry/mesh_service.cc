@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <mutex>
 #include <thread>
 
 #include "registry/api/https_server.h"
@@ -68,6 +69,7 @@ class MeshService::Impl {
     next_flush_ = next_maintenance_ = now().now;
     next_maintenance_ += kMaintain;
     wait();
+    count();
     thread_ = std::thread([this] { io_.run(); });
     log_.info("the mesh {} is served at {}, its authority is {}", config_.mesh.network->to_string(),
               config_.mesh.urls.front(), registrar_.authorities().root(wall)->certificate().fingerprint());
@@ -78,7 +80,25 @@ class MeshService::Impl {
     asio::post(io_, [this] { look(); });
   }
 
+  MeshStatus status() const {
+    const std::lock_guard lock(status_mutex_);
+    return status_;
+  }
+
  private:
+  void count() {
+    const auto counts = contacts_.count(now().wall);
+    const std::lock_guard lock(status_mutex_);
+    if (counts) {
+      status_.nodes = counts->nodes;
+      status_.live = counts->live;
+    }
+    status_.network = config_.mesh.network->to_string();
+    status_.parameters = registrar_.parameters().version;
+    status_.connections = server_.connections();
+    status_.waiting = api_.held();
+  }
+
   void report(const std::string& problem) {
     if (!problem.empty() && limit_.allow(now().now)) log_.error("{}", problem);
   }
@@ -111,6 +131,7 @@ class MeshService::Impl {
     if (at.now >= next_flush_) {
       next_flush_ = at.now + kFlush;
       report(contacts_.flush(at.wall));
+      count();
     }
     if (at.now < next_maintenance_) return;
     next_maintenance_ = at.now + kMaintain;
@@ -163,6 +184,8 @@ class MeshService::Impl {
   WallTime identity_expires_{};
   std::string served_by_;
   log::RateLimit limit_{5, std::chrono::seconds(60)};
+  mutable std::mutex status_mutex_;
+  MeshStatus status_;
   std::thread thread_;
 };
 
@@ -184,6 +207,10 @@ std::unique_ptr<MeshService> MeshService::start(const Config& config, spdlog::lo
 
 void MeshService::look_now() {
   impl_->look_now();
+}
+
+MeshStatus MeshService::status() const {
+  return impl_->status();
 }
 
 }  // namespace sixlink::registry

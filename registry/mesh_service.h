@@ -10,6 +10,7 @@
 #include <string>
 
 #include "registry/config.h"
+#include "registry/status.h"
 
 namespace sixlink::registry {
 
@@ -23,6 +24,8 @@ class MeshService {
 
   // Somebody else has written to the database: looks at once instead of within a second.
   void look_now();
+  // As of some seconds ago.
+  MeshStatus status() const;
 
  private:
   class Impl;

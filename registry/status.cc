@@ -92,6 +92,14 @@ std::string to_json(const RegistryStatus& s) {
       {"draining", s.is_draining},
       {"stops_when_drained", s.stops_when_drained},
       {"stops_in_s", s.stops_in ? json::value(s.stops_in->count()) : json::value(nullptr)},
+      {"serves_tunnels", s.serves_tunnels},
+      {"mesh", s.mesh ? json::value{{"network", s.mesh->network},
+                                    {"parameters", s.mesh->parameters},
+                                    {"nodes", s.mesh->nodes},
+                                    {"live", s.mesh->live},
+                                    {"connections", s.mesh->connections},
+                                    {"waiting", s.mesh->waiting}}
+                      : json::value(nullptr)},
   };
   return json::serialize(object);
 }
@@ -107,6 +115,15 @@ std::optional<std::string> render_status(std::string_view text) {
   const auto redirects = text_of(*object, "redirects");
   const auto brokers = text_of(*object, "redirect");
   line("serving since", text_of(*object, "since"));
+  if (const auto* mesh = object->if_contains("mesh"); mesh && mesh->is_object()) {
+    const auto& m = mesh->get_object();
+    line("mesh",
+         fmt::format("{}: {:.0f} nodes, {:.0f} of them live; parameters {:.0f}; {:.0f} connections, "
+                     "{:.0f} wait for news",
+                     text_of(m, "network"), number_of(m, "nodes"), number_of(m, "live"),
+                     number_of(m, "parameters"), number_of(m, "connections"), number_of(m, "waiting")));
+  }
+  if (object->contains("serves_tunnels") && !flag_of(*object, "serves_tunnels")) return out;
   line("leases", count("leases"));
   line("tunnels in use", count("tunnels_in_use"));
   line("sessions", count("sessions"));

@@ -10,6 +10,15 @@
 
 namespace sixlink::registry {
 
+struct MeshStatus {
+  std::string network;
+  std::uint64_t parameters = 0;  // version
+  std::size_t nodes = 0;
+  std::size_t live = 0;
+  std::size_t connections = 0;  // over HTTPS
+  std::size_t waiting = 0;      // for newer parameters
+};
+
 struct RegistryStatus {
   std::chrono::system_clock::time_point since = std::chrono::system_clock::now();
   std::size_t leases = 0;
@@ -34,6 +43,8 @@ struct RegistryStatus {
   bool is_draining = false;
   bool stops_when_drained = false;
   std::optional<std::chrono::seconds> stops_in;  // at the latest
+  bool serves_tunnels = true;
+  std::optional<MeshStatus> mesh;
 };
 
 std::string to_json(const RegistryStatus& status);

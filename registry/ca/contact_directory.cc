@@ -144,6 +144,18 @@ std::string ContactDirectory::flush(WallTime now) {
   return {};
 }
 
+Answer<ContactDirectory::Counts> ContactDirectory::count(WallTime now) {
+  auto& database = registrar_.database();
+  const auto all = database.run("SELECT count(*) FROM mesh_nodes");
+  if (database.has_failed() || all.empty()) return registrar_.failure();
+  const auto live = database.run(
+      "SELECT count(*) FROM mesh_nodes WHERE last_seen > $1 AND expires > $2 AND revoked IS NULL",
+      {seconds_of(now - kLive), seconds_of(now)});
+  if (database.has_failed() || live.empty()) return registrar_.failure();
+  return Counts{static_cast<std::size_t>(all.front().number(0)),
+                static_cast<std::size_t>(live.front().number(0))};
+}
+
 Answer<std::vector<ListedNode>> ContactDirectory::nodes(WallTime now) {
   return list("", {}, now);
 }

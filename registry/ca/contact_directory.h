@@ -61,6 +61,12 @@ class ContactDirectory {
   // Empty: done.
   std::string flush(WallTime now);
 
+  struct Counts {
+    std::size_t nodes = 0;
+    std::size_t live = 0;
+  };
+  Answer<Counts> count(WallTime now);
+
   // All, by address; or one.
   Answer<std::vector<ListedNode>> nodes(WallTime now);
   Answer<std::vector<ListedNode>> node(const net::Prefix& prefix, WallTime now);

@@ -161,3 +161,18 @@ for _ in 1 2 3 4 5 6; do join three token=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab >/dev
 check_equal "mesh: whoever guesses waits" 429 "$(join three token=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab)"
 add_internet_host other 198.51.100.20
 check_equal "mesh: all others are served" 200 "$(API_HOST=other api one GET /v1/node)"
+
+# Hostile clients of HTTPS: bounded, and no matter to others.
+spawn_in client "$TEMP/hostile.out" "$PYTHON" "$TOOLS/hostile_https.py" 198.51.100.10 443
+check "mesh https: survives hostile clients" wait_for 30 grep -q '^holding' "$TEMP/hostile.out"
+check_match "mesh https: what is no HTTP is refused" '^no http (400|0)$' "$(cat "$TEMP/hostile.out")"
+check_match "mesh https: a header of 20 KB is refused" '^long header (431|400|0)$' "$(cat "$TEMP/hostile.out")"
+check_match "mesh https: a body of 100 MB is refused" '^large body 413$' "$(cat "$TEMP/hostile.out")"
+check_match "mesh https: and one without end" '^endless chunks (413|0)$' "$(cat "$TEMP/hostile.out")"
+check_match "mesh https: nested JSON is refused" '^nested json 400$' "$(cat "$TEMP/hostile.out")"
+connections=$(sed -n 's/^connections //p' "$TEMP/hostile.out")
+check "mesh https: one address holds $connections connections at most" test "${connections:-999}" -le 256
+check_equal "mesh https: others are served meanwhile" 200 "$(API_HOST=other api one GET /v1/node)"
+memory=$(memory_kib "$REGISTRY_PID")
+check "mesh https: the registry has $((memory / 1024)) MiB" test "$memory" -lt 65536
+check_match "status: tells of the mesh" '^mesh +2001:db8:43::/48: [0-9]+ nodes, [0-9]+ of them live' "$(registry_command status)"

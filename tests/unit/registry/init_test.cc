@@ -177,3 +177,54 @@ TEST_CASE("init: a full disk leaves no half configuration") {
   CHECK_FALSE(std::filesystem::exists(options.config_file + ".new"));
   CHECK(run(options).code == 0);
 }
+
+TEST_CASE("init: a mesh has an authority, and needs no tunnels") {
+  const TemporaryDirectory directory;
+  Options options = in(directory);
+  options.prefix.clear();
+  options.mesh = true;
+  options.network = "2001:db8:43::/48";
+  options.network_v4 = "203.0.113.0/24 28";
+  options.url = "https://registry.example.net:8443/";
+  options.name = "a mesh";
+  const auto outcome = run(options);
+  CHECK_MESSAGE(outcome.code == 0, outcome.err);
+  CHECK(contains(outcome.out, "Authority: sha256:"));
+  CHECK(contains(outcome.out, "sixlink-registry token new -f " + options.config_file));
+  CHECK(contains(outcome.out, "TCP port 8443"));
+  CHECK_FALSE(contains(outcome.out, "Host key"));
+  const auto loaded = load_config(options.config_file);
+  REQUIRE(loaded.config.has_value());
+  CHECK(loaded.warnings.empty());
+  CHECK_FALSE(loaded.config->serves_tunnels());
+  CHECK(loaded.config->mesh.network_v4->length == 28);
+  CHECK(loaded.config->mesh.listen.front().port == 8443);
+  CHECK(mode_of(loaded.config->mesh_database()) == 0600);
+  CHECK(mode_of(loaded.config->authority_directory()) == 0700);
+  for (const auto& file : std::filesystem::directory_iterator(loaded.config->authority_directory()))
+    CHECK(mode_of(file.path()) == 0600);
+  // Again: the authority stays.
+  const auto authority = outcome.out.substr(outcome.out.find("Authority: "), 82);
+  options.force = true;
+  CHECK(contains(run(options).out, authority));
+  // Another network is not made over it.
+  options.network = "2001:db8:44::/48";
+  const auto other = run(options);
+  CHECK(other.code == 1);
+  CHECK(contains(other.err, "2001:db8:43::/48"));
+}
+
+TEST_CASE("init: a mesh beside tunnels") {
+  const TemporaryDirectory directory;
+  Options options = in(directory);
+  options.network = "2001:db8:43::/48";
+  const auto outcome = run(options);
+  CHECK_MESSAGE(outcome.code == 0, outcome.err);
+  CHECK(contains(outcome.out, "Host key"));
+  CHECK(contains(outcome.out, "Authority: sha256:"));
+  options.force = true;
+  options.network = "2001:db8:7:8000::/56";
+  const auto bad = run(options);
+  CHECK(bad.code == 3);
+  CHECK(contains(bad.err, "--network: "));
+}

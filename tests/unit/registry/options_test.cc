@@ -148,3 +148,30 @@ TEST_CASE("registry options: help and man page have every option and command") {
   }
   CHECK(usage.find(kDefault) != std::string::npos);
 }
+
+TEST_CASE("registry options: the mesh's commands") {
+  const auto init =
+      parse({"init", "--mesh", "--network", "2001:db8:43::/48", "--ipv4", "203.0.113.0/24", "28"});
+  CHECK(init.command == Command::kInit);
+  CHECK(init.mesh);
+  CHECK(init.network_v4 == "203.0.113.0/24 28");
+  CHECK(parse({"peer", "export", "alice", "--ipv4"}).all_v4);
+  const auto token =
+      parse({"token", "new", "--prefix-length", "60", "--expires", "30d", "--email", "a@example.net"});
+  CHECK(token.command == Command::kTokenNew);
+  CHECK(token.prefix_length == 60);
+  CHECK(token.lifetime == std::chrono::hours(24 * 30));
+  CHECK(parse({"revoke", "2001:db8:43:1::/64"}).user_name == "2001:db8:43:1::/64");
+  CHECK(parse({"ca", "roll", "--after", "2h"}).after == std::chrono::hours(2));
+  CHECK(parse({"topology", "--dot"}).dot);
+  CHECK(starts_with(error({"token"}), "token needs a command: token new, token list, token delete"));
+  CHECK(starts_with(error({"revoke"}), "revoke needs an argument"));
+  CHECK(starts_with(error({"init", "--mesh"}), "a mesh needs its IPv6 prefix"));
+  CHECK(starts_with(error({"init", "--url", "https://x/", "--prefix", "2001:db8::/48"}),
+                    "--url, --name and --ipv4"));
+  CHECK(starts_with(error({"nodes", "--dot"}), "option --dot does not go with nodes"));
+  CHECK(starts_with(error({"token", "new", "--expires", "soon"}), "option --expires takes a time"));
+  CHECK(parse_lifetime("1d") == std::chrono::hours(24));
+  CHECK_FALSE(parse_lifetime("0d"));
+  CHECK_FALSE(parse_lifetime("4000d"));
+}
