@@ -10,7 +10,7 @@
 # 25.0.0.1 is the address that the router maps to: miniupnpd refuses every address that RFC 6890 reserves, those for documentation
 # too. It exists in these namespaces alone.
 #
-# covers: mesh
+# covers: nothing
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119
 . "$(dirname "$0")/../lib.sh"

@@ -10,7 +10,7 @@
 # The rest of the topology: tests/mesh/lib.sh.
 #
 # covers: command join, command doctor, flag --token, flag --anonymous, flag --email, flag --fingerprint, flag --req
-# covers: flag --ca-only, flag --is-needed, flag --lan-interface
+# covers: flag --ca-only, flag --is-needed, flag --lan-interface, key babeld
 
 # shellcheck source-path=SCRIPTDIR source=../../mesh/lib.sh disable=SC2119
 . "$(dirname "$0")/../../mesh/lib.sh"

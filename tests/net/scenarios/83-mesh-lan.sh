@@ -6,7 +6,7 @@
 #
 #   n1, n2, n3 -- hub (a bridge), stranger on the same bridge; fe80:: alone
 #
-# covers: mesh
+# covers: nothing
 
 # shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119
 . "$(dirname "$0")/../lib.sh"

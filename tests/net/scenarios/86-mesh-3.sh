@@ -4,7 +4,7 @@
 # every command, survive babeld's end and a restart without the registry, show nothing in the clear, and leave nothing behind.
 # Topology: tests/mesh/lib.sh.
 #
-# covers: command join, command peers, command routes, command path, command topology
+# covers: command peers, command routes, command path, command topology
 
 # shellcheck source-path=SCRIPTDIR source=../../mesh/lib.sh disable=SC2119
 . "$(dirname "$0")/../../mesh/lib.sh"
