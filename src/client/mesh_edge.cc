@@ -441,6 +441,9 @@ bool MeshEdge::on_parameters(std::span<const std::uint8_t> der) {
 }
 
 void MeshEdge::on_network_change() {
+  const auto count = links_->reconnect();
+  if (count > 0)
+    log_.info("the network has changed: {} links have another address of this machine now", count);
   node_->on_network_change(times());
   schedule();
 }

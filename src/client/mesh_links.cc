@@ -189,6 +189,22 @@ bool MeshLinks::send_outer(const mesh::Endpoint& to, mesh::Transport transport,
   return false;
 }
 
+std::size_t MeshLinks::reconnect() {
+  std::size_t count = 0;
+  for (const auto& [id, link] : links_) {
+    if (link->wanted.transport != mesh::Transport::kUdp) continue;
+    const auto endpoint = link->tunnel->endpoint();
+    const auto source = platform::source_towards(endpoint.address());
+    // Without a way there it is as good as any: there may be one again.
+    if (!source || *source == link->tunnel->local_address()) continue;
+    const int socket = events_.connect(endpoint);
+    if (socket < 0) continue;
+    link->tunnel->replace_socket(socket);
+    ++count;
+  }
+  return count;
+}
+
 void MeshLinks::set_takes_foreign(bool takes_foreign) {
   if (settings_.filter.takes_foreign == takes_foreign) return;
   settings_.filter.takes_foreign = takes_foreign;

@@ -70,6 +70,9 @@ class MeshLinks {
   // such.
   bool send_outer(const mesh::Endpoint& to, mesh::Transport transport, std::span<const std::uint8_t> message);
 
+  // This machine's addresses or routes are others: links whose socket sends from an address that it would not
+  // send from now get another one, and tell their peers. How many.
+  std::size_t reconnect();
   // Packets of the rest of the Internet may pass.
   void set_takes_foreign(bool takes_foreign);
 

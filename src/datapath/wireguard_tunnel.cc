@@ -2,6 +2,7 @@
 // A client's end of a WireGuard tunnel, or one end of a link of the mesh.
 #include "src/datapath/wireguard_tunnel.h"
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <boost/asio/error.hpp>
@@ -183,6 +184,14 @@ void WireguardTunnel::set_mtu(int mtu) {
 
 void WireguardTunnel::set_filter(const MeshFilter& filter) {
   lanes_->exclusively([&] { policy_->set_filter(filter); });
+}
+
+boost::asio::ip::address WireguardTunnel::local_address() const {
+  boost::asio::ip::udp::endpoint local;
+  auto size = static_cast<socklen_t>(local.capacity());
+  if (::getsockname(socket_, local.data(), &size) != 0) return {};
+  local.resize(size);
+  return local.address();
 }
 
 WireguardTunnel::Traffic WireguardTunnel::traffic() const {

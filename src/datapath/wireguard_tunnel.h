@@ -85,6 +85,8 @@ class WireguardTunnel {
   platform::Offloads offloads() const { return lanes_->granted(); }
   wireguard::PeerStatus status() const;
   const boost::asio::ip::udp::endpoint& endpoint() const { return server_; }
+  // Of this machine, that the socket sends from. Unspecified: it is not known.
+  boost::asio::ip::address local_address() const;
   // Ever growing.
   struct Traffic {
     std::uint64_t received = 0;  // inner packets, control messages included

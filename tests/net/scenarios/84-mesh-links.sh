@@ -114,6 +114,24 @@ check "mesh: it comes back" wait_for 15 all_reach n1 n2 n3
 echo "all reach all again after $(($(milliseconds) - started)) ms"
 check "kill -9: nothing is there twice" test "$(ns n2 ip -6 addr show dev lo | grep -c "$(address n2)")" = 1
 
+# --- a node moves ---
+interfaces() { ns "$1" ip -o link show | grep -o "sixm[0-9]*" | sort -u | tr "\n" " "; }
+links_before=$(interfaces n3)
+move_n3() { # OLD NEW
+  ip -n "$PREFIX-n3" -batch - <<IP
+addr del $1/24 dev eth0
+addr add $2/24 dev eth0
+IP
+}
+move_n3 198.51.100.3 198.51.100.33
+started=$(milliseconds)
+n1_sees_n3_at() { node n1 peers --json | grep -q "\"$1:3653\""; }
+check "mesh: a node that has another address is followed" wait_for 10 n1_sees_n3_at 198.51.100.33
+check "mesh: all reach it there" wait_for 10 all_reach n1 n2 n3
+echo "all reach all after $(($(milliseconds) - started)) ms"
+check_equal "mesh: its links are the same ones" "$links_before" "$(interfaces n3)"
+move_n3 198.51.100.33 198.51.100.3
+
 memory=$(memory_kib "$(daemon_pid n1)")
 check "mesh: memory of a node with two links, $memory KiB" test "$memory" -lt 30720
 
