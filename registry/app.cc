@@ -2,6 +2,7 @@
 // The program sixlink-registry.
 #include "registry/app.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,6 +60,15 @@ void listen_for_commands(asio::io_context& io, const Config& config, spdlog::log
     logger.error("cannot listen on {}: {}; the commands status and drain will not work",
                  config.control_path(), control.error().message());
   }
+}
+
+// Each node of a mesh holds a connection: the usual 1,024 descriptors are too few.
+void raise_descriptor_limit() {
+  constexpr rlim_t kWanted = 8192;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kWanted) return;
+  limit.rlim_cur = std::min(kWanted, limit.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // A mesh without tunnels: no interface, no TSP.
@@ -123,6 +133,7 @@ int serve(const Config& config, std::optional<platform::Background>& background)
   }
   std::unique_ptr<MeshService> mesh;
   if (config.mesh.network) {
+    raise_descriptor_limit();
     std::string problem;
     mesh = MeshService::start(config, *logger, problem);
     if (!mesh) {
