@@ -23,6 +23,8 @@ constexpr unsigned kSignsAtStart = 4;
 constexpr std::chrono::minutes kQuiet{2};
 // All nodes learn of new parameters at the same time, and tell the registry that they have.
 constexpr seconds kVersionSpread{20};
+// Milliseconds since 1970, some million years from now.
+constexpr std::uint64_t kHighestSequence = 1ULL << 62;
 constexpr std::size_t kMostPulls = 3;
 constexpr std::chrono::minutes kDistrust{10};
 
@@ -84,7 +86,8 @@ void MeshNode::Machine::take_own(const SignedContact& seen) {
   if (seen.contact.sequence < std::max(sequence_seen_, own_ ? own_->contact.sequence : 0) ||
       (own_ && seen.der == own_->der))
     return;
-  // One that runs ahead for ever would win for ever.
+  // Nothing could be greater.
+  if (seen.contact.sequence >= kHighestSequence) return;
   sequence_seen_ = seen.contact.sequence;
   if (own_ && own_->contact.sequence <= sequence_seen_) {
     own_.reset();

@@ -158,6 +158,10 @@ TEST_CASE("trust: a node whose clock was set back is heard again") {
   network.introduce(1, 2);
   CHECK(network.run_until([&] { return network.is_connected(); }, 20s));
   CHECK(network.node(2).mesh->own_contact().contact.sequence > 4'000'000'000'000);
+  // One after which there could be no newer changes nothing.
+  network.node(2).mesh->on_contact(sealed(contact_of(2, ~0ULL), 2), false, network.now());
+  network.run(20s);
+  CHECK(network.node(2).mesh->own_contact().contact.sequence < 5'000'000'000'000);
 }
 
 TEST_CASE("trust: an answer of another node, or to nobody's question") {
