@@ -56,7 +56,7 @@ compile() { # source, program, more flags...
   # shellcheck disable=SC2086 # the flags are words
   "$cxx" -std=c++20 -I. $cxxflags -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED -DSPDLOG_COMPILED_LIB \
     -DSPDLOG_FMT_EXTERNAL -DSIXLINK_LIBFUZZER -fno-sanitize-recover=all -o "$program" "$source" \
-    "$@" "$out/libsixlink-registry.a" "$out/libsixlink.a" -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lminiupnpc -lssl -lcrypto -pthread
+    "$@" "$out/libsixlink-registry.a" "$out/libsixlink.a" -ltinyxml2 -lspdlog -lfmt -lsqlite3 -lminiupnpc -lcurl -lpq -lssl -lcrypto -pthread
 }
 
 if ! compile tests/fuzz/write_seeds.cc "$out/write_seeds" -fsanitize=fuzzer-no-link,address,undefined; then

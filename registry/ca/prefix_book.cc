@@ -22,7 +22,7 @@ PrefixPool make_pool(const net::Prefix& network) {
 
 }  // namespace
 
-PrefixBook::PrefixBook(const net::Prefix& network, std::optional<NetworkV4> network_v4)
+PrefixBook::PrefixBook(const net::Prefix& network, const std::optional<NetworkV4>& network_v4)
     : network_(network), network_v4_(network_v4), pool_(make_pool(network)) {
   if (network_v4_) pool_v4_ = make_pool_v4(*network_v4_);
 }

@@ -23,7 +23,7 @@ class PrefixBook {
  public:
   static constexpr int kLongest = 64;  // of IPv6
 
-  PrefixBook(const net::Prefix& network, std::optional<NetworkV4> network_v4);
+  PrefixBook(const net::Prefix& network, const std::optional<NetworkV4>& network_v4);
 
   // All within a transaction that is open, and true only if it commits: call forget() when it does not.
   struct Taken {
