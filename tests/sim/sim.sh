@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Simulates networks of several sizes and reports: tables, $BUILD/sim/sim.json and pictures. README.md says what is real.
 #
-#   SIM_SIZES   networks to measure, in nodes (100 1000 10000 100000); one that the memory is too small for is left out
+#   SIM_SIZES   networks to measure, in nodes (100 1000 10000 100000), or none; what the memory is too small for is left out
 #   SIM_SEEDS   how many networks of 10,000 nodes are made to see whether each is connected (100)
 #   SIM_TARGET  nodes of these (10000)
 #   SIM_JOBS    how many at a time (the processors)
@@ -14,6 +14,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 BUILD=${BUILD:-build}
 sizes=${SIM_SIZES:-100 1000 10000 100000}
+if [ "$sizes" = none ]; then sizes=; fi
 seeds=${SIM_SEEDS:-100}
 target=${SIM_TARGET:-10000}
 jobs=${SIM_JOBS:-$(nproc)}

@@ -38,8 +38,7 @@ net::Prefix network_prefix() {
 net::Prefix prefix_of(std::uint32_t number) {
   auto bytes = network_prefix().address.to_bytes();
   const auto subnet = number + 1;
-  for (int i = 0; i < 4; ++i)
-    bytes[static_cast<std::size_t>(4 + i)] = static_cast<std::uint8_t>(subnet >> (24 - 8 * i));
+  for (std::size_t i = 0; i < 4; ++i) bytes[4 + i] = static_cast<std::uint8_t>(subnet >> (24 - 8 * i));
   return {net::AddressV6(bytes), 64};
 }
 
