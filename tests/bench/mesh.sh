@@ -224,7 +224,8 @@ part_many() {
   for pid in "${pids[@]}"; do
     name=$(cat "/proc/$pid/comm" 2>/dev/null)
     case $name in
-      sixlink* | babeld)
+      sixlink-registr) sample registry "$(awk '/^VmHWM:/ { printf "%.1f", $2 / 1024 }' "/proc/$pid/status")" "unit=\"MiB\"" ;;
+      sixlink | babeld)
         sample memory "$(awk '/^VmHWM:/ { printf "%.1f", $2 / 1024 }' "/proc/$pid/status")" "process=\"$name\""
         ;;
     esac

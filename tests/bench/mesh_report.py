@@ -23,7 +23,7 @@ TARGETS = [
     ("revocation: every live link of the node cut, worst", "revocation", max, 3.0, "s"),
     ("registry down: all nodes restarted at once, everyone reaches everyone, worst", "restart", max, 10.0, "s"),
     ("50 nodes started at once: everyone reaches everyone", "start", max, 60.0, "s"),
-    ("50 nodes: memory of the largest process", "memory", max, 30.0, "MiB"),
+    ("50 nodes: memory of the largest of their processes", "memory", max, 30.0, "MiB"),
     ("50 nodes: processor at rest, a node", "idle", max, 1.0, "%"),
     ("memory of a node that knows 10,000 destinations", "destinations", max, 30.0, "MiB"),
     ("simulated 10,000 nodes, 10 links each: seeds of 100 in which they are not connected", "simulated", max, 0, ""),

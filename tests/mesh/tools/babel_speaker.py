@@ -16,7 +16,7 @@ import socket
 import struct
 import time
 
-GROUP, PORT = "ff02::1:6", 6696
+GROUP, PORT = "ff02::1:6", 6697  # the mesh's own port, so that a babeld of the system's is left alone
 HELLO, IHU, ROUTER_ID, UPDATE = 4, 5, 6, 8
 IPV6, LINK_LOCAL = 2, 3
 HELLO_EVERY, UPDATE_EVERY = 1.0, 20.0
