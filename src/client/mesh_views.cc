@@ -94,7 +94,7 @@ std::string count_text(const Fields& fields, std::string_view name) {
   return count ? fmt::format("{:.0f}", *count) : "-";
 }
 
-std::string or_dash(std::string text) {
+std::string or_dash(const std::string& text) {
   return text.empty() ? "-" : text;
 }
 
@@ -102,9 +102,9 @@ std::string or_dash(std::string text) {
 class Table {
  public:
   enum class Align { kLeft, kRight };
-  explicit Table(std::vector<std::pair<std::string, Align>> columns) {
+  explicit Table(const std::vector<std::pair<std::string, Align>>& columns) {
     std::vector<std::string> head;
-    for (auto& [title, align] : columns) {
+    for (const auto& [title, align] : columns) {
       head.push_back(title);
       aligns_.push_back(align);
     }

@@ -40,6 +40,7 @@ std::uint64_t random_seed() {
 
 std::vector<net::Prefix> prefixes_of(const std::vector<ApiNeighbour>& neighbours) {
   std::vector<net::Prefix> prefixes;
+  prefixes.reserve(neighbours.size());
   for (const auto& neighbour : neighbours) prefixes.push_back(neighbour.prefix);
   std::ranges::sort(prefixes, {}, [](const net::Prefix& prefix) { return prefix.address; });
   return prefixes;
