@@ -10,25 +10,24 @@
 #                   the registry is stopped and all nodes are killed and started at once, until everyone reaches everyone
 #   destinations  two nodes, of which one is told 10,000 destinations by a Babel router behind the other
 #   many          50 nodes, which have joined before, started at the same instant, and at rest afterwards
-#   simulation    of 10,000 nodes: tests/sim
 #
-# Each part has a network of its own, one after the other. Printed is a table; BUILD/bench gets mesh.json and mesh.svg.
+# Each part has a network of its own, one after the other. Printed is a table; BUILD/bench gets mesh.json and mesh.svg. The figures of
+# simulated networks are those of the last `make sim`.
 #
-#   BENCH_PARTS="twenty destinations many simulation"
+#   BENCH_PARTS="twenty destinations many"
 #   BENCH_TRIALS=50       of the gap; a tenth of it of the others
 #   BENCH_MANY=50         nodes at the same instant
-#   BENCH_QUICK=1         5 trials, 12 nodes at the same instant, no simulation: for a look whether it works at all
+#   BENCH_QUICK=1         5 trials, 12 nodes at the same instant: for a look whether it works at all
 
 # shellcheck source-path=SCRIPTDIR source=../mesh/lib.sh disable=SC2119
 . "$(dirname "$0")/../mesh/lib.sh"
 
 TRIALS=${BENCH_TRIALS:-50}
 MANY=${BENCH_MANY:-50}
-PARTS=${BENCH_PARTS:-twenty destinations many simulation}
+PARTS=${BENCH_PARTS:-twenty destinations many}
 if [ -n "${BENCH_QUICK:-}" ]; then
   TRIALS=${BENCH_TRIALS:-5}
   MANY=${BENCH_MANY:-12}
-  PARTS=${BENCH_PARTS:-twenty destinations many}
 fi
 OUTPUT=$BUILD/bench
 SAMPLES=$OUTPUT/mesh.samples
@@ -248,4 +247,4 @@ for part in $PARTS; do
   echo "$part"
   bash "$0" --part "$part" || echo "bench: the part $part ended early" >&2
 done
-"$PYTHON" "$ROOT/tests/bench/mesh_report.py" "$SAMPLES" "$OUTPUT"
+"$PYTHON" "$ROOT/tests/bench/mesh_report.py" "$SAMPLES" "$OUTPUT" "$BUILD/sim/sim.json"
