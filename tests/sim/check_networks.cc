@@ -254,8 +254,8 @@ std::vector<Check> checks_of_networks(std::size_t nodes) {
           {"the network is cut in two, and healed", with(partition)},
           {"30 % die at once", with(loss_of_many)},
           {"a node is revoked while the registry is down", with(revocation)},
-          {"datagrams are lost and damaged", with(damage)},
-          {"symmetric translators, and no UDP", with(hard_networks)},
+          {"datagrams are lost and damaged", [=] { return damage(nodes / 2); }},
+          {"symmetric translators, and no UDP", [=] { return hard_networks(nodes / 2); }},
           {"the same seed, the same network", with(same_again)}};
 }
 
