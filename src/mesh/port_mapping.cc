@@ -55,7 +55,7 @@ const char* to_string(MappingProtocol protocol) {
   return "none";
 }
 
-PortMapping::PortMapping(std::vector<Wanted> wanted, std::uint64_t seed) : random_(seed) {
+PortMapping::PortMapping(const std::vector<Wanted>& wanted, std::uint64_t seed) : random_(seed) {
   for (const auto& one : wanted) {
     Slot slot;
     slot.wanted = one;

@@ -88,7 +88,7 @@ class PortMapping {
   };
 
   // `seed`: unpredictable, as the nonces protect the mappings.
-  PortMapping(std::vector<Wanted> wanted, std::uint64_t seed);
+  PortMapping(const std::vector<Wanted>& wanted, std::uint64_t seed);
 
   // The way to the Internet. nullopt: there is none (any more).
   void set_network(const std::optional<Network>& network, TimePoint now);
