@@ -19,8 +19,6 @@ constexpr std::uint32_t kMostCost = 65534;
 // wins even if it has more links, and a way over half the world is not taken for one link less.
 constexpr const char* kRoundTrip =
     "enable-timestamps true rtt-decay 125 rtt-min 10 rtt-max 500 max-rtt-penalty 5000";
-// Whole tables are sent again so often, or every four hellos; changes are told at once.
-constexpr std::chrono::milliseconds kLeastUpdateInterval{16000};
 // What a default route of a gateway costs more for every rank that it has in preferred_gateways, and once
 // more if it has none: more than any way across the network.
 constexpr unsigned kGatewayStep = 12000;
@@ -146,9 +144,8 @@ std::string babel_configuration(const BabelSettings& settings, std::uint32_t rou
 std::string babel_interface(const BabelSettings& settings, const std::string& name, std::uint32_t cost) {
   const auto rxcost = std::min(kLinkCost + std::min(cost, kMostCost), kMostCost);
   return "interface " + name + " type tunnel link-quality true split-horizon true rxcost " +
-         std::to_string(rxcost) + " hello-interval " + seconds_text(settings.hello_interval) +
-         " update-interval " + seconds_text(std::max(settings.hello_interval * 4, kLeastUpdateInterval)) +
-         " " + kRoundTrip;
+         std::to_string(rxcost) + " hello-interval " + seconds_text(settings.hello_interval) + " " +
+         kRoundTrip;
 }
 
 bool is_babel_interface_name(const std::string& name) {

@@ -40,12 +40,13 @@ host() {
 
 # start_router HOST [KEY=VALUE...]
 start_router() {
-  local host=$1
+  local host=$1 input
   shift
   mkdir -p "$TEMP/$host"
   rm -f "$TEMP/$host/in"
   mkfifo "$TEMP/$host/in"
-  exec {INPUT[$host]}<>"$TEMP/$host/in"
+  exec {input}<>"$TEMP/$host/in"
+  INPUT[$host]=$input
   : >"$TEMP/$host/out"
   ns "$host" "$BUILD/tools/babel_router" "$TEMP/$host" 2001:db8:42::/48 "$(prefix_of "$host")" network_v4=203.0.113.0/24 \
     prefix_v4="203.0.113.$((0x${NUMBER[$host]} * 8))/29" source="$(address_of "$host")" "$@" \

@@ -99,7 +99,6 @@ TEST_CASE("babel settings: an interface's line") {
   auto node = settings();
   CHECK(babel_interface(node, "sixm1", 0) ==
         "interface sixm1 type tunnel link-quality true split-horizon true rxcost 96 hello-interval 4 "
-        "update-interval 16 "
         "enable-timestamps true rtt-decay 125 rtt-min 10 rtt-max 500 max-rtt-penalty 5000");
   node.hello_interval = std::chrono::milliseconds(1250);
   const auto line = babel_interface(node, "sixm1", 4294967295U);
