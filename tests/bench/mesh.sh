@@ -71,6 +71,7 @@ measure_gap() {
     return
   fi
   read -r source sink transit <<<"$found"
+  forget_node "$transit"
   said=$(gap_when_killed "$source" "$sink" "$transit" "$how")
   case $said in
     # Traffic takes another way when another becomes better: it did not pass the dead node when that died.

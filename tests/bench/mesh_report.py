@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What mesh.sh measured, as a table, JSON and a picture: mesh_report.py SAMPLES OUTPUT SIMULATED.
 
-Each line of SAMPLES is a JSON object with `what`, `value` and what else belongs to it; SIMULATED is what `make sim` wrote, if it did; a line that has a `failure` instead of a value is
-a trial that was made and did not end well: it fails its target. OUTPUT gets mesh.json, with `environment`, `samples` and `targets`
-(each with `name`, `target`, `value`, `holds`, and the `reason` when there is no value), and mesh.svg, the traffic gaps.
+Each line of SAMPLES is a JSON object with `what`, `value` and what else belongs to it; one that has a `failure` instead of a value is
+a trial that was made and did not end well: it fails its target. SIMULATED is what `make sim` wrote, if it did. OUTPUT gets mesh.json,
+with `environment`, `samples` and `targets` (each with `name`, `target`, `value`, `holds`, and the `reason` when there is no value), and
+mesh.svg, the traffic gaps.
 """
 
 import json

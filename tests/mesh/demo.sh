@@ -113,6 +113,7 @@ lose_two() {
   for other in cone lan1; do [ "$other" = "$transit" ] || break; done
   printf '  six sends to sym a datagram every 10 ms, through %s; %s and %s lose power (kill -9, cables cut)\n' "$transit" "$transit" "$other"
   kill_node "$other"
+  forget_node "$transit"
   said=$(FLOW_AFTER=6 gap_when_killed six sym "$transit" off) || give_up "six did not reach sym before"
   gap=${said%% *}
   printf '  the longest time without an answer: %s s\n' "$gap"

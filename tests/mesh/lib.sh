@@ -423,6 +423,8 @@ kill_node() {
   for name in "$@"; do wait_for 5 is_gone "${NODE_PID[$name]}"; done
 }
 
+forget_node() { disown "${NODE_PID[$1]}" 2>/dev/null; }
+
 # node NODE SUBCOMMAND...
 node() {
   local name=$1
@@ -527,7 +529,8 @@ a_transit() {
 }
 
 # gap_when_killed SOURCE SINK TRANSIT HOW [OUTPUT]: HOW is "kill", kill -9 of all of its processes, or "off", with its cable cut at the
-# same moment, so that the system does not answer in their place. Prints what tools/flow.py does. The node stays dead.
+# same moment, so that the system does not answer in their place. Prints what tools/flow.py does. The node stays dead. As this is for
+# $(...), `forget_node TRANSIT` belongs before it: the shell would tell of the killed process.
 gap_when_killed() {
   local ipv4=${NODE_V4[$3]} ipv6=${NODE_V6[$3]} command
   command="kill -KILL $( (pids_called "$3" sixlink; pids_called "$3" babeld) | tr '\n' ' ')"
@@ -536,7 +539,6 @@ gap_when_killed() {
     ipv6=${ipv6:+add element inet faults dead6 { $ipv6 \};}
     command="nsenter --net=$(netns backbone) nft '$ipv4 $ipv6'; $command"
   fi
-  disown "${NODE_PID[$3]}" 2>/dev/null
   "$PYTHON" "$MESH_TOOLS/flow.py" "${5:-$TEMP/flow.json}" 1.5 "${FLOW_AFTER:-8}" "$(netns "$1")=${NODE_ADDRESS[$1]}" \
     "$(netns "$2")=${NODE_ADDRESS[$2]}" -- sh -c "$command"
 }

@@ -31,6 +31,7 @@ for how in kill off; do
     continue
   fi
   read -r source sink transit <<<"$found"
+  forget_node "$transit"
   said=$(gap_when_killed "$source" "$sink" "$transit" "$how")
   check "gap, $how: traffic goes on around the dead node" is_short "${said%% *}" 8
   echo "# mesh-20: $source to $sink through $transit, $how: $said (gap in s, lost, hop limits)"
