@@ -21,15 +21,15 @@ namespace sixlink::platform {
 // is on the link to have it.
 [[nodiscard]] boost::system::error_code bring_up(const std::string& interface);
 
-// A /128, valid at once and for ever. file_exists: it has it already.
+// A /128, or /32 of IPv4, valid at once and for ever. file_exists: it has it already.
 [[nodiscard]] boost::system::error_code add_address(const std::string& interface,
-                                                    const net::AddressV6& address);
+                                                    const boost::asio::ip::address& address);
 // address_not_available: it does not have it.
 [[nodiscard]] boost::system::error_code remove_address(const std::string& interface,
-                                                       const net::AddressV6& address);
+                                                       const boost::asio::ip::address& address);
 
-// The route that is taken where no other one is: packets for the prefix are refused. file_exists,
-// no_such_process.
+// The route that is taken where no other one is: packets for the prefix, which of IPv4 is v4-mapped, are
+// refused. file_exists, no_such_process.
 [[nodiscard]] boost::system::error_code add_unreachable(const net::Prefix& prefix);
 [[nodiscard]] boost::system::error_code remove_unreachable(const net::Prefix& prefix);
 
@@ -54,9 +54,9 @@ struct SystemSetting {
 
   friend bool operator==(const SystemSetting&, const SystemSetting&) = default;
 };
-// What is to be changed, in this order, so that the machine forwards IPv6 and still has its routes
-// afterwards. Empty: it does already.
-std::vector<SystemSetting> settings_for_forwarding();
+// What is to be changed, in this order, so that the machine forwards IPv6 (and IPv4) and still has its
+// routes afterwards. Empty: it does already.
+std::vector<SystemSetting> settings_for_forwarding(bool has_v4);
 [[nodiscard]] boost::system::error_code change_setting(const SystemSetting& setting);
 // To what it was, unless somebody has changed it since.
 [[nodiscard]] boost::system::error_code restore_setting(const SystemSetting& setting);

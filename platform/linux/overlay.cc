@@ -88,39 +88,41 @@ class Request {
   std::size_t size_ = NLMSG_HDRLEN;
 };
 
+std::vector<std::uint8_t> bytes_of(const boost::asio::ip::address& address) {
+  const auto copy = [](const auto& bytes) { return std::vector<std::uint8_t>(bytes.begin(), bytes.end()); };
+  return address.is_v4() ? copy(address.to_v4().to_bytes()) : copy(address.to_v6().to_bytes());
+}
+
 boost::system::error_code change_address(std::uint16_t type, std::uint16_t flags,
-                                         const std::string& interface, const net::AddressV6& address) {
+                                         const std::string& interface,
+                                         const boost::asio::ip::address& address) {
   ifaddrmsg header{};
-  header.ifa_family = AF_INET6;
-  header.ifa_prefixlen = 128;
-  header.ifa_flags = IFA_F_NODAD;
+  header.ifa_family = address.is_v4() ? AF_INET : AF_INET6;
+  header.ifa_prefixlen = address.is_v4() ? 32 : 128;
+  header.ifa_flags = address.is_v4() ? 0 : IFA_F_NODAD;
   header.ifa_scope = RT_SCOPE_UNIVERSE;
   header.ifa_index = ::if_nametoindex(interface.c_str());
   if (header.ifa_index == 0) return to_error(ENODEV);
   Request request(type, flags, header);
-  request.add(IFA_LOCAL, address.to_bytes());
-  request.add(IFA_ADDRESS, address.to_bytes());
+  request.add(IFA_LOCAL, bytes_of(address));
+  request.add(IFA_ADDRESS, bytes_of(address));
   return request.send();
 }
 
 boost::system::error_code change_unreachable(std::uint16_t type, std::uint16_t flags,
                                              const net::Prefix& prefix) {
+  const auto v4 = net::unmapped(prefix);
   rtmsg header{};
-  header.rtm_family = AF_INET6;
-  header.rtm_dst_len = static_cast<unsigned char>(prefix.length);
+  header.rtm_family = v4 ? AF_INET : AF_INET6;
+  header.rtm_dst_len = static_cast<unsigned char>(v4 ? v4->length : prefix.length);
   header.rtm_table = RT_TABLE_MAIN;
   header.rtm_protocol = kRouteProtocol;
   header.rtm_scope = RT_SCOPE_UNIVERSE;
   header.rtm_type = RTN_UNREACHABLE;
   Request request(type, flags, header);
-  request.add(RTA_DST, prefix.address.to_bytes());
+  request.add(RTA_DST, v4 ? bytes_of(v4->address) : bytes_of(prefix.address));
   request.add(RTA_PRIORITY, kWorstMetric);
   return request.send();
-}
-
-std::vector<std::uint8_t> bytes_of(const boost::asio::ip::address& address) {
-  const auto copy = [](const auto& bytes) { return std::vector<std::uint8_t>(bytes.begin(), bytes.end()); };
-  return address.is_v4() ? copy(address.to_v4().to_bytes()) : copy(address.to_v6().to_bytes());
 }
 
 boost::system::error_code change_way(std::uint16_t type, std::uint16_t flags,
@@ -162,7 +164,8 @@ constexpr char kRoot[] = "/proc/sys/net/";
 
 // The names come from our own record, which a bug must not lead elsewhere.
 bool is_setting_name(const std::string& name) {
-  return name.starts_with("ipv6/conf/") && name.find("..") == std::string::npos &&
+  const bool is_known = name.starts_with("ipv6/conf/") || name.starts_with("ipv4/conf/");
+  return is_known && name.find("..") == std::string::npos &&
          std::all_of(name.begin(), name.end(), [](unsigned char c) { return c > ' ' && c < 0x7f; });
 }
 
@@ -198,10 +201,11 @@ boost::system::error_code bring_up(const std::string& interface) {
   return {};
 }
 
-boost::system::error_code add_address(const std::string& interface, const net::AddressV6& address) {
+boost::system::error_code add_address(const std::string& interface, const boost::asio::ip::address& address) {
   return change_address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, interface, address);
 }
-boost::system::error_code remove_address(const std::string& interface, const net::AddressV6& address) {
+boost::system::error_code remove_address(const std::string& interface,
+                                         const boost::asio::ip::address& address) {
   return change_address(RTM_DELADDR, 0, interface, address);
 }
 
@@ -244,12 +248,12 @@ boost::system::error_code mark_outer(int socket) {
 
 // A forwarding host ignores router advertisements unless accept_ra is 2, and loses the default route that it
 // learnt from one the moment forwarding is switched on: so that comes first.
-std::vector<SystemSetting> settings_for_forwarding() {
+std::vector<SystemSetting> settings_for_forwarding(bool has_v4) {
   std::vector<SystemSetting> settings;
   const std::string forwarding = "ipv6/conf/all/forwarding";
-  if (read_setting(forwarding) != "0") return settings;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(std::string(kRoot) + "ipv6/conf", ignored)) {
+    if (read_setting(forwarding) != "0") break;
     const auto name = "ipv6/conf/" + entry.path().filename().string() + "/accept_ra";
     if (!is_setting_name(name) || read_setting(name) != "1") continue;
     // "all" has no effect; "default" is of interfaces to come.
@@ -257,7 +261,13 @@ std::vector<SystemSetting> settings_for_forwarding() {
   }
   std::sort(settings.begin(), settings.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   // Switching all of them switches each; so does switching back.
-  settings.push_back({forwarding, "0", "1"});
+  if (read_setting(forwarding) == "0") settings.push_back({forwarding, "0", "1"});
+  if (!has_v4) return settings;
+  const std::string forwarding_v4 = "ipv4/conf/all/forwarding";
+  const std::string reverse_path = "ipv4/conf/all/rp_filter";
+  if (read_setting(forwarding_v4) == "0") settings.push_back({forwarding_v4, "0", "1"});
+  // The way back may be another one: strictness would drop what took it.
+  if (read_setting(reverse_path) == "1") settings.push_back({reverse_path, "1", "2"});
   return settings;
 }
 

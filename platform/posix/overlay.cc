@@ -14,11 +14,12 @@ boost::system::error_code unsupported() {
 boost::system::error_code bring_up(const std::string& /*interface*/) {
   return unsupported();
 }
-boost::system::error_code add_address(const std::string& /*interface*/, const net::AddressV6& /*address*/) {
+boost::system::error_code add_address(const std::string& /*interface*/,
+                                      const boost::asio::ip::address& /*address*/) {
   return unsupported();
 }
 boost::system::error_code remove_address(const std::string& /*interface*/,
-                                         const net::AddressV6& /*address*/) {
+                                         const boost::asio::ip::address& /*address*/) {
   return unsupported();
 }
 boost::system::error_code add_unreachable(const net::Prefix& /*prefix*/) {
@@ -44,7 +45,7 @@ boost::system::error_code remove_last_table(std::uint32_t /*table*/) {
 boost::system::error_code mark_outer(int /*socket*/) {
   return unsupported();
 }
-std::vector<SystemSetting> settings_for_forwarding() {
+std::vector<SystemSetting> settings_for_forwarding(bool /*has_v4*/) {
   return {};
 }
 boost::system::error_code change_setting(const SystemSetting& /*setting*/) {

@@ -55,6 +55,11 @@ std::uint64_t random_seed() {
   return seed;
 }
 
+// The first one in it; of a /31 or /32 the only one that can be.
+asio::ip::address_v4 address_v4_of(const net::PrefixV4& prefix) {
+  return prefix.length >= 31 ? prefix.address : asio::ip::address_v4(prefix.address.to_uint() + 1);
+}
+
 }  // namespace
 
 //  run(): identity -> set-up -> running --stop()--> goodbye -> everything taken
@@ -238,6 +243,16 @@ MeshEdge::Settings MeshDaemon::Machine::edge_settings(
   router.accepts_default = !mesh_.is_gateway;
   router.default_table = kDefaultTable;
   router.source = address;
+  // IPv4 inside: a node has it that was given a prefix, in a network that has it.
+  const auto parameters =
+      mesh::open_parameters(identity_->parameters, identity_->anchor, std::chrono::system_clock::now());
+  if (parameters.parameters && parameters.parameters->network_v4 && identity_->prefix_v4) {
+    router.network_v4 = parameters.parameters->network_v4;
+    router.prefix_v4 = identity_->prefix_v4;
+    router.source_v4 = address_v4_of(*identity_->prefix_v4);
+    settings.filter.network_v4 = router.network_v4;
+    settings.filter.own_v4 = router.prefix_v4;
+  }
   return settings;
 }
 
@@ -281,7 +296,13 @@ std::string MeshDaemon::Machine::start(const std::optional<mesh::Endpoint>& clie
   auto settings = edge_settings(client_only);
   // The kernel's own routes and those of an earlier babeld first: what is
   // learned comes after the address.
-  MeshPlan plan{mesh_.main_interface, address, prefix, network_, std::nullopt, true};
+  MeshPlan plan;
+  plan.main_interface = mesh_.main_interface;
+  plan.address = address;
+  plan.own = prefix;
+  plan.network = network_;
+  plan.address_v4 = settings.router.source_v4;
+  if (plan.address_v4) plan.network_v4 = settings.router.network_v4;
   if (!mesh_.is_gateway) plan.default_table = kDefaultTable;
   auto problem = setup_.apply(plan);
   if (!problem.empty()) return problem;

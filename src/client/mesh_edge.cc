@@ -102,6 +102,10 @@ std::string MeshEdge::start() {
   }
   std::vector<mesh::Destination> own{settings_.node.prefix};
   if (settings_.is_gateway) own.emplace_back(net::Prefix{net::AddressV6::any(), 0});
+  if (settings_.router.prefix_v4) {
+    own.emplace_back(*settings_.router.prefix_v4);
+    if (settings_.is_gateway) own.emplace_back(net::PrefixV4{boost::asio::ip::address_v4::any(), 0});
+  }
   router_->announce(own);
   router_->start();
   schedule();

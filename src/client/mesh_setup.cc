@@ -109,8 +109,9 @@ std::string to_line(const Made& made) {
 std::optional<Made> parse_made(std::string_view line) {
   const auto words = words_of(line);
   if (words.size() == 3 && words[0] == "address" && is_interface_name(words[1])) {
-    const auto address = net::parse_v6(words[2]);
-    if (address) return MadeAddress{std::string(words[1]), *address};
+    boost::system::error_code error;
+    const auto address = boost::asio::ip::make_address(std::string(words[2]), error);
+    if (!error) return MadeAddress{std::string(words[1]), address};
   } else if (words.size() == 2 && words[0] == "unreachable") {
     const auto prefix = net::Prefix::parse(words[1]);
     if (prefix) return MadeUnreachable{*prefix};
@@ -161,13 +162,16 @@ bool MeshSetup::undo_leftovers() {
 std::string MeshSetup::apply(const MeshPlan& plan) {
   std::vector<Made> wanted;
   if (plan.forwards) {
-    for (auto& setting : platform::settings_for_forwarding()) wanted.emplace_back(std::move(setting));
+    for (auto& setting : platform::settings_for_forwarding(plan.address_v4.has_value()))
+      wanted.emplace_back(std::move(setting));
   }
   // First what keeps packets from leaving, then what makes them.
   wanted.emplace_back(MadeUnreachable{plan.network});
   wanted.emplace_back(MadeUnreachable{plan.own});
+  if (plan.network_v4) wanted.emplace_back(MadeUnreachable{net::v4_mapped(*plan.network_v4)});
   if (plan.default_table) wanted.emplace_back(MadeTable{*plan.default_table});
   wanted.emplace_back(MadeAddress{plan.main_interface, plan.address});
+  if (plan.address_v4) wanted.emplace_back(MadeAddress{plan.main_interface, *plan.address_v4});
   for (auto& one : wanted) {
     auto problem = make(std::move(one));
     if (problem.empty()) continue;

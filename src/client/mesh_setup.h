@@ -27,16 +27,19 @@ struct MeshPlan {
   // and never for what carries links. nullopt: none is taken.
   std::optional<std::uint32_t> default_table;
   bool forwards = true;
+  // IPv4 inside, where the network has it.
+  std::optional<boost::asio::ip::address_v4> address_v4;
+  std::optional<net::PrefixV4> network_v4;
 };
 
 // One thing that was made. The text is a line of the record: "address lo 2001:db8:42:1::1".
 struct MadeAddress {
   std::string interface;
-  net::AddressV6 address;
+  boost::asio::ip::address address;
   friend bool operator==(const MadeAddress&, const MadeAddress&) = default;
 };
 struct MadeUnreachable {
-  net::Prefix prefix;
+  net::Prefix prefix;  // v4-mapped: of IPv4
   friend bool operator==(const MadeUnreachable&, const MadeUnreachable&) = default;
 };
 struct MadeTable {

@@ -68,7 +68,8 @@ MeshFilter::Verdict MeshFilter::check_incoming(std::span<const std::uint8_t> pac
   } else if (header->is_local_scope()) {
     verdict.is_alone = true;
     if (!is_between_neighbours(*header, packet)) verdict.drop = Drop::kLocalScope;
-  } else if (header->is_v6() && own.contains(header->source.to_v6())) {
+  } else if (header->is_v6() ? own.contains(header->source.to_v6())
+                             : own_v4 && own_v4->contains(header->source.to_v4())) {
     verdict.drop = Drop::kForeignSource;
   } else {
     verdict.drop = check_reach(*header);

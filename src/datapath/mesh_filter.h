@@ -23,6 +23,7 @@ struct MeshFilter {
   net::Prefix network;  // inner addresses are of it
   std::optional<net::PrefixV4> network_v4;
   net::Prefix own;  // this node's: nobody else sends from there
+  std::optional<net::PrefixV4> own_v4;
   // Packets from and to the rest of the Internet pass: there is a gateway, and this node or others use it
   // through here.
   bool takes_foreign = false;

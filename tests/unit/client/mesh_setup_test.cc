@@ -8,6 +8,8 @@ using namespace sixlink::client;
 
 TEST_CASE("mesh setup: each line of the record is read as it was written") {
   const std::vector<Made> all{MadeAddress{"lo", *net::parse_v6("2001:db8:42:1::1")},
+                              MadeAddress{"lo", *net::parse_v4("192.0.2.1")},
+                              MadeUnreachable{net::v4_mapped(*net::PrefixV4::parse("192.0.2.0/24"))},
                               MadeUnreachable{*net::Prefix::parse("2001:db8:42::/48")}, MadeTable{3654},
                               platform::SystemSetting{"ipv6/conf/all/forwarding", "0", "1"}};
   for (const auto& made : all) {
@@ -15,7 +17,7 @@ TEST_CASE("mesh setup: each line of the record is read as it was written") {
     CHECK(parse_made(to_line(made)) == made);
   }
   CHECK(to_line(all[0]) == "address lo 2001:db8:42:1::1");
-  CHECK(to_line(all[3]) == "setting ipv6/conf/all/forwarding 0 1");
+  CHECK(to_line(all[5]) == "setting ipv6/conf/all/forwarding 0 1");
 }
 
 TEST_CASE("mesh setup: nothing else is undone") {
