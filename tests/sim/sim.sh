@@ -32,7 +32,7 @@ fi
 
 # MiB that a node takes, and what is needed while a copy is worked on.
 available() { awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo 2>/dev/null || echo 0; }
-kib_per_node=${SIM_KIB_PER_NODE:-160}
+kib_per_node=${SIM_KIB_PER_NODE:-200}
 
 run() { # measure|seed nodes seed
   local file=$runs/$1-$2-$3
