@@ -46,7 +46,7 @@ class MeshService::Impl {
              {&now, [this](const std::string& to, const std::string& line) { return mail_token(to, line); }}),
         server_(
             io_, log, {}, [this](const asio::ip::address& peer) { return api_.admits(peer); },
-            [this](std::shared_ptr<const HttpRequest> request, HttpsServer::Reply reply) {
+            [this](const std::shared_ptr<const HttpRequest>& request, HttpsServer::Reply reply) {
               api_.handle(request, std::move(reply));
             }),
         timer_(io_) {}
