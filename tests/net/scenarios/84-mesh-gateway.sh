@@ -46,7 +46,7 @@ table inet guard {
 NFT
 
 mkdir -p "$TEMP/mesh"
-"$BUILD/tools/mesh_files" "$TEMP/mesh" 2001:db8:42::/48 n1=2001:db8:42:1::/64=198.51.100.1 n2=2001:db8:42:2::/64=198.51.100.2 \
+"$BUILD/tools/mesh_files" "$TEMP/mesh" 2001:db8:42::/48,192.0.2.0/24 n1=2001:db8:42:1::/64=198.51.100.1 n2=2001:db8:42:2::/64=198.51.100.2 \
   n3=2001:db8:42:3::/64=198.51.100.3 || die "mesh_files failed"
 
 write_node() {
@@ -91,6 +91,10 @@ check "gateway: every node reaches every other" wait_for 20 all_reach
 check "tcp: both links of the node without UDP are up" wait_for 10 field_is n3 status links.up 2
 check_equal "tcp: what carries them" "tcp tcp" "$(field n3 peers peers.0.transport) $(field n3 peers peers.1.transport)"
 check "tcp: nothing listens on UDP" test -z "$(ns n3 ss -Hlun 'sport = 3653' | grep -v "$(address n3)")"
+
+check_equal "ipv4: each node has an address of its own" "192.0.2.2/32" "$(ns n2 ip -4 -o addr show dev lo | grep -o '192[^ ]*')"
+check "ipv4: a node reaches another" wait_for 15 ns n1 ping -c 1 -W 1 192.0.2.2
+check "ipv4: over TLS" wait_for 15 ns n3 ping -c 1 -W 1 192.0.2.2
 
 check "gateway: a node reaches the Internet through it" wait_for 15 can_ping n2 $WEB_V6 1
 check "gateway: so does one over TLS" wait_for 15 can_ping n3 $WEB_V6 1

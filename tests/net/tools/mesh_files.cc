@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A network without a registry: mesh_files DIRECTORY NETWORK NODE=PREFIX=ADDRESS...
+// A network without a registry: mesh_files DIRECTORY NETWORK[,IPV4-NETWORK] NODE=PREFIX=ADDRESS...
 //
 // Makes an authority, and for each node DIRECTORY/NODE with what `sixlink join` would leave there (ca.pem,
 // node.key, node.pem, wireguard.key), and a cache with the contacts of all others, each reached at its
@@ -16,6 +16,7 @@
 
 #include "src/client/mesh_cache.h"
 #include "src/client/mesh_identity.h"
+#include "src/mesh/parameters.h"
 #include "src/mesh/signed_contact.h"
 #include "src/pki/authority.h"
 
@@ -91,19 +92,42 @@ Node make_node(const pki::Authority& authority, const std::string& directory, co
   return node;
 }
 
+// The nodes have its addresses, from the second one on, each a prefix of its own.
+void give_ipv4(const std::vector<Node>& nodes, const pki::Authority& authority, const net::Prefix& network,
+               const net::PrefixV4& network_v4) {
+  mesh::NetworkParameters parameters;
+  parameters.version = 1;
+  parameters.network = network;
+  parameters.network_v4 = network_v4;
+  const auto document = mesh::sign_parameters(parameters, authority);
+  auto address = network_v4.address.to_uint();
+  for (const auto& node : nodes) {
+    write(node.directory + "/parameters.der",
+          {reinterpret_cast<const char*>(document.data()), document.size()});
+    const net::PrefixV4 own{boost::asio::ip::address_v4(++address), 32};
+    write(node.directory + "/prefix_v4", own.to_string() + "\n");
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 4) fail("usage: mesh_files DIRECTORY NETWORK NODE=PREFIX=ADDRESS...");
+  if (argc < 4) fail("usage: mesh_files DIRECTORY NETWORK[,IPV4-NETWORK] NODE=PREFIX=ADDRESS...");
   try {
     const std::string directory = argv[1];
-    const auto network = required(net::Prefix::parse(argv[2]), "no prefix: " + std::string(argv[2]));
+    const std::string networks = argv[2];
+    const auto comma = networks.find(',');
+    const auto network = required(net::Prefix::parse(networks.substr(0, comma)), "no prefix: " + networks);
+    std::optional<net::PrefixV4> network_v4;
+    if (comma != std::string::npos)
+      network_v4 = required(net::PrefixV4::parse(networks.substr(comma + 1)), "no prefix: " + networks);
     const auto now = std::chrono::system_clock::now();
     const auto authority =
         pki::Authority::create(network, "test", {now - std::chrono::hours(2), now + std::chrono::hours(48)});
     std::vector<Node> nodes;
     for (int i = 3; i < argc; ++i)
       nodes.push_back(make_node(authority, directory, argv[i], static_cast<std::uint64_t>(i)));
+    if (network_v4) give_ipv4(nodes, authority, network, *network_v4);
     for (const auto& node : nodes) {
       std::vector<client::SignedBytes> others;
       for (const auto& other : nodes) {
