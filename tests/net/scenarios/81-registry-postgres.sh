@@ -46,8 +46,8 @@ start_database
 node_is_known() { [ "$(api one GET /v1/node)" = 200 ]; }
 
 if [ -x "$BUILD/unit-tests" ]; then
-  check "postgres: the database behaves as SQLite does" ns second env "SIXLINK_TEST_POSTGRES=$URI" "$BUILD/unit-tests" \
-    -tc='mesh database: PostgreSQL behaves alike'
+  check_match "postgres: the database behaves as SQLite does" 'test cases: *1 [|] *1 passed' "$(ns second env \
+    "SIXLINK_TEST_POSTGRES=$URI" "$BUILD/unit-tests" -tc='mesh database: PostgreSQL behaves alike')"
 fi
 
 start_registry network=$MESH_PREFIX https_listen=198.51.100.10:443 "registry_url=$API/ https://198.51.100.11/" "mesh_database=$URI"
