@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What a mesh refuses: certificates of another authority; others' contacts and messages sent again; a node that announces another's
+# What a mesh refuses: certificates of another authority, and expired ones; others' contacts and messages sent again; a node that announces another's
 # prefix; old parameters of the network; guessed tokens, and floods of requests to join. After each, the mesh is as it was. (Revoked
 # certificates: 88-mesh-20.) Topology: tests/mesh/lib.sh, three nodes in the open, one whose owner means ill, and a registry of his.
 
@@ -9,12 +9,17 @@
 
 begin "$@"
 mesh_network
-for name in a b c evil; do add_node $name public; done
+for name in a b c evil late; do add_node $name public; done
 good=(a b c)
 add_namespace foreign
 plug foreign bforeign 198.51.100.12 2001:db8:ff:c::2
 
-start_mesh_registry
+# Of late's certificate nothing is left at the end.
+start_mesh_registry certificate_lifetime=60
+join_node late || die "late cannot join: $(cat "$TEMP/late/join.out")"
+late_joined=$SECONDS
+stop_mesh_registry
+start_mesh_registry certificate_lifetime=31536000
 start_captures
 node_field() { node "$1" status --json 2>/dev/null | "$PYTHON" "$TOOLS/json_field.py" "$2"; }
 join_nodes "${good[@]}"
@@ -106,3 +111,16 @@ check_match "guessed tokens: soon nobody listens" '429' "$codes"
 check_fails "guessed tokens: none was right" grep -q '20[01]' <<<"$codes"
 echo "# attacks: 30 guesses: $codes"
 check "flood: the mesh goes on" everyone_reaches 15 a b
+
+# --- A certificate that has expired, and cannot be renewed ---
+
+stop_mesh_registry
+while [ $((SECONDS - late_joined)) -lt 62 ]; do sleep 0.5; done
+before=$(node_field a counters.bad_contacts)
+set_node_key late "client_only=${NODE_V4[a]}"
+run_nodes late
+refuses_more() { [ "$(node_field a counters.bad_contacts)" -gt "$before" ]; }
+check "expired certificate: its node is refused" wait_for 15 refuses_more
+check_equal "expired certificate: it has no link" alone "$(node_field late state)"
+check_match "expired certificate: it says so itself" 'expired' "$(node late status)"
+check "expired certificate: the mesh goes on" everyone_reaches 15 a b
