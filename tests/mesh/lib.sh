@@ -488,7 +488,7 @@ twenty_nodes() {
 node_of_prefix() {
   local name
   for name in "${NODES[@]}"; do
-    if [ "${NODE_PREFIX[$name]}" = "$1" ]; then echo "$name"; fi
+    if [ "${NODE_PREFIX[$name]:-}" = "$1" ]; then echo "$name"; fi
   done
 }
 
