@@ -121,6 +121,7 @@ class MeshDaemon::Machine {
 
   std::optional<MeshIdentity> identity_;
   net::Prefix network_;
+  std::optional<asio::ip::address_v4> address_v4_;  // IPv4 inside
   MeshSetup setup_;
   RemoteGateways gateways_{mesh_.remote_gateways, setup_};
   std::unique_ptr<MeshEdge> edge_;
@@ -301,7 +302,8 @@ std::string MeshDaemon::Machine::start(const std::optional<mesh::Endpoint>& clie
   plan.address = address;
   plan.own = prefix;
   plan.network = network_;
-  plan.address_v4 = settings.router.source_v4;
+  address_v4_ = settings.router.source_v4;
+  plan.address_v4 = address_v4_;
   if (plan.address_v4) plan.network_v4 = settings.router.network_v4;
   if (!mesh_.is_gateway) plan.default_table = kDefaultTable;
   auto problem = setup_.apply(plan);
@@ -543,6 +545,7 @@ MeshView MeshDaemon::Machine::view() const {
   view.network = network_;
   view.prefix = identity_->certificate.prefix();
   view.address = node_address(view.prefix);
+  view.address_v4 = address_v4_;
   view.main_interface = mesh_.main_interface;
   view.is_gateway = mesh_.is_gateway;
   view.node = &edge_->node();

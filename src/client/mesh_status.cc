@@ -180,6 +180,7 @@ std::string mesh_status_json(const MeshView& view) {
       {"network", view.network.to_string()},
       {"prefix", view.prefix.to_string()},
       {"address", view.address.to_string()},
+      {"address_v4", text_or_null(view.address_v4 ? view.address_v4->to_string() : std::string())},
       {"interface", view.main_interface},
       {"gateway", view.is_gateway},
       {"nat", mesh::to_string(node.nat())},

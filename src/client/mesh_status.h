@@ -29,6 +29,7 @@ struct MeshView {
   net::Prefix network;
   net::Prefix prefix;
   net::AddressV6 address;
+  std::optional<boost::asio::ip::address_v4> address_v4;
   std::string main_interface;
   bool is_gateway = false;
   const mesh::MeshNode* node = nullptr;

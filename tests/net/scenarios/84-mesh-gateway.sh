@@ -93,6 +93,7 @@ check_equal "tcp: what carries them" "tcp tcp" "$(field n3 peers peers.0.transpo
 check "tcp: nothing listens on UDP" test -z "$(ns n3 ss -Hlun 'sport = 3653' | grep -v "$(address n3)")"
 
 check_equal "ipv4: each node has an address of its own" "192.0.2.2/32" "$(ns n2 ip -4 -o addr show dev lo | grep -o '192[^ ]*')"
+check_equal "ipv4: status tells it" 192.0.2.2 "$(field n2 status address_v4)"
 check "ipv4: a node reaches another" wait_for 15 ns n1 ping -c 1 -W 1 192.0.2.2
 check "ipv4: over TLS" wait_for 15 ns n3 ping -c 1 -W 1 192.0.2.2
 
