@@ -214,7 +214,8 @@ part_many() {
   else
     failure start "$said"
   fi
-  sleep 20
+  # At rest is who has found the peers that it can have.
+  sleep 60
   for name in "${NODES[@]}"; do before[$name]=$(cpu_of "$name"); done
   sleep $seconds
   for name in "${NODES[@]}"; do
