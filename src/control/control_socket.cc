@@ -135,8 +135,6 @@ boost::system::result<std::string> ask_daemon(const std::string& path, std::stri
   socket.connect(Protocol::endpoint(path), error);
   if (error) return error;
   asio::write(socket, asio::buffer(std::string(request) + "\n"), error);
-  // The routes of ten thousand nodes are 2 MB.
-  constexpr std::size_t kLargestAnswer = 16 << 20;
   std::string answer;
   char buffer[65536];
   while (!error && !answer.ends_with('\n') && answer.size() < kLargestAnswer) {

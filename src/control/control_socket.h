@@ -65,7 +65,10 @@ class ControlServer {
   std::string end_answer_ = "{\"stopped\":true}";
 };
 
-// The command's side. Errors: no_such_file_or_directory and connection_refused mean that no daemon runs.
+// Of what a daemon answers: the routes of ten thousand nodes are 2 MB.
+inline constexpr std::size_t kLargestAnswer = 16 << 20;
+// The command's side. message_size: a longer answer. Other errors: no_such_file_or_directory and
+// connection_refused mean that no daemon runs.
 boost::system::result<std::string> ask_daemon(const std::string& path, std::string_view request);
 
 }  // namespace sixlink::control

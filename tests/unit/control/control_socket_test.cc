@@ -237,7 +237,7 @@ TEST_CASE_FIXTURE(Fixture, "control: a daemon that answers nonsense does not end
   CHECK_FALSE(answer_with("").has_value());
   CHECK_FALSE(answer_with("no line end").has_value());
   CHECK(answer_with("x\ny\n").value() == "x");
-  CHECK(answer_with(std::string(3 << 20, 'x')).error() == boost::system::errc::message_size);
+  CHECK(answer_with(std::string(kLargestAnswer + 1, 'x')).error() == boost::system::errc::message_size);
 }
 
 TEST_CASE_FIXTURE(Fixture, "control: who waits for the end hears what came of it") {
