@@ -46,7 +46,7 @@ refused '0 to 3600' --retry-delay=3601
 refused '--json goes with' --json
 refused '--release goes with' status --release
 refused 'does not go with a command' stop -n
-refused 'does not go with a command' status -y
+refused 'goes with the command join or with none only' status -y
 refused 'after the command' status stop
 
 # --- -h, -?, --help, --version; -f ---
