@@ -209,7 +209,7 @@ table ip loss {
   chain forward {
     type filter hook forward priority filter - 5;
     udp dport 51820 numgen random mod 100 < 10 drop
-    udp sport 51820 numgen random mod 100 < 10 drop
+    udp sport 51820 udp dport != 51820 numgen random mod 100 < 10 drop
   }
 }
 NFT
