@@ -6,6 +6,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/system/result.hpp>
+#include <concepts>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -196,10 +197,17 @@ void forbid_core_files();
 // would work against the next one.
 void end_with_parent();
 
-// The calling thread goes before those that compute, where the system has such a thing for a thread and allows it.
+// The calling thread goes before those that compute, where the system has such a thing for a thread and
+// allows it.
 void hurry_thread();
 
 // Unpredictable bytes from the system.
 void random_bytes(std::span<std::uint8_t> out);
+template <std::unsigned_integral T = std::uint64_t>
+T random_number() {
+  T number{};
+  random_bytes({reinterpret_cast<std::uint8_t*>(&number), sizeof number});
+  return number;
+}
 
 }  // namespace sixlink::platform

@@ -71,10 +71,7 @@ bool looks_like_token(std::string_view text) {
 
 std::uint64_t make_serial() {
   std::uint64_t serial = 0;
-  while (serial == 0) {
-    platform::random_bytes({reinterpret_cast<std::uint8_t*>(&serial), sizeof serial});
-    serial &= INT64_MAX;
-  }
+  while (serial == 0) serial = platform::random_number() & INT64_MAX;
   return serial;
 }
 

@@ -3,10 +3,8 @@
 #include "registry/dns/updater.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cstring>
 
 #include "platform/platform.h"
 #include "registry/dns/record_plan.h"
@@ -26,14 +24,6 @@ constexpr std::chrono::seconds kStoreRetry{10};
 // The server's refusals of removals from a zone that is no longer configured, before they are given up.
 constexpr int kForeignAttempts = 8;
 
-std::uint32_t random_seed() {
-  std::array<std::uint8_t, 4> bytes{};
-  platform::random_bytes(bytes);
-  std::uint32_t seed = 0;
-  std::memcpy(&seed, bytes.data(), sizeof seed);
-  return seed;
-}
-
 WallSeconds wall_now() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
@@ -49,7 +39,7 @@ Updater::Updater(asio::io_context& io, const Settings& settings, Store& store, L
       log_(log),
       send_(std::move(send)),
       timer_(io),
-      queue_(random_seed()) {}
+      queue_(platform::random_number<std::uint32_t>()) {}
 
 void Updater::stop() {
   is_stopping_ = true;

@@ -315,9 +315,7 @@ void BabelRouter::Driver::write_sequence() {
     if (last) {
       sequence = static_cast<std::uint16_t>(*last + kSequenceStep);
     } else {
-      std::array<std::uint8_t, 2> random{};
-      platform::random_bytes(random);
-      sequence = static_cast<std::uint16_t>(random[0] << 8 | random[1]);
+      sequence = platform::random_number<std::uint16_t>();
     }
     write(state_path(), *sequence);
   }

@@ -80,8 +80,7 @@ std::optional<std::string> echo_any(const std::vector<mesh::ContactEndpoint>& en
   asio::io_context io(1);
   UdpProbe v4(io, true);
   UdpProbe v6(io, false);
-  std::uint64_t nonce = 0;
-  platform::random_bytes({reinterpret_cast<std::uint8_t*>(&nonce), sizeof nonce});
+  const auto nonce = platform::random_number();
   const auto request = tsp::make_rudp({0xF0000001U, 0}, mesh::outer_echo({false, nonce, 0, 0}));
   const auto begun = Clock::now();
   auto next_send = begun;

@@ -3,7 +3,6 @@
 #include "src/client/mesh_daemon.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
@@ -46,14 +45,6 @@ constexpr std::chrono::seconds kResolveLimit{10};
 constexpr std::chrono::seconds kResolvePause{10};
 constexpr std::chrono::milliseconds kGoodbye{1500};
 constexpr std::chrono::milliseconds kSettled{500};  // a network that changes does so several times
-
-std::uint64_t random_seed() {
-  std::array<std::uint8_t, 8> bytes{};
-  platform::random_bytes(bytes);
-  std::uint64_t seed = 0;
-  for (const auto byte : bytes) seed = seed << 8 | byte;
-  return seed;
-}
 
 // The first one in it; of a /31 or /32 the only one that can be.
 asio::ip::address_v4 address_v4_of(const net::PrefixV4& prefix) {
@@ -361,7 +352,7 @@ void MeshDaemon::Machine::start_helpers() {
 
   if (!mesh_.lan_interfaces.empty() && !mesh_.client_only) {
     beacons_ = std::make_unique<LanBeacons>(
-        io_, LanBeaconSettings{mesh_.lan_interfaces, mesh_.port, random_seed()}, log_,
+        io_, LanBeaconSettings{mesh_.lan_interfaces, mesh_.port, platform::random_number()}, log_,
         [this](std::span<const std::uint8_t> der, const asio::ip::udp::endpoint& endpoint) {
           edge_->on_local_contact(der, endpoint);
         });
@@ -382,7 +373,7 @@ void MeshDaemon::Machine::start_helpers() {
     reach.protocols = used_protocols();
     reach.maps_ports = mesh_.port_mapping;
     reach.ignored = {network_};
-    reach.seed = random_seed();
+    reach.seed = platform::random_number();
     reachability_ = std::make_unique<Reachability>(io_, std::move(reach), log_,
                                                    [this](std::vector<mesh::ContactEndpoint> endpoints) {
                                                      endpoints_ = std::move(endpoints);

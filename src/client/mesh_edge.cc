@@ -24,14 +24,6 @@ constexpr std::chrono::milliseconds kIdleInterval{1000};
 constexpr std::uint32_t kRaisedCost = 8192;
 constexpr std::chrono::seconds kGoodbye{4};
 
-std::uint64_t random_seed() {
-  std::array<std::uint8_t, 8> bytes{};
-  platform::random_bytes(bytes);
-  std::uint64_t seed = 0;
-  for (const auto byte : bytes) seed = seed << 8 | byte;
-  return seed;
-}
-
 std::string text_of(const mesh::Endpoint& endpoint) {
   return net::endpoint_text(endpoint.address(), endpoint.port());
 }
@@ -69,7 +61,7 @@ MeshEdge::MeshEdge(boost::asio::io_context& io, Settings settings, const MeshIde
       signer_(std::make_unique<Signer>(identity)),
       verifier_(std::make_unique<Verifier>(identity)),
       node_(std::make_unique<mesh::MeshNode>(settings_.node, identity.wireguard.public_key(), *signer_,
-                                             contacts_, *verifier_, random_seed(), times())),
+                                             contacts_, *verifier_, platform::random_number(), times())),
       tick_timer_(io),
       traffic_timer_(io),
       stop_timer_(io) {

@@ -68,9 +68,7 @@ std::optional<HopReport> parse_hop_answer(std::span<const std::uint8_t> message,
 struct MeshPaths::Search {
   Search(boost::asio::io_context& io, const net::AddressV6& to, Done when_done)
       : target(to), done(std::move(when_done)), socket(io), timer(io) {
-    std::array<std::uint8_t, 2> random{};
-    platform::random_bytes(random);
-    identifier = net::get16(random, 0);
+    identifier = platform::random_number<std::uint16_t>();
   }
 
   struct Probe {

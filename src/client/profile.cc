@@ -48,8 +48,7 @@ tsp::Mode mode_of(TunnelMode mode) {
 }  // namespace
 
 tsp::ClientProfile make_profile(const Config& config, const net::ServerAddress& server, spdlog::logger& log) {
-  std::uint64_t cnonce{};
-  platform::random_bytes({reinterpret_cast<std::uint8_t*>(&cnonce), sizeof cnonce});
+  const auto cnonce = platform::random_number();
   tsp::ClientProfile profile;
   profile.auth = auth_of(config.auth_method);
   profile.user = config.user_id;

@@ -32,12 +32,6 @@ constexpr std::chrono::seconds kNeighbourCheck{60};
 // Between two answers with introductions.
 constexpr std::chrono::milliseconds kIntroductionPace{200};
 
-std::uint64_t random_seed() {
-  std::uint64_t seed = 0;
-  platform::random_bytes({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
-  return seed;
-}
-
 std::vector<net::Prefix> prefixes_of(const std::vector<ApiNeighbour>& neighbours) {
   std::vector<net::Prefix> prefixes;
   prefixes.reserve(neighbours.size());
@@ -69,9 +63,9 @@ RegistrySync::RegistrySync(boost::asio::io_context& io, const MeshConfig& config
       renewal_timer_(io),
       contact_timer_(io),
       goodbye_timer_(io),
-      parameters_retry_(kFirstRetry, kLongestRetry, random_seed()),
-      renewal_retry_(kFirstRenewalRetry, kLongestRenewalRetry, random_seed()),
-      contact_retry_(kFirstRetry, kLongestRetry, random_seed()) {}
+      parameters_retry_(kFirstRetry, kLongestRetry, platform::random_number()),
+      renewal_retry_(kFirstRenewalRetry, kLongestRenewalRetry, platform::random_number()),
+      contact_retry_(kFirstRetry, kLongestRetry, platform::random_number()) {}
 
 RegistrySync::~RegistrySync() {
   stop();

@@ -29,13 +29,6 @@ constexpr seconds kResolveLimit{15};
 constexpr milliseconds kSettle{1000};
 constexpr milliseconds kBurst{200};
 
-template <typename T>
-T random_value() {
-  T value{};
-  platform::random_bytes({reinterpret_cast<std::uint8_t*>(&value), sizeof value});
-  return value;
-}
-
 tunnel::DefaultRoute default_route_of(DefaultRoute route) {
   switch (route) {
     case DefaultRoute::kBackup:
@@ -70,7 +63,7 @@ Supervisor::Supervisor(asio::io_context& io, const Config& config, spdlog::logge
                 if (!status_.timings.first_reply)
                   status_.timings.first_reply = duration_cast<microseconds>(Clock::now() - attempt_started_);
               }),
-      retry_(config.retry_delay, config.retry_delay_max, random_value<std::uint64_t>()) {}
+      retry_(config.retry_delay, config.retry_delay_max, platform::random_number<std::uint64_t>()) {}
 
 SearchHooks Supervisor::search_hooks() {
   SearchHooks hooks;

@@ -28,13 +28,6 @@ constexpr milliseconds kSettle{500};
 // Paths change: ask again what this one carries.
 constexpr seconds kProbeInterval{600};
 
-template <typename T>
-T random_value() {
-  T value{};
-  platform::random_bytes({reinterpret_cast<std::uint8_t*>(&value), sizeof value});
-  return value;
-}
-
 platform::RawTunnel raw_tunnel_of(tsp::Mode mode) {
   return mode == tsp::Mode::kV4V6 ? platform::RawTunnel::kIpv4InIpv6 : platform::RawTunnel::kIpv6InIpv4;
 }
@@ -269,8 +262,8 @@ void TunnelHolder::start_keepalive() {
   tunnel::Keepalive::Settings settings;
   settings.interval = *parameters_.keepalive_interval;
   settings.may_be_mute = config_.tunnel_mode == TunnelMode::kDsLite;
-  settings.identifier = random_value<std::uint16_t>();
-  settings.cookie = random_value<std::uint64_t>();
+  settings.identifier = platform::random_number<std::uint16_t>();
+  settings.cookie = platform::random_number<std::uint64_t>();
   keepalive_.emplace(settings, Clock::now());
 }
 
@@ -288,8 +281,8 @@ void TunnelHolder::start_probe() {
                                settings.overhead;
   next_probe_ = Clock::now() + kProbeInterval;
   if (settings.largest <= settings.least) return;
-  settings.identifier = random_value<std::uint16_t>();
-  settings.cookie = random_value<std::uint64_t>();
+  settings.identifier = platform::random_number<std::uint16_t>();
+  settings.cookie = platform::random_number<std::uint64_t>();
   // The keepalive goes first: its answer is what shows that the tunnel works.
   probe_.emplace(settings, Clock::now() + milliseconds(1));
 }

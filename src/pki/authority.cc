@@ -77,7 +77,7 @@ Authority Authority::create(const net::Prefix& network, const std::string& name,
   auto key = PrivateKey::generate();
   X509Ptr x509(X509_new());
   std::uint64_t serial = 0;
-  while (serial == 0) platform::random_bytes({reinterpret_cast<std::uint8_t*>(&serial), sizeof serial});
+  while (serial == 0) serial = platform::random_number();
   const X509NamePtr subject(X509_NAME_new());
   const auto* text = reinterpret_cast<const unsigned char*>(name.data());
   if (!x509 || !subject ||
