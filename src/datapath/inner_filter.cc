@@ -7,7 +7,8 @@ namespace sixlink::datapath {
 std::string_view to_string(Drop reason) {
   constexpr std::array<std::string_view, kDropReasons> kNames{
       "malformed", "foreign-source", "foreign-target", "local-scope", "unknown-peer",
-      "no-tunnel", "not-connected",  "too-big",        "send-failed", "control", "forged", "replayed", "congestion"};
+      "no-tunnel", "not-connected",  "too-big",        "send-failed", "control",
+      "forged",    "replayed",       "congestion"};
   return kNames[static_cast<std::size_t>(reason)];
 }
 

@@ -10,7 +10,8 @@ TEST_CASE("mesh setup: each line of the record is read as it was written") {
   const std::vector<Made> all{MadeAddress{"lo", *net::parse_v6("2001:db8:42:1::1")},
                               MadeAddress{"lo", *net::parse_v4("192.0.2.1")},
                               MadeUnreachable{net::v4_mapped(*net::PrefixV4::parse("192.0.2.0/24"))},
-                              MadeUnreachable{*net::Prefix::parse("2001:db8:42::/48")}, MadeTable{3654},
+                              MadeUnreachable{*net::Prefix::parse("2001:db8:42::/48")},
+                              MadeTable{3654},
                               platform::SystemSetting{"ipv6/conf/all/forwarding", "0", "1"}};
   for (const auto& made : all) {
     CAPTURE(to_line(made));

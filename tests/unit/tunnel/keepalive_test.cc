@@ -224,7 +224,8 @@ TEST_CASE_FIXTURE(Fixture, "keepalive: forged answers do not count") {
   std::vector<std::uint8_t> payload(9);
   std::memcpy(payload.data(), &request.cookie, 8);
   CHECK_FALSE(machine.input({request.identifier, request.sequence, payload, {}, {}}, now));
-  CHECK_FALSE(machine.input({request.identifier, request.sequence, std::span(payload).first(7), {}, {}}, now));
+  CHECK_FALSE(
+      machine.input({request.identifier, request.sequence, std::span(payload).first(7), {}, {}}, now));
   CHECK_FALSE(machine.input({request.identifier, request.sequence, {}, {}, {}}, now));
   CHECK_FALSE(machine.last_reply());
   CHECK(answer(request));  // and the real one still does
