@@ -87,7 +87,7 @@ all: $(BUILD)/sixlink $(BUILD)/sixlink-registry ## Build build/sixlink and build
 help: ## List the targets
 	@echo "sixlink $(VERSION). Targets:"
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
-	@echo "Variables: BUILD PREFIX DESTDIR CONFDIR CXX CXXFLAGS LDFLAGS V=1 (show commands) KEEP=1 (demo) ONLY=name (check-net, check-vm)"
+	@echo "Variables: BUILD PREFIX DESTDIR CONFDIR CXX CXXFLAGS LDFLAGS PCH=1 (precompiled header) V=1 (show commands) KEEP=1 (demo) ONLY=name (check-net, check-vm)"
 	@echo "           BENCH_ROUNDS BENCH_SECONDS BENCH_SUBJECTS BENCH_QUICK=1 (bench)"
 
 deps: ## Install what is missing to build and test, with the system's package manager
@@ -210,9 +210,21 @@ FORCE:
 # Unit tests take longer to compile than to run: a third less this way.
 $(BUILD)/obj/tests/unit/%.o: ALL_CXXFLAGS += -O1 -g0
 
-$(BUILD)/obj/%.o: %.cc
+# With GCC and without ccache, which does not take it: a third less to compile. GCC 12 warns of std::string's own code when it
+# comes from there.
+ifneq ($(PCH),)
+ALL_CXXFLAGS += -Wno-array-bounds
+PRECOMPILED := $(BUILD)/precompiled/precompiled.h
+$(PRECOMPILED).gch: src/precompiled.h
 	@mkdir -p $(@D)
-	$(call quiet,CXX,$<)$(CXX) $(ALL_CXXFLAGS) -c -o $@ $<
+	$(call quiet,CXX,$<)$(CXX) $(ALL_CXXFLAGS) -x c++-header -o $@ $<
+# It is linked without Boost's part.
+$(BUILD)/obj/tests/bench/udp_flow.o: PRECOMPILED :=
+endif
+
+$(BUILD)/obj/%.o: %.cc $(addsuffix .gch,$(PRECOMPILED))
+	@mkdir -p $(@D)
+	$(call quiet,CXX,$<)$(CXX) $(ALL_CXXFLAGS) $(addprefix -include ,$(PRECOMPILED)) -c -o $@ $<
 
 -include $(patsubst %.o,%.d,$(call object,$(CORE_SOURCES) $(REGISTRY_SOURCES) $(UNIT_TESTS) $(SIM_SOURCES) src/client/main.cc registry/main.cc) \
            $(patsubst %,$(BUILD)/obj/tests/net/tools/%.d,$(TEST_TOOLS)) $(patsubst %,$(BUILD)/obj/tests/bench/%.d,$(BENCH_TOOLS)) $(BUILD)/obj/tests/soak/datapath_soak.d)
