@@ -12,6 +12,7 @@
 #include "registry/config_mesh.h"
 #include "registry/config_redirect.h"
 #include "registry/config_wireguard.h"
+#include "registry/listen_addresses.h"
 #include "src/config/setters.h"
 
 namespace sixlink::registry {
@@ -34,7 +35,6 @@ constexpr int kShortestPrefixV4 = 8;
 constexpr int kLongestPrefixV4 = 30;
 constexpr long kYear = 31536000;
 constexpr long kMostSessions = 1000000;
-constexpr std::size_t kMostListenAddresses = 64;
 
 constexpr std::string_view kYesNo = "yes or no";
 constexpr std::string_view kDirectory = "a directory's path";
@@ -81,17 +81,9 @@ bool set_prefer(Config& config, const std::string& value) {
 }
 
 bool set_listen(Config& config, const std::string& value) {
-  std::vector<ListenAddress> listen;
-  for (const auto part : config::split_list(value)) {
-    const auto server = net::ServerAddress::parse(part);
-    if (!server || !server->is_literal()) return false;
-    boost::system::error_code error;
-    const auto address = boost::asio::ip::make_address(server->host, error);
-    if (error || address.is_multicast()) return false;
-    listen.push_back({address, server->port});
-  }
-  if (listen.empty() || listen.size() > kMostListenAddresses) return false;
-  config.listen = std::move(listen);
+  auto listen = parse_listen_addresses(value, net::kTspPort);
+  if (!listen) return false;
+  config.listen = *std::move(listen);
   return true;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "registry/ca/database.h"
+#include "registry/listen_addresses.h"
 #include "registry/mail/email_address.h"
 #include "src/config/setters.h"
 
@@ -15,7 +16,6 @@ constexpr int kShortestNetwork = 8;
 constexpr int kLongestNetwork = 60;  // a registry and 15 nodes
 constexpr long kYear = 31536000;
 constexpr std::size_t kMostUrls = 8;
-constexpr std::size_t kMostListenAddresses = 64;
 constexpr std::string_view kYesNo = "yes or no";
 constexpr std::string_view kScheme = "https://";
 
@@ -63,18 +63,9 @@ bool set_urls(Config& config, const std::string& value) {
 }
 
 bool set_listen(Config& config, const std::string& value) {
-  std::vector<ListenAddress> listen;
-  for (const auto part : config::split_list(value)) {
-    const auto server = net::ServerAddress::parse(part);
-    if (!server || !server->is_literal()) return false;
-    boost::system::error_code error;
-    const auto address = boost::asio::ip::make_address(server->host, error);
-    if (error || address.is_multicast()) return false;
-    const bool has_port = part != server->host && part != "[" + server->host + "]";
-    listen.push_back({address, has_port ? server->port : std::uint16_t{443}});
-  }
-  if (listen.empty() || listen.size() > kMostListenAddresses) return false;
-  config.mesh.listen = std::move(listen);
+  auto listen = parse_listen_addresses(value, 443);
+  if (!listen) return false;
+  config.mesh.listen = *std::move(listen);
   return true;
 }
 
