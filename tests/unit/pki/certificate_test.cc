@@ -102,7 +102,8 @@ TEST_CASE("certificate request: only with the key's own signature, and fields th
   CHECK_FALSE(pki::CertificateRequest::make(key, {{"CN", std::string(65, 'x')}}, problem));
   CHECK_FALSE(pki::CertificateRequest::make(key, {{"C", "Switzerland"}}, problem));
 
-  // A digit of the base64 changed, everywhere: no other text than the signed one is taken.
+  // A digit of the base64 changed, everywhere: no other request than the signed one is taken. (Bits of the last
+  // digit before the padding may carry nothing: such a text still says the same.)
   const auto pem = request->to_pem();
   const auto begin = pem.find('\n') + 1;
   const auto end = pem.find("-----END");
@@ -110,7 +111,12 @@ TEST_CASE("certificate request: only with the key's own signature, and fields th
     if (pem[at] == '\n' || pem[at] == '=') continue;
     auto damaged = pem;
     damaged[at] = damaged[at] == 'A' ? 'B' : 'A';
-    CHECK_FALSE(pki::CertificateRequest::parse_pem(damaged));
+    const auto read = pki::CertificateRequest::parse_pem(damaged);
+    if (read && pem[at + 1] == '=') {
+      CHECK(read->to_pem() == pem);
+    } else {
+      CHECK_FALSE(read);
+    }
   }
   CHECK_FALSE(pki::CertificateRequest::parse_pem(pem + pem));
   CHECK_FALSE(pki::CertificateRequest::parse_pem(""));
