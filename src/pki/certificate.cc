@@ -118,8 +118,8 @@ std::vector<Certificate> Certificate::parse_all_pem(std::string_view pem, std::s
   const auto bio = read_only(pem);
   std::vector<Certificate> all;
   while (bio && contents(bio).find_first_not_of(" \t\r\n") != std::string_view::npos) {
-    auto one =
-        all.size() < most ? adopt(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) : std::nullopt;
+    auto one = all.size() < most ? adopt(PEM_read_bio_X509(bio.get(), nullptr, refuse_password, nullptr))
+                                 : std::nullopt;
     if (!one) return {};
     all.push_back(*std::move(one));
   }

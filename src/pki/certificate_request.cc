@@ -60,7 +60,7 @@ std::optional<CertificateRequest> CertificateRequest::parse_pem(std::string_view
   const ErrorScope errors;
   const auto bio = read_only(pem);
   if (!bio) return std::nullopt;
-  CertificateRequest request(PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
+  CertificateRequest request(PEM_read_bio_X509_REQ(bio.get(), nullptr, refuse_password, nullptr));
   if (!request.native() || contents(bio).find_first_not_of(" \t\r\n") != std::string_view::npos)
     return std::nullopt;
   auto* const key = X509_REQ_get0_pubkey(request.native());

@@ -47,6 +47,12 @@ inline Bio read_only(std::string_view text) {
   return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
+// For all that reads PEM: an encrypted one would make OpenSSL ask on the terminal, also a server's for what
+// a stranger sent.
+inline int refuse_password(char*, int, int, void*) {
+  return -1;
+}
+
 // What was written to a memory BIO. Wiped with the BIO where it is one of BIO_s_secmem().
 inline std::string_view contents(const Bio& bio) {
   char* data = nullptr;

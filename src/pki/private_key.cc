@@ -14,11 +14,6 @@
 namespace sixlink::pki {
 namespace {
 
-// An encrypted key would make OpenSSL ask on the terminal.
-int refuse_password(char*, int, int, void*) {
-  return -1;
-}
-
 bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
 }

@@ -31,6 +31,7 @@ void contact(Input input);           // <contact> elements, and signed documents
 void mesh_node(Input input);         // control messages of nodes, and a node that gets them
 void reach(Input input);             // routers' answers, beacons, datagrams in TLS
 void babel(Input input);             // what babeld tells over its local socket
+void mesh_api(Input input);          // requests to the mesh's HTTPS API
 
 struct EntryPoint {
   const char* name;  // of the file, without _fuzz.cc
@@ -54,6 +55,7 @@ inline constexpr EntryPoint kEntryPoints[] = {
     {"mesh_node", mesh_node},
     {"reach", reach},
     {"babel", babel},
+    {"mesh_api", mesh_api},
 };
 
 inline std::string_view text_of(Input input) {

@@ -16,6 +16,7 @@
 #include "src/tsp/passdss.h"
 #include "tests/fuzz/fixture.h"
 #include "tests/fuzz/frame_seeds.h"
+#include "tests/fuzz/mesh_api_seeds.h"
 #include "tests/fuzz/reach_seeds.h"
 #include "tests/unit/net/ipv4_packet.h"
 #include "tests/unit/tsp/recording.h"
@@ -166,6 +167,7 @@ inline std::vector<std::string> seeds(std::string_view fuzzer) {
   if (fuzzer == "segment") found = segment_seeds();
   if (fuzzer == "coalesce") found = coalesce_seeds();
   if (fuzzer == "reach") found = reach_seeds();
+  if (fuzzer == "mesh_api") found = mesh_api_seeds();
   if (fuzzer == "wireguard_device") {
     // Steps of wireguard_device_fuzz.cc: messages of each type by a stranger, with and without a right mac1.
     for (const auto& [type, size] : {std::pair{1, 148}, {2, 92}, {3, 64}, {4, 32}, {4, 128}}) {

@@ -2,6 +2,7 @@
 #include "src/pki/certificate.h"
 
 #include <doctest/doctest.h>
+#include <openssl/ui.h>
 
 #include <random>
 
@@ -102,8 +103,8 @@ TEST_CASE("certificate request: only with the key's own signature, and fields th
   CHECK_FALSE(pki::CertificateRequest::make(key, {{"CN", std::string(65, 'x')}}, problem));
   CHECK_FALSE(pki::CertificateRequest::make(key, {{"C", "Switzerland"}}, problem));
 
-  // A digit of the base64 changed, everywhere: no other request than the signed one is taken. (Bits of the last
-  // digit before the padding may carry nothing: such a text still says the same.)
+  // A digit of the base64 changed, everywhere: no other request than the signed one is taken. (Bits of the
+  // last digit before the padding may carry nothing: such a text still says the same.)
   const auto pem = request->to_pem();
   const auto begin = pem.find('\n') + 1;
   const auto end = pem.find("-----END");
@@ -120,4 +121,27 @@ TEST_CASE("certificate request: only with the key's own signature, and fields th
   }
   CHECK_FALSE(pki::CertificateRequest::parse_pem(pem + pem));
   CHECK_FALSE(pki::CertificateRequest::parse_pem(""));
+}
+
+TEST_CASE("certificate: an encrypted PEM is refused, and nobody is asked for its password") {
+  static bool is_asked = false;
+  UI_METHOD* const asking = UI_create_method("a test's");
+  UI_method_set_opener(asking, [](UI*) {
+    is_asked = true;
+    return 0;
+  });
+  const auto* const usual = UI_get_default_method();
+  UI_set_default_method(asking);
+  const auto encrypted = [](std::string pem) {
+    const auto line = pem.find('\n') + 1;
+    return pem.insert(line,
+                      "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,000102030405060708090A0B0C0D0E0F\n\n");
+  };
+  const auto authority = pki::Authority::create(kNetwork, "a network", kYear);
+  CHECK_FALSE(pki::Certificate::parse_pem(encrypted(authority.certificate().to_pem())));
+  CHECK_FALSE(
+      pki::CertificateRequest::parse_pem(encrypted(request_of(pki::PrivateKey::generate()).to_pem())));
+  UI_set_default_method(usual);
+  UI_destroy_method(asking);
+  CHECK_FALSE(is_asked);
 }
