@@ -25,6 +25,11 @@ constexpr RateLimit::Rate kPingsAll{2000, 4000};
 constexpr RateLimit::Rate kCreatesEach{20, 60};
 constexpr RateLimit::Rate kCreatesAll{200, 400};
 
+// A link that is opened for somebody is an interface, made and taken away again; that he has a key is shown
+// by the handshake alone, after it. Behind one address there may be some nodes that all start.
+constexpr RateLimit::Rate kOpensEach{1, 20};
+constexpr RateLimit::Rate kOpensAll{10, 60};
+
 constexpr std::chrono::minutes kClockJump{1};
 
 constexpr std::chrono::milliseconds kStartSpread{300};
@@ -64,7 +69,8 @@ MeshNode::Machine::Machine(NodeSettings settings, pki::WireguardKey key, const C
       start_(start.now),
       book_(settings_.most_known),
       pings_(kPingsEach, kPingsAll),
-      creates_(kCreatesEach, kCreatesAll) {
+      creates_(kCreatesEach, kCreatesAll),
+      opens_(kOpensEach, kOpensAll) {
   watch_clock();
   const auto refresh = settings_.tunnel_refresh.value_or(parameters_.tunnel_refresh);
   // The edge tells what it knows of endpoints and contacts first.

@@ -18,6 +18,8 @@ constexpr seconds kServedAtLeast{10};      // who has been served for less is no
 constexpr std::size_t kContactsInstead = 3;
 constexpr seconds kReplaceEvery{30};  // how often a peer may say that it begins anew
 constexpr seconds kReplacedTime{15};  // for its handshake then
+// A handshake takes a round trip. Who has not begun it after so long leaves his place to others.
+constexpr seconds kProvedWithin{3};
 
 }  // namespace
 
@@ -71,9 +73,22 @@ int MeshNode::Machine::judge_create(const ControlMessage& message, const Path& f
   const bool is_choosy = from.transport == Transport::kTcp || contact->contact.nat == NatKind::kDependent;
   const auto places = is_choosy ? most : most - most / kKeptPlaces;
   if (count_links(Purpose::kServed) + incoming < places && incoming < kMostIncoming) return tsp::kSuccess;
+  if (incoming < kMostIncoming && close_unproved()) return tsp::kSuccess;
   if (message.is_alone && make_room()) return tsp::kSuccess;
   report(NodeEvent::kServedFull, peer, "as many as may be: " + std::to_string(most));
   return tsp::kNoTunnelsLeft;
+}
+
+// A contact is no secret: who sends one may have heard it somewhere, and have no key for a handshake.
+bool MeshNode::Machine::close_unproved() {
+  for (const auto& link : links_) {
+    if (link->is_closed || link->purpose != Purpose::kServed || link->state != LinkState::kHandshake ||
+        at_.now - link->since < kProvedWithin)
+      continue;
+    close(*link, NodeEvent::kLinkFailed, "no handshake, and others ask for its place");
+    return true;
+  }
+  return false;
 }
 
 // Somebody has no link at all: one who is served and can find another link leaves his place. A liar gets no
@@ -102,8 +117,17 @@ Purpose MeshNode::Machine::purpose_of(const net::Prefix& peer) const {
 void MeshNode::Machine::accept(const ControlMessage& message, const Path& from, const ContactRef& contact,
                                std::uint32_t sequence) {
   const auto& peer = contact->contact.prefix;
-  if (auto* link = link_with(peer); link && keeps_link(*link, contact, from))
+  auto* const link = link_with(peer);
+  if (link && !begins_anew(*link, contact, from)) {
+    keep(*link);
     return answer(message, from, sequence, tsp::kSuccess, {});
+  }
+  // Who meant it asks again.
+  if (from.way == Way::kOuter && !opens_.take(from.endpoint.address(), at_.now, random_)) {
+    ++counters_.rate_limited;
+    return;
+  }
+  if (link) close(*link, NodeEvent::kLinkClosed, "its node begins anew");
   if (auto* ours = attempt_for(peer)) {
     if (!ours->is_incoming && yields_to_ours(*ours, contact, from)) return;
     // A copy of what is being answered.
@@ -150,21 +174,20 @@ bool MeshNode::Machine::yields_to_ours(Attempt& ours, const ContactRef& contact,
 
 // A peer asks for the link that is there. It may have been started anew, or be somebody who repeats what he
 // saw: the link stays as it is, and as long as its peer answers.
-bool MeshNode::Machine::keeps_link(Link& link, const ContactRef& contact, const Path& from) {
+bool MeshNode::Machine::begins_anew(const Link& link, const ContactRef& contact, const Path& from) const {
   const bool is_another_way = from.way == Way::kOuter && link.endpoint != from.endpoint;
-  if (link.contact->contact.key != contact->contact.key || link.state == LinkState::kRetiring ||
-      (link.state == LinkState::kHandshake && !link.is_ours && is_another_way)) {
-    close(link, NodeEvent::kLinkClosed, "its node begins anew");
-    return false;
-  }
-  if (link.replaced != TimePoint::min() && at_.now - link.replaced < kReplaceEvery) return true;
+  return link.contact->contact.key != contact->contact.key || link.state == LinkState::kRetiring ||
+         (link.state == LinkState::kHandshake && !link.is_ours && is_another_way);
+}
+
+void MeshNode::Machine::keep(Link& link) {
+  if (link.replaced != TimePoint::min() && at_.now - link.replaced < kReplaceEvery) return;
   link.replaced = at_.now;
   if (link.state == LinkState::kHandshake) {
     link.due = at_.now + kReplacedTime;
   } else {
     link.monitor.heard(at_.now);
   }
-  return true;
 }
 
 void MeshNode::Machine::answer(const ControlMessage& request, const Path& to, std::uint32_t sequence,

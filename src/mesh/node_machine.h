@@ -191,9 +191,11 @@ class MeshNode::Machine {
   // 200: the link may be made.
   int judge_create(const ControlMessage& message, const Path& from, ContactRef& contact);
   bool make_room();
+  bool close_unproved();
   void accept(const ControlMessage& message, const Path& from, const ContactRef& contact,
               std::uint32_t sequence);
-  bool keeps_link(Link& link, const ContactRef& contact, const Path& from);
+  bool begins_anew(const Link& link, const ContactRef& contact, const Path& from) const;
+  void keep(Link& link);
   bool yields_to_ours(Attempt& ours, const ContactRef& contact, const Path& from);
   Purpose purpose_of(const net::Prefix& peer) const;
   void answer(const ControlMessage& request, const Path& to, std::uint32_t sequence, int status,
@@ -279,6 +281,7 @@ class MeshNode::Machine {
   Backoffs backoffs_;
   RateLimit pings_;
   RateLimit creates_;
+  RateLimit opens_;
   Reassembler reassembler_;
   std::vector<std::unique_ptr<Link>> links_;  // by id
   std::vector<std::unique_ptr<Attempt>> attempts_;

@@ -287,6 +287,54 @@ TEST_CASE("trust: floods are bounded, and the next good request is served") {
   CHECK(network.ask(1, sealed(contact_of(6), 6), prefix_of(1), kStranger) == 200);
 }
 
+TEST_CASE("trust: who has others' contacts, but not their keys, cannot have links opened all the time") {
+  Watched network;
+  for (const unsigned number : {1, 5, 6}) network.add(number);
+  network.start(1);
+  network.run(1s);
+  std::size_t opened = 0;
+  // From another port each time: a link that waits for its handshake is begun anew.
+  const auto ask_from = [&](const Endpoint& from, unsigned number) {
+    network.on_action = [&, from](TestNode&, const mesh::Action& action) {
+      const auto* send = std::get_if<mesh::SendDatagram>(&action);
+      if (send && send->path.endpoint == from) network.sent.push_back(*send);
+      if (std::holds_alternative<mesh::OpenLink>(action)) ++opened;
+    };
+    return network.ask(1, sealed(contact_of(number), number), prefix_of(1), from);
+  };
+  std::uint16_t port = 2000;
+  for (int i = 0; i < 60; ++i) ask_from({kStranger.address(), ++port}, 5);
+  CHECK(opened >= 1);
+  CHECK(opened <= 20);
+  opened = 0;
+  for (int i = 0; i < 200; ++i) {
+    ask_from({kStranger.address(), ++port}, 5);
+    network.run(100ms);
+  }
+  CHECK(opened <= 25);  // in 20 s
+  // Somebody else gets his link meanwhile.
+  CHECK(ask_from(endpoint("203.0.113.77", 1234), 6) == 200);
+}
+
+TEST_CASE("trust: links that nobody shakes hands on take no places from those who would") {
+  Watched network;
+  auto& node = network.add(1);
+  for (unsigned number = 5; number < 9; ++number) network.add(number);
+  network.add(20);
+  network.add(21);
+  node.settings.client_count = 2;  // four are served, three of them of everybody
+  network.start(1);
+  network.run(1s);
+  for (unsigned number = 5; number < 9; ++number)
+    network.ask(1, sealed(contact_of(number), number), prefix_of(1));
+  REQUIRE(node.links.size() == 3);
+  // At once they may be as honest as any.
+  CHECK(network.ask(1, sealed(contact_of(20), 20), prefix_of(1)) != 200);
+  network.run(4s);
+  CHECK(network.ask(1, sealed(contact_of(21), 21), prefix_of(1)) == 200);
+  CHECK(node.links.size() == 3);
+}
+
 TEST_CASE("trust: what cannot be read is counted and survived") {
   TestNetwork network;
   network.add(1);
