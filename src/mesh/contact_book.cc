@@ -31,7 +31,7 @@ ContactBook::Taken ContactBook::take(SignedContact contact, TimePoint now, Seede
   if (entries_.size() >= most_) drop_one(random);
   places_.emplace(key, static_cast<std::uint32_t>(entries_.size()));
   entries_.push_back(
-      {std::make_shared<const SignedContact>(std::move(contact)), now, {}, {}, {}, {}, {}, false});
+      {std::make_shared<const SignedContact>(std::move(contact)), now, {}, {}, {}, {}, {}, {}, false});
   return Taken::kNew;
 }
 

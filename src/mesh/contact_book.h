@@ -27,8 +27,10 @@ class ContactBook {
     std::optional<TimePoint> seen_near;
     std::optional<Endpoint> near;
     std::optional<TimePoint> tcp_until;  // something between drops WireGuard in UDP
-    std::optional<TimePoint> moved;      // when a link with it was ended for one on the local network
-    bool is_neighbour = false;           // a link with it is up, or is being made: never dropped
+    // Something between lets only the ports through that are shared.
+    std::optional<TimePoint> shared_port_until;
+    std::optional<TimePoint> moved;  // when a link with it was ended for one on the local network
+    bool is_neighbour = false;       // a link with it is up, or is being made: never dropped
   };
   enum class Taken : std::uint8_t {
     kNew,    // the first of its node, or newer than what was there

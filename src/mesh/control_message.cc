@@ -92,10 +92,14 @@ std::string observed_xml(const ControlMessage& message) {
          message.observed->address().to_string() + "</observed>";
 }
 
+std::string port_xml(const ControlMessage& message) {
+  return message.own_port != 0 ? element("port", message.own_port) : std::string();
+}
+
 std::string answer_xml(const ControlMessage& message) {
   auto text = element("nonce", hex64(message.nonce));
   if (message.status == tsp::kSuccess)
-    text += element("mtu", static_cast<std::uint64_t>(std::max(message.mtu, 0)));
+    text += element("mtu", static_cast<std::uint64_t>(std::max(message.mtu, 0))) + port_xml(message);
   return text + observed_xml(message) + contacts_xml(message);
 }
 
@@ -105,7 +109,8 @@ std::string contents(const ControlMessage& message) {
       return element("nonce", hex64(message.nonce)) +
              (message.to ? element("to", message.to->to_string()) : std::string()) +
              element("mtu", static_cast<std::uint64_t>(std::max(message.mtu, 0))) +
-             (message.is_alone ? "<alone/>" : "") + contacts_xml(message);
+             (message.is_alone ? "<alone/>" : "") + (message.takes_any_port ? "<anyport/>" : "") +
+             port_xml(message) + contacts_xml(message);
     case ControlKind::kAnswer:
       return answer_xml(message);
     case ControlKind::kDelete:
@@ -149,6 +154,16 @@ bool read_mtu(const XMLElement& root, ControlMessage& message) {
   return true;
 }
 
+// Not there: the port is where the message comes from.
+bool read_port(const XMLElement& root, ControlMessage& message) {
+  const auto* found = child(&root, "port");
+  if (!found) return true;
+  const auto port = tsp::xml::number(text_of(*found), 1, 65535);
+  if (!port) return false;
+  message.own_port = static_cast<std::uint16_t>(*port);
+  return true;
+}
+
 bool read_contacts(const XMLElement& root, ControlMessage& message, std::size_t most) {
   for (const auto* e = child(&root, "contact"); e; e = next_named(e->NextSiblingElement(), "contact")) {
     auto der = parse_base64(text_of(*e), kLargestContact);
@@ -181,8 +196,9 @@ bool read_create(const XMLElement& root, ControlMessage& message) {
     if (!message.to) return false;
   }
   message.is_alone = child(&root, "alone") != nullptr;
-  return read_nonce(root, message) && read_mtu(root, message) && read_contacts(root, message, 1) &&
-         message.contacts.size() == 1;
+  message.takes_any_port = child(&root, "anyport") != nullptr;
+  return read_nonce(root, message) && read_mtu(root, message) && read_port(root, message) &&
+         read_contacts(root, message, 1) && message.contacts.size() == 1;
 }
 
 bool read_answer(const XMLElement& root, ControlMessage& message) {
@@ -190,7 +206,7 @@ bool read_answer(const XMLElement& root, ControlMessage& message) {
       !read_contacts(root, message, ControlMessage::kMostContacts))
     return false;
   if (message.status != tsp::kSuccess) return true;
-  return read_mtu(root, message) && message.contacts.size() == 1;
+  return read_mtu(root, message) && read_port(root, message) && message.contacts.size() == 1;
 }
 
 bool read_piece(const XMLElement& root, ControlMessage& message) {

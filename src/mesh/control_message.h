@@ -39,8 +39,9 @@ std::string link_echo(const Echo& echo);
 std::optional<Echo> parse_link_echo(std::string_view text);
 
 enum class ControlKind : std::uint8_t {
-  kCreate,  // make a link with me: nonce, to, mtu, maybe is_alone, one contact
-  // To that: status, nonce; with 200 also mtu, one contact, maybe observed; else maybe others to ask instead.
+  kCreate,  // make a link with me: nonce, to, mtu, maybe is_alone and ports, one contact
+  // To that: status, nonce; with 200 also mtu, maybe own_port, one contact, maybe observed; else maybe others
+  // to ask instead.
   kAnswer,
   kDelete,         // in-link: this link ends after `delay`
   kAskContacts,    // in-link: some that you know: count
@@ -60,7 +61,9 @@ struct ControlMessage {
   std::uint64_t nonce = 0;
   std::optional<net::Prefix> to;  // none: whoever is there
   int mtu = 0;
-  bool is_alone = false;                                   // the one who asks has no link at all
+  bool is_alone = false;        // the one who asks has no link at all
+  bool takes_any_port = false;  // create: the link's other end may have a port of its own, it can be reached
+  std::uint16_t own_port = 0;   // create, answer: of the sender's end of the link; 0: where this comes from
   std::optional<boost::asio::ip::udp::endpoint> observed;  // where the request came from
   std::vector<std::vector<std::uint8_t>> contacts;         // as signed
   std::chrono::seconds delay{0};

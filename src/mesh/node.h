@@ -61,6 +61,9 @@ struct OpenLink {
   Transport transport = Transport::kUdp;
   bool is_initiator = false;  // begins the handshake
   int mtu = 1280;
+  // This end's port, that no other link has, so that it can be a WireGuard interface of the kernel's. 0: the
+  // node's port, which all share.
+  std::uint16_t own_port = 0;
 };
 // The link carries traffic: tell the router. Comes once for each link, after its first handshake.
 struct UseLink {
@@ -156,6 +159,14 @@ struct NodeCounters {
   std::uint64_t rate_limited = 0;
 };
 
+// Which links over UDP may have a port of their own at this end. Where one does not come through the next is
+// made over the ports that are shared.
+enum class OwnPorts : std::uint8_t {
+  kNever,
+  kInTheOpen,  // those that were negotiated directly, unless this node is behind a NAT
+  kDirectly,   // those that were negotiated directly
+};
+
 struct NodeSettings {
   net::Prefix prefix;
   // Always linked, besides the random ones.
@@ -171,6 +182,7 @@ struct NodeSettings {
   std::size_t most_known = 1024;  // contacts kept; of destinations only the prefix is kept
   int mtu = 1420;                 // of links
   std::string software;
+  OwnPorts own_ports = OwnPorts::kNever;
 };
 
 // Signs this node's contacts. Called once in 10 s at most, but for the first few.

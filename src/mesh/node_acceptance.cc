@@ -20,6 +20,9 @@ constexpr seconds kReplaceEvery{30};  // how often a peer may say that it begins
 constexpr seconds kReplacedTime{15};  // for its handshake then
 // A handshake takes a round trip. Who has not begun it after so long leaves his place to others.
 constexpr seconds kProvedWithin{3};
+// After so many links whose own port nobody came to, all are made over the shared one: a firewall here.
+constexpr unsigned kMostInVain = 2;
+constexpr std::chrono::minutes kSharedPortTime{60};
 
 }  // namespace
 
@@ -118,15 +121,16 @@ void MeshNode::Machine::accept(const ControlMessage& message, const Path& from, 
                                std::uint32_t sequence) {
   const auto& peer = contact->contact.prefix;
   auto* const link = link_with(peer);
-  if (link && !begins_anew(*link, contact, from)) {
+  if (link && !begins_anew(*link, message, contact, from)) {
     keep(*link);
-    return answer(message, from, sequence, tsp::kSuccess, {});
+    return answer(message, from, sequence, tsp::kSuccess, {}, link->own_port);
   }
   // Who meant it asks again.
   if (from.way == Way::kOuter && !opens_.take(from.endpoint.address(), at_.now, random_)) {
     ++counters_.rate_limited;
     return;
   }
+  if (link && link->state == LinkState::kHandshake && !message.takes_any_port) without_handshake(*link);
   if (link) close(*link, NodeEvent::kLinkClosed, "its node begins anew");
   if (auto* ours = attempt_for(peer)) {
     if (!ours->is_incoming && yields_to_ours(*ours, contact, from)) return;
@@ -146,8 +150,16 @@ void MeshNode::Machine::accept(const ControlMessage& message, const Path& from, 
   incoming.mtu = std::min(settings_.mtu, message.mtu);
   if (from.way == Way::kOuter) {
     // Before the answer: the handshake begins with that.
+    if (from.transport == Transport::kUdp) {
+      incoming.peers_port = message.own_port;
+      const auto nat = endpoints_.nat();
+      const bool is_open =
+          settings_.own_ports == OwnPorts::kDirectly || (settings_.own_ports == OwnPorts::kInTheOpen &&
+                                                         (nat == NatKind::kUnknown || nat == NatKind::kNone));
+      if (is_open && message.takes_any_port && at_.now >= shared_port_until_) incoming.own_port = new_port();
+    }
     open_link(incoming, from, false);
-    return answer(message, from, sequence, tsp::kSuccess, {});
+    return answer(message, from, sequence, tsp::kSuccess, {}, incoming.own_port);
   }
   answer(message, from, sequence, tsp::kSuccess, {});
   incoming.phase = Attempt::Phase::kPunch;
@@ -174,10 +186,13 @@ bool MeshNode::Machine::yields_to_ours(Attempt& ours, const ContactRef& contact,
 
 // A peer asks for the link that is there. It may have been started anew, or be somebody who repeats what he
 // saw: the link stays as it is, and as long as its peer answers.
-bool MeshNode::Machine::begins_anew(const Link& link, const ContactRef& contact, const Path& from) const {
+bool MeshNode::Machine::begins_anew(const Link& link, const ControlMessage& message,
+                                    const ContactRef& contact, const Path& from) const {
   const bool is_another_way = from.way == Way::kOuter && link.endpoint != from.endpoint;
+  const bool is_another_port = from.way == Way::kOuter && (link.peers_port != message.own_port ||
+                                                           (link.own_port != 0 && !message.takes_any_port));
   return link.contact->contact.key != contact->contact.key || link.state == LinkState::kRetiring ||
-         (link.state == LinkState::kHandshake && !link.is_ours && is_another_way);
+         (link.state == LinkState::kHandshake && !link.is_ours && (is_another_way || is_another_port));
 }
 
 void MeshNode::Machine::keep(Link& link) {
@@ -190,8 +205,16 @@ void MeshNode::Machine::keep(Link& link) {
   }
 }
 
+// Nobody came to the port of its own.
+void MeshNode::Machine::without_handshake(Link& link) {
+  if (link.own_port == 0 || link.is_ours || ++ports_in_vain_ < kMostInVain) return;
+  ports_in_vain_ = 0;
+  shared_port_until_ = at_.now + kSharedPortTime;
+}
+
 void MeshNode::Machine::answer(const ControlMessage& request, const Path& to, std::uint32_t sequence,
-                               int status, std::vector<std::vector<std::uint8_t>> contacts) {
+                               int status, std::vector<std::vector<std::uint8_t>> contacts,
+                               std::uint16_t own_port) {
   ControlMessage message;
   message.kind = ControlKind::kAnswer;
   message.status = status;
@@ -200,6 +223,7 @@ void MeshNode::Machine::answer(const ControlMessage& request, const Path& to, st
     ensure_own();
     message.mtu = std::min(settings_.mtu, request.mtu);
     message.contacts = {own_->der};
+    if (to.way == Way::kOuter) message.own_port = own_port;
   } else {
     message.contacts = std::move(contacts);
   }

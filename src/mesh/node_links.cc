@@ -27,6 +27,10 @@ constexpr std::size_t kFewContacts = 32;
 // The negotiation came through in UDP and the handshake did not: the next links with that peer go over TCP,
 // where both have it.
 constexpr std::chrono::minutes kTcpTime{2};
+// The same, of ports of the links' own: the next link is made over those that are shared. Shorter, as that
+// one comes at once.
+constexpr seconds kOwnPortHandshakeTime{3};
+constexpr std::chrono::minutes kSharedPortTime{60};
 constexpr seconds kReplacedLately{20};
 constexpr std::uint32_t kSequenceBits = 0x0FFFFFFF;
 
@@ -65,9 +69,16 @@ void MeshNode::Machine::open_link(const Attempt& attempt, const Path& path, bool
   link->is_ours = !attempt.is_incoming;
   link->mtu = attempt.mtu;
   link->since = at_.now;
-  link->due = at_.now + (is_initiator ? kHandshakeTime : kExpectedHandshake);
-  actions_.push_back(OpenLink{link->id, link->peer, attempt.contact->contact.key, path.endpoint,
-                              path.transport, is_initiator, link->mtu});
+  link->own_port = attempt.own_port;
+  link->peers_port = attempt.peers_port;
+  const bool has_own_ports = link->own_port != 0 || link->peers_port != 0;
+  link->due = at_.now + (!is_initiator   ? kExpectedHandshake
+                         : has_own_ports ? kOwnPortHandshakeTime
+                                         : kHandshakeTime);
+  auto endpoint = path.endpoint;
+  if (link->peers_port != 0) endpoint.port(link->peers_port);
+  actions_.push_back(OpenLink{link->id, link->peer, attempt.contact->contact.key, endpoint, path.transport,
+                              is_initiator, link->mtu, link->own_port});
   if (auto* entry = book_.find(link->peer)) entry->is_neighbour = true;
   links_.push_back(std::move(link));
 }
@@ -83,6 +94,7 @@ void MeshNode::Machine::on_handshake(LinkId id, Times at) {
     link->monitor.begin(at_.now, random_);
     backoffs_.clear(link->peer);
     if (auto* entry = book_.find(link->peer)) entry->worked = at_.now;
+    if (link->own_port != 0 && !link->is_ours) ports_in_vain_ = 0;
     actions_.push_back(UseLink{id});
     report(NodeEvent::kLinkUp, link->peer, {});
     tell_observed(*link);
@@ -106,6 +118,8 @@ void MeshNode::Machine::on_link_failed(LinkId id, const std::string& why, Times 
   auto* link = link_of(id);
   if (!link) return;
   backoffs_.failed(link->peer, at_.now, longest_wait(), random_);
+  auto* entry = book_.find(link->peer);
+  if (entry && link->own_port != 0) entry->shared_port_until = at_.now + kSharedPortTime;
   close(*link, NodeEvent::kLinkFailed, why);
   finish();
 }
@@ -171,6 +185,14 @@ void MeshNode::Machine::step(Link& link) {
     close(link, NodeEvent::kLinkClosed, moves ? "there is a shorter way to it" : "others are more useful");
     return;
   }
+  if (link.is_ours && (link.own_port != 0 || link.peers_port != 0)) {
+    if (auto* entry = book_.find(link.peer)) entry->shared_port_until = at_.now + kSharedPortTime;
+    close(link, NodeEvent::kLinkFailed,
+          "no handshake between ports of the link's own: it is made over the shared ones");
+    if (!settings_.client_only) start_attempt(link.peer, link.purpose);
+    return;
+  }
+  without_handshake(link);
   if (link.is_ours) {
     backoffs_.failed(link.peer, at_.now, longest_wait(), random_);
     auto* entry = book_.find(link.peer);

@@ -64,6 +64,8 @@ struct Link {
   bool is_closed = false;  // to be forgotten when the input is done with
   bool is_ours = false;
   int mtu = 1280;
+  std::uint16_t own_port = 0;             // of this end; 0: the shared one
+  std::uint16_t peers_port = 0;           // of the other end; 0: that of `endpoint`, which it negotiated with
   TimePoint since;                        // of the link's being up, or of its beginning
   TimePoint due = TimePoint::max();       // handshake: given up; retiring: closed
   TimePoint replaced = TimePoint::min();  // when the peer last began anew
@@ -101,6 +103,8 @@ struct Attempt {
   Path path;
   std::uint64_t cookie = 0;
   int mtu = 1280;
+  std::uint16_t own_port = 0;  // as in Link
+  std::uint16_t peers_port = 0;
   unsigned tries = 0;
   TimePoint due;
 };
@@ -183,6 +187,9 @@ class MeshNode::Machine {
   std::uint64_t cookie_for(const Path& path, std::uint64_t epoch) const;
   std::uint64_t epoch() const;
   bool has_cookie(const Path& path, std::uint64_t cookie) const;
+  bool may_have_own_port(const Attempt& attempt) const;
+  bool may_have_any_port(const Attempt& attempt) const;
+  std::uint16_t new_port();
   Attempt* attempt_with(std::uint64_t nonce);
   Attempt* attempt_for(const net::Prefix& peer);
 
@@ -194,12 +201,13 @@ class MeshNode::Machine {
   bool close_unproved();
   void accept(const ControlMessage& message, const Path& from, const ContactRef& contact,
               std::uint32_t sequence);
-  bool begins_anew(const Link& link, const ContactRef& contact, const Path& from) const;
+  bool begins_anew(const Link& link, const ControlMessage& message, const ContactRef& contact,
+                   const Path& from) const;
   void keep(Link& link);
   bool yields_to_ours(Attempt& ours, const ContactRef& contact, const Path& from);
   Purpose purpose_of(const net::Prefix& peer) const;
   void answer(const ControlMessage& request, const Path& to, std::uint32_t sequence, int status,
-              std::vector<std::vector<std::uint8_t>> contacts);
+              std::vector<std::vector<std::uint8_t>> contacts, std::uint16_t own_port = 0);
 
   // ---- node_links.cc ----
   void open_link(const Attempt& attempt, const Path& path, bool is_initiator);
@@ -216,6 +224,7 @@ class MeshNode::Machine {
   void tell_observed(Link& link);
   std::vector<std::vector<std::uint8_t>> some_contacts(std::size_t count, const net::Prefix& whom);
   void heard(Link& link);
+  void without_handshake(Link& link);
   void saw_version(Link& link, std::uint64_t version);
   void recheck_links();
   bool is_isolated() const;
@@ -288,6 +297,9 @@ class MeshNode::Machine {
   LinkId last_link_ = 0;
   std::uint32_t last_sequence_ = 0;
 
+  // Of links that others began, and whose first handshake did not come to the port of their own: in a row.
+  unsigned ports_in_vain_ = 0;
+  TimePoint shared_port_until_ = TimePoint::min();
   TimePoint room_due_ = TimePoint::min();  // when a place may be made for somebody again
   TimePoint select_due_;
   TimePoint refresh_due_;

@@ -26,7 +26,9 @@ constexpr std::array<milliseconds, 7> kPunchWaits{milliseconds(150), millisecond
                                                   milliseconds(2000)};
 constexpr std::size_t kMostCandidates = 12;
 constexpr std::uint16_t kOverlayPort = 3653;
-constexpr seconds kEpoch{60};      // of cookies: good for one to two of them
+constexpr seconds kEpoch{60};  // of cookies: good for one to two of them
+// Of links' own ports: above those that systems give to whoever asks for any (Linux: 32768 to 60999).
+constexpr std::uint16_t kFirstOwnPort = 61000;
 constexpr seconds kFullPause{30};  // before somebody is asked again who serves enough
 
 bool is_direct(EndpointKind kind) {
@@ -172,8 +174,45 @@ void MeshNode::Machine::send_create(Attempt& attempt) {
   request.to = attempt.peer;
   request.mtu = settings_.mtu;
   request.is_alone = is_isolated();
+  request.takes_any_port = may_have_any_port(attempt);
+  if (attempt.own_port == 0 && may_have_own_port(attempt)) attempt.own_port = new_port();
+  if (attempt.path.way == Way::kOuter) request.own_port = attempt.own_port;
   request.contacts = {own_->der};
   send_message(attempt.path, attempt.sequence, attempt.cookie, request);
+}
+
+// The one who begins sends first: no NAT of his keeps the answer away.
+bool MeshNode::Machine::may_have_own_port(const Attempt& attempt) const {
+  if (settings_.own_ports == OwnPorts::kNever || !attempt.peer || attempt.path.way != Way::kOuter ||
+      attempt.path.transport != Transport::kUdp)
+    return false;
+  const auto* entry = book_.find(*attempt.peer);
+  if (entry && entry->shared_port_until && at_.now < *entry->shared_port_until) return false;
+  const auto nat = endpoints_.nat();
+  return settings_.own_ports == OwnPorts::kDirectly || nat == NatKind::kUnknown || nat == NatKind::kNone;
+}
+
+// An address that its node itself has: what is sent to another port comes there too, unless a firewall
+// forbids it. Of a mapping only that one port is known.
+bool MeshNode::Machine::may_have_any_port(const Attempt& attempt) const {
+  if (!attempt.peer || !attempt.contact || attempt.path.way != Way::kOuter ||
+      attempt.path.transport != Transport::kUdp)
+    return false;
+  const auto* entry = book_.find(*attempt.peer);
+  if (entry && entry->shared_port_until && at_.now < *entry->shared_port_until) return false;
+  if (entry && entry->near == attempt.path.endpoint) return true;
+  return std::ranges::any_of(attempt.contact->contact.endpoints, [&](const ContactEndpoint& one) {
+    return (one.kind == EndpointKind::kPublic || one.kind == EndpointKind::kLocal) &&
+           one.transport == Transport::kUdp && one.port == attempt.path.endpoint.port() &&
+           one.address == attempt.path.endpoint.address();
+  });
+}
+
+std::uint16_t MeshNode::Machine::new_port() {
+  for (;;) {
+    const auto port = static_cast<std::uint16_t>(kFirstOwnPort + random_.below(65536 - kFirstOwnPort));
+    if (std::ranges::none_of(links_, [&](const auto& link) { return link->own_port == port; })) return port;
+  }
 }
 
 void MeshNode::Machine::fail(Attempt& attempt, NodeEvent event, const std::string& why) {
@@ -334,6 +373,7 @@ void MeshNode::Machine::on_answer(const ControlMessage& message, const Path& fro
   attempt->contact = contact;
   attempt->mtu = std::min(settings_.mtu, message.mtu);
   if (from.way == Way::kOuter) {
+    if (from.transport == Transport::kUdp) attempt->peers_port = message.own_port;
     attempt->is_done = true;
     if (!link_with(contact->contact.prefix)) open_link(*attempt, from, true);
     return;

@@ -39,6 +39,9 @@ TEST_CASE("control message: a request has this text, and comes back as it was") 
 TEST_CASE("control message: every kind comes back as it was") {
   std::vector<ControlMessage> all{create(), create()};
   all.back().is_alone = true;
+  all.push_back(create());
+  all.back().takes_any_port = true;
+  all.back().own_port = 61000;
   ControlMessage message;
   message.kind = ControlKind::kAnswer;
   message.status = 200;
@@ -48,9 +51,11 @@ TEST_CASE("control message: every kind comes back as it was") {
   message.contacts = {{4, 5}};
   all.push_back(message);
   message.observed = {boost::asio::ip::make_address("2001:db8:1::7"), 1};
+  message.own_port = 65535;
   all.push_back(message);
   message.status = 301;
   message.mtu = 0;
+  message.own_port = 0;
   message.contacts = {{4, 5}, {6}};
   all.push_back(message);
   message = {};

@@ -211,7 +211,8 @@ void TestNetwork::perform(TestNode& node, const mesh::Action& action) {
     CHECK_MESSAGE(std::ranges::none_of(node.links,
                                        [&](const auto& one) { return peer != 0 && one.second.peer == peer; }),
                   "two links with one peer");
-    node.links[open->link] = {peer, open->endpoint, open->transport, open->is_initiator, 0, 0, false, false};
+    node.links[open->link] = {peer, open->endpoint, open->transport, open->is_initiator, 0,
+                              0,    false,          false,           open->own_port};
     if (open->is_initiator)
       after(2 * delay, [this, number = node.number, life = node.life, link = open->link] {
         handshake(number, life, link);
@@ -238,7 +239,9 @@ void TestNetwork::perform(TestNode& node, const mesh::Action& action) {
 
 TestNode* TestNetwork::at(const Endpoint& endpoint, mesh::Transport transport, const Endpoint& from) {
   for (const auto& [number, node] : nodes_) {
-    const bool has_port = endpoint.port() == node->outside.port();
+    const bool is_own_port = std::ranges::any_of(
+        node->links, [&](const auto& one) { return one.second.own_port == endpoint.port(); });
+    const bool has_port = endpoint.port() == node->outside.port() || (is_own_port && !are_own_ports_blocked);
     if (!node->mesh || endpoint.address() != node->outside.address()) continue;
     if (transport == mesh::Transport::kTcp)
       return node->nat == Nat::kNone || node->sent_to.contains(from) ? node.get() : nullptr;
@@ -331,9 +334,18 @@ void TestNetwork::handshake(unsigned number, unsigned life, LinkId link) {
   const bool is_dropped = is_wireguard_blocked && side.transport == mesh::Transport::kUdp;
   const bool is_there = !is_dropped && other && other->number == side.peer && passes(number, side.peer) &&
                         passes(side.peer, number);
-  const auto theirs = is_there ? std::ranges::find_if(
-                                     other->links, [&](const auto& one) { return one.second.peer == number; })
-                               : node.links.end();
+  // A socket that is a link's alone gets nothing that is another's, and the shared one nothing of that.
+  const auto shared = other ? other->outside.port() : std::uint16_t{0};
+  const auto theirs =
+      is_there
+          ? std::ranges::find_if(other->links,
+                                 [&](const auto& one) {
+                                   const auto port = one.second.own_port != 0 ? one.second.own_port : shared;
+                                   return one.second.peer == number &&
+                                          (side.transport == mesh::Transport::kTcp ||
+                                           other->nat != Nat::kNone || port == side.endpoint.port());
+                                 })
+          : node.links.end();
   if (!is_there || theirs == other->links.end()) {
     after(seconds(5), [this, number, life, link] { handshake(number, life, link); });
     return;

@@ -131,6 +131,8 @@ class TestNetwork {
   std::function<void(TestNode& node, const mesh::Action& action)> on_action = [](auto&, const auto&) {};
   // Negotiation comes through in UDP, WireGuard does not.
   bool is_wireguard_blocked = false;
+  // So does what comes to the nodes' shared ports, and nothing to others.
+  bool are_own_ports_blocked = false;
   std::size_t outer_datagrams = 0;
 
  private:
@@ -178,6 +180,7 @@ struct TestNode {
     unsigned other_life = 0;
     bool is_used = false;
     bool is_raised = false;
+    std::uint16_t own_port = 0;
   };
   std::map<LinkId, Side> links;
   std::map<Endpoint, std::uint16_t> mappings;  // symmetric
