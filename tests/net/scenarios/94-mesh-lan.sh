@@ -8,61 +8,27 @@
 #
 # covers: nothing
 
-# shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119
-. "$(dirname "$0")/../lib.sh"
-
-PATH=$PATH:/usr/sbin:/sbin
+# shellcheck source-path=SCRIPTDIR source=../../mesh/segment.sh disable=SC2119
+. "$(dirname "$0")/../../mesh/segment.sh"
 
 begin "$@"
-why=$(missing_for_namespaces)
-[ -n "$why" ] || command -v babeld >/dev/null || why="the program 'babeld' is not installed (make deps)"
-if [ -n "$why" ]; then
-  skip "$SCENARIO" "$why"
-  exit 0
-fi
-add_namespace hub
-ip -n "$PREFIX-hub" link add br0 type bridge
-ip -n "$PREFIX-hub" link set br0 up
-for host in n1 n2 n3 stranger; do
-  add_namespace "$host"
-  link "$host" eth0 hub "$host"
-  ip -n "$PREFIX-hub" link set "$host" master br0
-done
-
-"$BUILD/tools/mesh_files" "$TEMP" 2001:db8:42::/48 n1=2001:db8:42:1::/64=- n2=2001:db8:42:2::/64=- n3=2001:db8:42:3::/64=- \
-  >/dev/null || die "mesh_files failed"
-# write_node NODE [KEY=VALUE...]: without the cache, so that it knows nobody.
-write_node() {
-  local node=$1 dir=$TEMP/$1
-  shift
-  mkdir -p "$dir/state/mesh"
-  cp "$dir"/*.pem "$dir"/*.key "$dir/state/mesh"
-  write_config "$dir/$node.conf" "$@" <<CONF
-registry=https://registry.example.net:3654
-lan_interface=eth0
-run_dir=$dir/run
-state_dir=$dir/state
-log_stderr=0
-log_file=3
-log_filename=$dir/log
-log_rotation=no
-CONF
+segment n1 n2 n3 stranger
+make_nodes 2001:db8:42::/48 n1=- n2=- n3=-
+# write_lan_node NODE [KEY=VALUE...]: without the cache, so that it knows nobody.
+write_lan_node() {
+  write_node "$@"
+  rm -f "$TEMP/$1/state/mesh/contacts"
 }
-address() { echo "2001:db8:42:${1#n}::1"; }
-node() { ns "$1" "$SIXLINK" "${@:2}" -f "$TEMP/$1/$1.conf"; }
-start_node() { spawn_in "$1" "$TEMP/$1/out" "$SIXLINK" -f "$TEMP/$1/$1.conf" -n; }
-reaches() { ns "$1" ping -6 -c 1 -W 1 "$(address "$2")"; }
-links() { node "$1" peers --json | "$PYTHON" -c 'import json, sys; print(json.dumps(json.load(sys.stdin)))'; }
-has_local_link() { links "$1" | grep -q 'fe80::'; }
-milliseconds() { date +%s%3N; }
+spawn_node() { spawn_in "$1" "$TEMP/$1/out" "$SIXLINK" -f "$TEMP/$1/$1.conf" -n; }
+has_local_link() { node "$1" peers --json | grep -q 'fe80::'; }
 
 # --- Without the key nobody beacons ---
 
-write_node n1 lan_interface=
-write_node n2
-start_node n1
+write_lan_node n1
+write_lan_node n2 lan_interface=eth0
+spawn_node n1
 PID1=$SPAWNED
-start_node n2
+spawn_node n2
 PID2=$SPAWNED
 wait_for 10 grep -q 'looking for nodes on the interface eth0' "$TEMP/n2/log" || fail "LAN: beacons begin" "not within 10 s"
 sleep 2
@@ -71,12 +37,12 @@ stop_pid "$PID1"
 
 # --- Two that do ---
 
-write_node n1
-began=$(milliseconds)
-start_node n1
+write_lan_node n1 lan_interface=eth0
+began=$(now_ms)
+spawn_node n1
 PID1=$SPAWNED
 if wait_for 10 reaches n1 n2; then
-  pass "LAN: two nodes find each other and link ($(($(milliseconds) - began)) ms after the start)"
+  pass "LAN: two nodes find each other and link ($(($(now_ms) - began)) ms after the start)"
 else
   fail "LAN: two nodes find each other and link" "$(tail -n 3 "$TEMP/n1/log" | tr '\n' ' ')"
 fi
@@ -126,12 +92,12 @@ ns stranger "$PYTHON" "$TEMP/send.py" eth0 "$TEMP/beacon" 255 4000
 ns stranger "$PYTHON" "$TEMP/send.py" eth0 "$TEMP/beacon" 1 400
 check "LAN: after a flood of altered and repeated beacons the link is as it was" reaches n1 n2
 stranger=$(ip -n "$PREFIX-stranger" -6 -o addr show dev eth0 scope link | sed -n 's/.*inet6 \([^/]*\).*/\1/p')
-check_fails "LAN: who repeats a node's beacon gets no link" eval "links n1 | grep -qF '$stranger'"
+check_fails "LAN: who repeats a node's beacon gets no link" eval "node n1 peers --json | grep -qF '$stranger'"
 
 # --- The third, with the flood still in everybody's memory ---
 
-write_node n3
-start_node n3
+write_lan_node n3 lan_interface=eth0
+spawn_node n3
 PID3=$SPAWNED
 check "LAN: the next good node is found by all" wait_for 15 eval "reaches n3 n1 && reaches n3 n2 && reaches n1 n3"
 stop_pid "$PID1"

@@ -2,41 +2,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # A gateway of the mesh, a node that has no other way to the Internet, and one that has links over TLS alone.
 #
-#   n1, n2, n3 -- hub (a bridge): 198.51.100.N; the network is 2001:db8:42::/48, node N has 2001:db8:42:N::/64
+#   n1, n2, n3 -- hub (a bridge): 198.51.100.N. The rest of the topology: tests/mesh/segment.sh
 #   n1 is the gateway; behind it is web, 2001:db8:99::2. n3 sends and takes no UDP.
 #
 # covers: key gateway, key link_transport
 
-# shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119,SC2034
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../../mesh/segment.sh disable=SC2119,SC2034
+. "$(dirname "$0")/../../mesh/segment.sh"
 
-begin "$@"
-why=$(missing_for_namespaces)
-[ -n "$why" ] || command -v babeld >/dev/null || why="the program 'babeld' is not installed (make deps)"
-if [ -n "$why" ]; then
-  skip "$SCENARIO" "$why"
-  exit 0
-fi
-NODES="n1 n2 n3"
 # What outer sockets are marked with, and the table of the overlay's default routes: platform/linux/overlay.cc.
 MARK=0x366c6e6b
 TABLE=136
 
-address() { echo "2001:db8:42:${1#n}::1"; }
-
-add_namespace hub
-ip -n "$PREFIX-hub" link add br0 type bridge
-ip -n "$PREFIX-hub" link set br0 up
-for node in $NODES; do
-  add_namespace "$node"
-  link "$node" eth0 hub "$node"
-  ip -n "$PREFIX-hub" link set "$node" master br0
-  ip -n "$PREFIX-$node" addr add "198.51.100.${node#n}/24" dev eth0
-done
+begin "$@"
+segment n1 n2 n3
+make_nodes 2001:db8:42::/48,192.0.2.0/24 n1=198.51.100.1 n2=198.51.100.2 n3=198.51.100.3
+for node in "${NODES[@]}"; do ip -n "$PREFIX-$node" addr add "198.51.100.${node#n}/24" dev eth0; done
 add_namespace web
 link n1 eth1 web eth0
 ip -n "$PREFIX-n1" addr add 2001:db8:99::1/64 dev eth1 nodad
-ip -n "$PREFIX-web" addr add $WEB_V6/64 dev eth0 nodad
+ip -n "$PREFIX-web" addr add "$WEB_V6"/64 dev eth0 nodad
 ip -n "$PREFIX-web" route add 2001:db8:42::/48 via 2001:db8:99::1
 ns n3 nft -f - <<'NFT' || die "nft cannot block UDP"
 table inet guard {
@@ -45,47 +30,17 @@ table inet guard {
 }
 NFT
 
-mkdir -p "$TEMP/mesh"
-"$BUILD/tools/mesh_files" "$TEMP/mesh" 2001:db8:42::/48,192.0.2.0/24 n1=2001:db8:42:1::/64=198.51.100.1 n2=2001:db8:42:2::/64=198.51.100.2 \
-  n3=2001:db8:42:3::/64=198.51.100.3 || die "mesh_files failed"
-
-write_node() {
-  local node=$1 dir=$TEMP/$1
-  shift
-  mkdir -p "$dir/state"
-  cp -r "$TEMP/mesh/$node" "$dir/state/mesh"
-  write_config "$dir/$node.conf" "$@" <<CONF
-registry=https://registry.example.net:3654
-port_mapping=no
-run_dir=$dir/run
-state_dir=$dir/state
-log_stderr=0
-log_file=3
-log_filename=$dir/log
-log_rotation=no
-CONF
-}
-node() { ns "$1" "$SIXLINK" "${@:2}" -f "$TEMP/$1/$1.conf"; }
-field() { node "$1" "${@:2:$#-2}" --json | "$PYTHON" "$TOOLS/json_field.py" "${!#}"; }
-field_is() { [ "$(field "$1" "$2" "$3")" = "$4" ]; }
-reaches() { ns "$1" ping -6 -c 1 -W 1 "$(address "$2")" >/dev/null 2>&1; }
-all_reach() {
-  local from to
-  for from in $NODES; do
-    for to in $NODES; do [ "$from" = "$to" ] || reaches "$from" "$to" || return 1; done
-  done
-}
 # The interface that a node's packets to web leave by, or nothing.
-way_to_web() { ns "$1" ip -6 route get $WEB_V6 "${@:2}" 2>/dev/null | sed -n 's/.* dev \([^ ]*\) .*/\1/p'; }
+way_to_web() { ns "$1" ip -6 route get "$WEB_V6" "${@:2}" 2>/dev/null | sed -n 's/.* dev \([^ ]*\) .*/\1/p'; }
 
 write_node n1 gateway=yes
 write_node n2
 write_node n3 link_transport=tcp
-for node in $NODES; do snapshot "$node" >"$TEMP/$node.before"; done
+for node in "${NODES[@]}"; do snapshot "$node" >"$TEMP/$node.before"; done
 
-check_fails "gateway: no way to the Internet without it" can_ping n2 $WEB_V6 1
-for node in $NODES; do
-  node "$node" >"$TEMP/$node/out" 2>&1 || fail "gateway: $node starts" "$(tail -n 3 "$TEMP/$node/out" "$TEMP/$node/log")"
+check_fails "gateway: no way to the Internet without it" can_ping n2 "$WEB_V6" 1
+for node in "${NODES[@]}"; do
+  start_node "$node" || fail "gateway: $node starts" "$(tail -n 3 "$TEMP/$node/out" "$TEMP/$node/log")"
 done
 check "gateway: every node reaches every other" wait_for 20 all_reach
 check "tcp: both links of the node without UDP are up" wait_for 10 field_is n3 status links.up 2
@@ -97,8 +52,8 @@ check_equal "ipv4: status tells it" 192.0.2.2 "$(field n2 status address_v4)"
 check "ipv4: a node reaches another" wait_for 15 ns n1 ping -c 1 -W 1 192.0.2.2
 check "ipv4: over TLS" wait_for 15 ns n3 ping -c 1 -W 1 192.0.2.2
 
-check "gateway: a node reaches the Internet through it" wait_for 15 can_ping n2 $WEB_V6 1
-check "gateway: so does one over TLS" wait_for 15 can_ping n3 $WEB_V6 1
+check "gateway: a node reaches the Internet through it" wait_for 15 can_ping n2 "$WEB_V6" 1
+check "gateway: so does one over TLS" wait_for 15 can_ping n3 "$WEB_V6" 1
 check_match "gateway: by a link" '^sixm' "$(way_to_web n2)"
 check_equal "gateway: what carries links does not go that way" "" "$(way_to_web n2 mark $MARK)"
 check_match "gateway: its route is in a table of its own" '^default' "$(ns n2 ip -6 route show table $TABLE)"
@@ -109,7 +64,7 @@ ip -n "$PREFIX-n2" -6 route add default via 2001:db8:77::1 dev eth0
 check_equal "gateway: a default route of the machine's own goes before it" eth0 "$(way_to_web n2)"
 ip -n "$PREFIX-n2" -6 route del default via 2001:db8:77::1 dev eth0
 ip -n "$PREFIX-n2" -6 addr del 2001:db8:77::2/64 dev eth0
-check "gateway: and the mesh's is there again" can_ping n2 $WEB_V6
+check "gateway: and the mesh's is there again" can_ping n2 "$WEB_V6"
 
-for node in $NODES; do check_equal "stop: $node" 0 "$(exit_status node "$node" stop)"; done
-for node in $NODES; do check "stop: $node is as before" is_as_before "$node"; done
+for node in "${NODES[@]}"; do check_equal "stop: $node" 0 "$(exit_status node "$node" stop)"; done
+for node in "${NODES[@]}"; do check "stop: $node is as before" is_as_before "$node"; done
