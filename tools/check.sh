@@ -23,11 +23,15 @@ results=$logs/results
 time_limit=${TIME_LIMIT:-600}
 running=()
 machines=
-aside=
+builds=
+beside=
+# As long as they exist: scenarios run beside the VM's; unit tests and what computes like them run beside the scenarios.
+aside=$logs/aside
+computing=$logs/computing
 
 stop() {
   trap - INT TERM
-  if [ -n "$machines" ]; then running+=("$machines"); fi
+  for pid in $machines $builds $beside; do running+=("$pid"); done
   if [ "${#running[@]}" -gt 0 ]; then
     kill -TERM "${running[@]}" 2>/dev/null
     wait "${running[@]}"
@@ -110,24 +114,33 @@ log_of() { # suite script
   if [ "$1" = net ]; then echo "$logs/$name.log"; else echo "$logs/$1-$name.log"; fi
 }
 
-# How many jobs this shell may have. The VM's suite has one while the others run. To these the suites in the background
-# count as a job each, but the VM's.
-jobs_now() { # jobs
-  if [ -e "$aside" ]; then
+# How many scripts of a suite may run now. The VM's compute: one beside the others. Scenarios wait more than they work: one more when
+# nothing computes beside them.
+jobs_now() { # suite jobs
+  if [ "$1" = vm ] && [ -e "$aside" ]; then
     echo 1
-  elif [ -n "$machines" ]; then
-    echo $(($1 + 1))
+  elif [ "$1" = net ] && [ -n "$beside" ] && [ ! -e "$computing" ] && ! kill -0 "$beside" 2>/dev/null; then
+    echo $(($2 + 1))
   else
-    echo "$1"
+    echo "$2"
   fi
 }
 
-# Runs all of the array scripts, some at a time: each waits more than it works.
+# Of run_scripts: how many have not ended.
+running_scripts() {
+  local pid count=0
+  for pid in "${pids[@]:reported}"; do
+    if kill -0 "$pid" 2>/dev/null; then count=$((count + 1)); fi
+  done
+  echo "$count"
+}
+
+# Runs all of the array scripts, some at a time.
 run_scripts() { # suite jobs command...
   local suite=$1 limit=$2 script pids=() reported=0 start=$SECONDS
   shift 2
   for script in "${scripts[@]}"; do
-    while [ "$(jobs -rp | wc -l)" -ge "$(jobs_now "$limit")" ]; do wait -n; done
+    while [ "$(running_scripts)" -ge "$(jobs_now "$suite" "$limit")" ]; do wait -n; done
     report_scripts yes
     echo "$suite/$(basename "$script" .sh) ..."
     timeout -k 30 "$time_limit" "$@" "$script" >"$(log_of "$suite" "$script")" 2>&1 </dev/null &
@@ -189,7 +202,9 @@ run_sim() {
   run_scripts sim 1 bash
 }
 
+# Computes, as those before it do: after them, not beside them too.
 run_template() {
+  while [ -e "$computing" ]; do sleep 0.5; done
   scripts=(tests/template/*_test.sh)
   run_scripts template "$(nproc)" bash
 }
@@ -244,9 +259,9 @@ why_not_namespaces() {
 
 # The templates' tests compute and the scenarios wait: together they take little longer than one of them.
 run_as_root() {
-  local suite beside=
+  local suite
   if [ "$#" -gt 1 ]; then
-    ( trap stop INT TERM; machines=; "run_$1" ) &
+    ( trap stop INT TERM; machines='' builds='' beside=''; "run_$1" ) &
     beside=$!
     shift
   fi
@@ -254,6 +269,7 @@ run_as_root() {
   if [ -n "$beside" ]; then
     running=("$beside")
     wait "$beside"
+    beside=
     running=()
   fi
 }
@@ -288,19 +304,28 @@ if [ -n "${SIXLINK_CHECK_INSIDE:-}" ]; then
 fi
 
 : >"$results"
+rm -f "$aside" "$computing"
+compute=()
 need_root=()
 for suite in "$@"; do
   case $suite in
-    unit) run_unit ;;
-    platform) run_platform ;;
-    sim) run_sim ;;
+    unit | platform | sim) compute+=("$suite") ;;
     template | net) need_root+=("$suite") ;;
   esac
 done
+if [ "${#compute[@]}" -gt 0 ]; then
+  : >"$computing"
+  (
+    trap stop INT TERM
+    for suite in "${compute[@]}"; do "run_$suite"; done
+    rm -f "$computing"
+  ) &
+  builds=$!
+fi
 # The VM's tests compute, and those in namespaces wait most of the time: they do not disturb each other.
 if [[ " $* " == *" vm "* ]]; then
-  if [ "${#need_root[@]}" -gt 0 ]; then : >"$logs/aside"; else rm -f "$logs/aside"; fi
-  ( trap stop INT TERM; machines='' aside=$logs/aside; run_vm ) &
+  if [ "${#need_root[@]}" -gt 0 ]; then : >"$aside"; fi
+  ( trap stop INT TERM; machines=''; run_vm ) &
   machines=$!
 fi
 if [ "${#need_root[@]}" -gt 0 ]; then
@@ -313,7 +338,11 @@ if [ "${#need_root[@]}" -gt 0 ]; then
     run_in_user_namespace "${need_root[@]}"
   fi
 fi
-rm -f "$logs/aside"
+rm -f "$aside"
+if [ -n "$builds" ]; then
+  wait "$builds"
+  builds=
+fi
 if [ -n "$machines" ]; then
   wait "$machines"
   machines=

@@ -95,25 +95,31 @@ check_system() { # system
   check_functions "$system"
 }
 
-# Linux first, as what the others are compared with.
+# Linux first, as what the others are compared with: the objects of the build, where it left them.
+linux_objects() {
+  local file object
+  while read -r file; do
+    object=$BUILD/obj/${file%.cc}.o
+    if [ ! "$object" -nt "$file" ]; then
+      object=$out/linux/$(tr '/' '_' <<<"$file").o
+      "${compiler[@]}" -std=c++20 -O0 -w -I. -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED -pthread -c -o "$object" "$file" ||
+        echo "FAIL linux: $file: does not compile"
+    fi
+    echo "$object" >&3
+  done < <(make -s PLATFORM=linux print-platform-sources) 3>"$out/linux/objects"
+}
+
 mkdir -p "$out/linux"
 rm -f "$out/linux"/*.o
-while read -r file; do
-  "${compiler[@]}" -std=c++20 -O0 -w -I. -DBOOST_ASIO_SEPARATE_COMPILATION -DBOOST_ASIO_NO_DEPRECATED -pthread -c \
-    -o "$out/linux/$(tr '/' '_' <<<"$file").o" "$file" || echo "FAIL linux: $file: does not compile"
-done < <(make -s PLATFORM=linux print-platform-sources)
-functions "$out/linux"/*.o | uniq >"$out/linux/functions"
+linux_objects
+mapfile -t objects <"$out/linux/objects"
+functions "${objects[@]}" | uniq >"$out/linux/functions"
 
 if [ "$#" -eq 0 ]; then set -- freebsd netbsd openbsd darwin sunos; fi
-while [ "$#" -gt 0 ]; do
-  running=()
-  while [ "$#" -gt 0 ] && [ "${#running[@]}" -lt "$jobs" ]; do
-    system=$1
-    shift
-    mkdir -p "$out/$system"
-    check_system "$system" >"$out/$system/results" &
-    running+=("$system")
-  done
-  wait
-  for system in "${running[@]}"; do cat "$out/$system/results"; done
+for system; do
+  while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
+  mkdir -p "$out/$system"
+  check_system "$system" >"$out/$system/results" &
 done
+wait
+for system; do cat "$out/$system/results"; done
