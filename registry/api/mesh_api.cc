@@ -124,6 +124,11 @@ void MeshApi::handle(const std::shared_ptr<const HttpRequest>& request, HttpsSer
 
 HttpResponse MeshApi::route(Call& call) {
   bool is_known = false;
+  // What is behind the last slash is repeated in answers and in the log.
+  const auto is_graphic = [](char c) { return c > ' ' && c < 0x7f; };
+  if (!std::ranges::all_of(call.path, is_graphic))
+    return refuse(call, {RefusalCode::kBadRequest, "the path has characters that no path here has",
+                         "see openapi.yaml"});
   for (const auto& one : routes()) {
     if (!one.matches(call.path)) continue;
     is_known = true;
@@ -135,7 +140,7 @@ HttpResponse MeshApi::route(Call& call) {
     return (this->*one.handler)(call);
   }
   if (is_known)
-    return refuse(call, {RefusalCode::kUnsupportedMethod, "there is no " + call.request->method + " of this",
+    return refuse(call, {RefusalCode::kUnsupportedMethod, "this cannot be asked with that method",
                          "see openapi.yaml"});
   return refuse(call, {RefusalCode::kNotFound, "there is nothing here", "see openapi.yaml"});
 }

@@ -115,6 +115,10 @@ TEST_CASE("mesh api: paths, methods and who may") {
   const JoinedNode node(api);
   CHECK(api.ask("GET", "/").status == 404);
   CHECK(api.ask("GET", "/v1/contacts/").status == 404);
+  // Nothing that is no UTF-8, nor a line's end, comes into an answer or the log.
+  for (const char* path : {"/v1/admin/tokens/%ff", "/v1/contacts/a%0ab", "/%00"})
+    CHECK(code_of(api.ask("DELETE", path)) == "bad_request");
+  CHECK(code_of(api.ask("\xff", "/v1/ca")) == "unsupported_method");
   CHECK(api.ask("DELETE", "/v1/ca").status == 405);
   CHECK(api.ask("GET", "/v1/ca").status == 200);
   CHECK(boost::json::parse(api.ask("GET", "/v1/address").body).at("address").get_string() == "192.0.2.1");
