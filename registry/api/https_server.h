@@ -41,7 +41,7 @@ struct HttpsListen {
 };
 
 struct HttpsLimits {
-  std::size_t connections = 2048;
+  std::size_t connections = 5120;             // more than requests are held, so that nodes can join
   std::size_t connections_per_address = 256;  // an IPv6 /64 is one
   std::size_t header = 8192;
   std::size_t body = 65536;

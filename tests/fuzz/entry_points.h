@@ -36,6 +36,7 @@ void mesh_api(Input input);          // requests to the mesh's HTTPS API
 struct EntryPoint {
   const char* name;  // of the file, without _fuzz.cc
   void (*run)(Input input);
+  int mutations = 4000;  // that the unit tests run
 };
 inline constexpr EntryPoint kEntryPoints[] = {
     {"server_stream", server_stream},
@@ -55,7 +56,7 @@ inline constexpr EntryPoint kEntryPoints[] = {
     {"mesh_node", mesh_node},
     {"reach", reach},
     {"babel", babel},
-    {"mesh_api", mesh_api},
+    {"mesh_api", mesh_api, 1000},  // signs
 };
 
 inline std::string_view text_of(Input input) {
