@@ -5,42 +5,11 @@
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2119
 . "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../net/demo_stage.sh
+. "$(dirname "$0")/../net/demo_stage.sh"
 
-REASON=
+DEMO=demo-mesh
 PICTURES=$BUILD/demo
-
-heading() { printf '\n== %s\n\n' "$1"; }
-
-# show HOST COMMAND...: prints the command as one would type it on that host, and what it says.
-show() {
-  local host=$1
-  shift
-  typed "$host" "$*"
-  ns_hosts "$host" "$@" 2>&1 | sed 's/^/    /'
-  return "${PIPESTATUS[0]}"
-}
-typed() {
-  local text=${2//$ROOT\//}
-  printf '  %s# %s\n' "$1" "${text//$TEMP/\$DEMO}"
-}
-
-give_up() {
-  REASON=$1
-  exit 1
-}
-
-finish() {
-  local status=$?
-  trap - EXIT INT TERM HUP
-  if [ "$status" != 0 ] && [ -d "$TEMP" ]; then show_logs; fi
-  remove_everything
-  if [ "$status" = 0 ]; then
-    echo "demo-mesh: OK $REASON"
-  else
-    echo "demo-mesh: FAILED ${REASON:-interrupted}"
-  fi
-  exit "$status"
-}
 
 underlays() {
   cat <<'PICTURE'
@@ -127,23 +96,7 @@ lose_two() {
 }
 
 main() {
-  local why
-  why=$(missing_for_mesh)
-  if [ -n "$why" ]; then
-    echo "This needs network namespaces, babeld and tcpdump. Run it as root (sudo make demo-mesh)."
-    echo "demo-mesh: FAILED $why"
-    exit 1
-  fi
-  if [ ! -x "$SIXLINK" ] || [ ! -x "$REGISTRY" ]; then
-    echo "demo-mesh: FAILED $SIXLINK or $REGISTRY is missing: run 'make demo-mesh'"
-    exit 1
-  fi
-  become_root "$@"
-  TEMP=$(mktemp -d "${TMPDIR:-/tmp}/sixlink-demo.XXXXXX") || exit 1
-  trap finish EXIT
-  trap 'exit 129' HUP
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
+  begin_demo "$(missing_for_mesh)" "This needs network namespaces, babeld and tcpdump. Run it as root (sudo make demo-mesh)." "$@"
   mkdir -p "$PICTURES"
 
   REASON="could not set up the network"

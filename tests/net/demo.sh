@@ -10,10 +10,12 @@
 
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=demo_stage.sh
+. "$(dirname "$0")/demo_stage.sh"
 
+DEMO=demo
 FILE_SIZE=100M
 KEPT=$BUILD/demo.kept  # variables of a demo that was kept
-REASON=
 
 picture() {
   cat <<'PICTURE'
@@ -28,40 +30,7 @@ picture() {
 PICTURE
 }
 
-heading() { printf '\n== %s\n\n' "$1"; }
-
-# show HOST COMMAND...: prints the command as one would type it on that host, and what it says.
-show() {
-  local host=$1
-  shift
-  typed "$host" "$*"
-  ns_hosts "$host" "$@" 2>&1 | sed 's/^/    /'
-  return "${PIPESTATUS[0]}"
-}
-typed() {
-  local text=${2//$ROOT\//}
-  printf '  %s# %s\n' "$1" "${text//$TEMP/\$DEMO}"
-}
-
 milliseconds() { echo $(($(date +%s%N) / 1000000)); }
-
-give_up() {
-  REASON=$1
-  exit 1
-}
-
-finish() {
-  local status=$?
-  trap - EXIT INT TERM HUP
-  if [ "$status" != 0 ] && [ -d "$TEMP" ]; then show_logs; fi
-  remove_everything
-  if [ "$status" = 0 ]; then
-    echo "demo: OK $REASON"
-  else
-    echo "demo: FAILED ${REASON:-interrupted}"
-  fi
-  exit "$status"
-}
 
 # --- The demo's steps ---
 
@@ -79,7 +48,7 @@ set_up_registry() {
     --run-dir "$TEMP/registry/run" || give_up "sixlink-registry init failed"
   printf '\n'
   show registry "$REGISTRY" -f "$conf" || give_up "the registry does not start"
-  wait_for 10 serves registry || give_up "the registry does not listen on port 3653"
+  wait_for 10 listens registry || give_up "the registry does not listen on port 3653"
   show registry ip -6 -brief addr show dev sixlink0
 }
 
@@ -253,7 +222,7 @@ run_in() {
 }
 
 main() {
-  local why web_pid
+  local web_pid
   case ${1:-} in
     --clean)
       clean
@@ -280,23 +249,8 @@ main() {
     SIXLINK_DEMO_OWNER=$(id -u)
     if [ -e "$KEPT" ]; then bash "$0" --clean; fi
   fi
-  why=$(missing_for_namespaces)
-  if [ -n "$why" ]; then
-    echo "This needs network namespaces. Run it as root (sudo make demo), or allow unprivileged user namespaces."
-    echo "demo: FAILED $why"
-    exit 1
-  fi
-  if [ ! -x "$SIXLINK" ] || [ ! -x "$REGISTRY" ]; then
-    echo "demo: FAILED $SIXLINK or $REGISTRY is missing: run 'make demo'"
-    exit 1
-  fi
-  become_root "$@"
-
-  TEMP=$(mktemp -d "${TMPDIR:-/tmp}/sixlink-demo.XXXXXX") || exit 1
-  trap finish EXIT
-  trap 'exit 129' HUP
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
+  begin_demo "$(missing_for_namespaces)" \
+    "This needs network namespaces. Run it as root (sudo make demo), or allow unprivileged user namespaces." "$@"
   REASON="could not set up the network"
   topology
   start_web $FILE_SIZE

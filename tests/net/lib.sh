@@ -480,8 +480,9 @@ run_registry() {
 }
 
 # The sockets are there before the interface is.
-serves() {
-  grep -q ': serving ' "$TEMP/$1/out" && [ -n "$(ns "$1" ss -Hunl 'sport = :3653')" ] && [ -n "$(ns "$1" ss -Htnl 'sport = :3653')" ]
+serves() { grep -q ': serving ' "$TEMP/$1/out" && listens "$1"; }
+listens() {
+  [ -n "$(ns "$1" ss -Hunl 'sport = :3653')" ] && [ -n "$(ns "$1" ss -Htnl 'sport = :3653')" ]
 }
 
 # start_registry [KEY=VALUE...]
