@@ -133,7 +133,7 @@ install_deb() {
     iproute2 iputils-ping nftables babeld curl python3 openssl procps util-linux"
   if [ -z "$demo" ]; then
     deb_packages="$deb_packages doctest-dev tcpdump mandoc shellcheck busybox mksh
-      qemu-system-x86 iperf3 radvd ndisc6 iptables miniupnpd-nftables binutils bind9 bind9-dnsutils knot wireguard-go wireguard-tools
+      qemu-system-x86 e2fsprogs iperf3 radvd ndisc6 iptables miniupnpd-nftables binutils bind9 bind9-dnsutils knot wireguard-go wireguard-tools
       python3-aiosmtpd postgresql"
   fi
   deb_packages="$deb_packages $bench"
@@ -168,7 +168,7 @@ install_deb() {
 install_rpm() {
   rpm_packages="gcc-c++ make boost-devel tinyxml2-devel spdlog-devel fmt-devel sqlite-devel openssl-devel libcurl-devel libpq-devel qrencode-devel miniupnpc-devel doctest-devel
     iproute iputils nftables babeld curl tcpdump python3 mandoc ShellCheck busybox mksh ksh openssl procps-ng util-linux
-    qemu-system-x86-core iperf3 radvd ndisc6 iptables-nft bind bind-utils knot wireguard-tools python3-aiosmtpd postgresql-server"
+    qemu-system-x86-core e2fsprogs iperf3 radvd ndisc6 iptables-nft bind bind-utils knot wireguard-tools python3-aiosmtpd postgresql-server"
   rpm_packages="$rpm_packages $bench"
   if [ -n "$lint" ]; then rpm_packages="clang-tools-extra mandoc ShellCheck"; fi
   if [ -n "$peers" ]; then rpm_packages="iperf3 wireguard-tools openvpn tinc fastd yggdrasil"; fi
@@ -182,7 +182,7 @@ install_rpm() {
 install_apk() {
   apk_packages="g++ make linux-headers boost-dev tinyxml2-dev spdlog-dev fmt-dev sqlite-dev openssl-dev curl-dev libpq-dev libqrencode-dev miniupnpc-dev doctest-dev bash
     iproute2 iputils nftables babeld curl tcpdump python3 mandoc shellcheck busybox mksh loksh openssl procps util-linux coreutils
-    qemu-system-x86_64 iperf3 radvd ndisc6 iptables miniupnpd-nftables bind bind-tools knot wireguard-go wireguard-tools py3-aiosmtpd postgresql"
+    qemu-system-x86_64 e2fsprogs iperf3 radvd ndisc6 iptables miniupnpd-nftables bind bind-tools knot wireguard-go wireguard-tools py3-aiosmtpd postgresql"
   apk_packages="$apk_packages $bench"
   if [ -n "$lint" ]; then apk_packages="clang-extra-tools mandoc shellcheck"; fi
   if [ -n "$peers" ]; then apk_packages="iperf3 wireguard-go wireguard-tools openvpn tinc fastd yggdrasil"; fi
@@ -195,7 +195,7 @@ install_apk() {
 
 install_pacman() {
   pacman_packages="gcc make boost tinyxml2 spdlog fmt sqlite openssl postgresql-libs qrencode miniupnpc doctest iproute2 iputils nftables babeld curl tcpdump python
-    mandoc shellcheck busybox mksh ksh procps-ng util-linux qemu-system-x86 iperf3 radvd ndisc6 iptables bind knot wireguard-tools postgresql"
+    mandoc shellcheck busybox mksh ksh procps-ng util-linux qemu-system-x86 e2fsprogs iperf3 radvd ndisc6 iptables bind knot wireguard-tools postgresql"
   pacman_packages="$pacman_packages $bench"
   if [ -n "$lint" ]; then pacman_packages="clang mandoc shellcheck"; fi
   if [ -n "$peers" ]; then pacman_packages="iperf3 wireguard-tools openvpn tinc yggdrasil"; fi
@@ -246,7 +246,7 @@ install_brew() {
 # ---- main -----------------------------------------------------------------------------------------------------
 
 hand_made="Install by hand: a C++20 compiler, make, Boost 1.81 or later, tinyxml2, spdlog with fmt, SQLite 3, OpenSSL 3, libcurl for OpenSSL, libpq, libminiupnpc, doctest,
-iproute2, ping, nftables, babeld, curl, tcpdump, python3, mandoc, shellcheck, busybox, mksh, ksh, qemu-system-x86_64, iperf3, radvd, rdisc6, iptables"
+iproute2, ping, nftables, babeld, curl, tcpdump, python3, mandoc, shellcheck, busybox, mksh, ksh, qemu-system-x86_64, e2fsprogs, iperf3, radvd, rdisc6, iptables"
 
 if command -v apt-get >/dev/null; then
   install_deb

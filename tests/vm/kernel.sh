@@ -3,7 +3,7 @@
 # The kernel that the VM boots: Debian's cloud kernel, which has what such machines leave out of theirs. Sourced by boot.sh.
 #
 # The package is fetched with apt-get and unpacked below $VM_DIR, once; nothing of it is installed. VM_KERNEL names a directory with
-# another unpacked kernel instead: boot/vmlinuz-* and lib/modules/*, as they are in the package.
+# another unpacked kernel instead: boot/vmlinuz-*, boot/config-* and lib/modules/*, as they are in the package. NVMe disks and ext4 must be built in.
 
 # What scenarios use, with what these depend on. What is built in, or that a kernel calls otherwise, is not missed here: init loads
 # what it can, and a scenario that lacks something says so.
@@ -20,7 +20,7 @@ find_kernel() {
   why_no_kernel=
   if [ -n "${VM_KERNEL:-}" ]; then
     kernel_root=$VM_KERNEL
-    is_kernel "$kernel_root" || why_no_kernel="VM_KERNEL=$VM_KERNEL has no boot/vmlinuz-* and lib/modules/*"
+    is_kernel "$kernel_root" || why_no_kernel="VM_KERNEL=$VM_KERNEL has no boot/vmlinuz-* and lib/modules/*, or no boot/config-* with BLK_DEV_NVME and EXT4_FS built in"
     return
   fi
   kernel_root=$VM_DIR/kernel
@@ -28,7 +28,8 @@ find_kernel() {
 }
 
 is_kernel() {
-  compgen -G "$1/boot/vmlinuz-*" >/dev/null && compgen -G "$1/lib/modules/*/kernel" >/dev/null
+  grep -qs '^CONFIG_BLK_DEV_NVME=y' "$1"/boot/config-* && grep -qs '^CONFIG_EXT4_FS=y' "$1"/boot/config-* &&
+    compgen -G "$1/boot/vmlinuz-*" >/dev/null && compgen -G "$1/lib/modules/*/kernel" >/dev/null
 }
 
 fetch_kernel() {
@@ -50,7 +51,7 @@ fetch_kernel() {
   elif ! output=$(dpkg-deb -x "$directory"/*.deb "$directory/kernel" 2>&1); then
     why_no_kernel="cannot unpack $package: $(tail -n 1 <<<"$output")"
   elif ! is_kernel "$directory/kernel"; then
-    why_no_kernel="$package has no boot/vmlinuz-* and lib/modules/*"
+    why_no_kernel="$package has no boot/vmlinuz-* and lib/modules/*, or no NVMe and ext4 built in"
   else
     rm -rf "$kernel_root"
     mv "$directory/kernel" "$kernel_root"
