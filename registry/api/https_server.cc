@@ -1,30 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "registry/api/https_server.h"
 
-#include <openssl/ssl.h>
-
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
-#include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
 #include <ctime>
 #include <list>
 #include <map>
 #include <optional>
 
+#include "registry/api/tls_stream.h"
 #include "src/net/outer_address.h"
 
 namespace sixlink::registry {
@@ -33,18 +27,16 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
-namespace ssl = boost::asio::ssl;
 using asio::ip::tcp;
 using boost::system::error_code;
-using Stream = ssl::stream<beast::tcp_stream>;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 // What one connection may ask before it is to be made anew.
 constexpr int kMostRequests = 1000;
 // Connections that were closed for others and have not ended yet.
 constexpr std::size_t kMostClosing = 64;
-// OpenSSL would take 100 KiB of certificates from anybody.
-constexpr long kLargestCertificateList = 16384;
+// Most requests fit into one.
+constexpr std::size_t kReadAtOnce = 2048;
 
 std::string http_date() {
   const std::time_t now = std::time(nullptr);
@@ -55,14 +47,19 @@ std::string http_date() {
   return std::string(text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts));
 }
 
-std::vector<std::uint8_t> certificate_of(SSL* ssl) {
-  X509* const certificate = SSL_get1_peer_certificate(ssl);
-  if (certificate == nullptr) return {};
-  std::vector<std::uint8_t> der(static_cast<std::size_t>(std::max(0, i2d_X509(certificate, nullptr))));
-  auto* to = der.data();
-  i2d_X509(certificate, &to);
-  X509_free(certificate);
-  return der;
+// RFC 9112 section 4.
+std::string response_text(const HttpResponse& response, unsigned version, bool keeps_open) {
+  const bool is_old = version < 11;
+  std::string text = "HTTP/1." + std::string(is_old ? "0 " : "1 ") + std::to_string(response.status) + " " +
+                     std::string(http::obsolete_reason(static_cast<http::status>(response.status))) +
+                     "\r\nDate: " + http_date() + "\r\nCache-Control: no-store\r\n";
+  if (!response.body.empty()) text += "Content-Type: " + response.content_type + "\r\n";
+  // What has no body by itself has no length either (RFC 9110 section 8.6).
+  if (response.status != 204) text += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
+  if (response.retry_after.count() > 0)
+    text += "Retry-After: " + std::to_string(response.retry_after.count()) + "\r\n";
+  if (keeps_open == is_old) text += keeps_open ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
+  return text + "\r\n" + response.body;
 }
 
 // Of a request that cannot be understood; 0: the connection is gone.
@@ -82,30 +79,9 @@ class HttpsServer::Impl : public std::enable_shared_from_this<HttpsServer::Impl>
       : io_(io), log_(log), limits_(limits), admit_(std::move(admit)), handler_(std::move(handler)) {}
 
   std::string use_identity(const std::string& chain_pem, const pki::Secret& key_pem) {
-    try {
-      auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
-      context->set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 |
-                           ssl::context::no_sslv3 | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1 |
-                           ssl::context::no_compression);
-      SSL_CTX* const native = context->native_handle();
-      // No sessions to resume: the certificate is shown in each handshake.
-      SSL_CTX_set_options(native, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION);
-      SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
-      SSL_CTX_set_num_tickets(native, 0);
-      SSL_CTX_set_max_cert_list(native, kLargestCertificateList);
-      // Most connections wait for a minute between two requests: a third less memory each.
-      SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
-      context->use_certificate_chain(asio::buffer(chain_pem));
-      context->use_private_key(asio::buffer(key_pem.reveal().data(), key_pem.reveal().size()),
-                               ssl::context::pem);
-      context->set_verify_mode(ssl::verify_peer);
-      // That the peer has the key is checked by TLS, the rest by the handler, which can say what is wrong.
-      context->set_verify_callback([](bool, ssl::verify_context&) { return true; });
-      context_ = std::move(context);
-    } catch (const boost::system::system_error& error) {
-      return std::string("cannot use the HTTPS server's certificate: ") + error.what();
-    }
-    return {};
+    std::string problem;
+    if (auto context = make_tls_server(chain_pem, key_pem, problem)) context_ = std::move(context);
+    return problem;
   }
 
   std::string listen(const HttpsListen& where) {
@@ -170,7 +146,7 @@ class HttpsServer::Impl : public std::enable_shared_from_this<HttpsServer::Impl>
 
   // A connection from which something is awaited, unlike one whose request is being answered.
   struct Awaited {
-    beast::tcp_stream* stream;
+    TlsStream* stream;
     asio::ip::address quota;
   };
   using AwaitedAt = std::list<Awaited>::iterator;
@@ -178,7 +154,7 @@ class HttpsServer::Impl : public std::enable_shared_from_this<HttpsServer::Impl>
   // In awaited_ while it lives.
   class Awaiting {
    public:
-    Awaiting(Impl& server, beast::tcp_stream& stream, const asio::ip::address& quota)
+    Awaiting(Impl& server, TlsStream& stream, const asio::ip::address& quota)
         : server_(server), at_(server.awaited_.insert(server.awaited_.end(), {&stream, quota})) {}
     Awaiting(const Awaiting&) = delete;
     Awaiting& operator=(const Awaiting&) = delete;
@@ -231,28 +207,27 @@ class HttpsServer::Impl : public std::enable_shared_from_this<HttpsServer::Impl>
     }
   }
 
-  asio::awaitable<void> serve(tcp::socket socket, tcp::endpoint peer, std::shared_ptr<ssl::context> context,
+  asio::awaitable<void> serve(tcp::socket socket, tcp::endpoint peer, TlsServerContext context,
                               asio::ip::address quota, Place) {
     error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
-    Stream stream(beast::tcp_stream(std::move(socket)), *context);
-    stream.next_layer().expires_after(limits_.handshake);
-    std::optional<Awaiting> awaiting(std::in_place, *this, stream.next_layer(), quota);
-    const auto [failed] = co_await stream.async_handshake(ssl::stream_base::server, kAwait);
-    if (failed) co_return;
-    const auto certificate = certificate_of(stream.native_handle());
+    TlsStream stream(std::move(socket), std::move(context));
+    stream.expires_after(limits_.handshake);
+    std::optional<Awaiting> awaiting(std::in_place, *this, stream, quota);
+    auto beginning = stream.handshake();
+    const bool has_begun = co_await std::move(beginning);
+    if (!has_begun) co_return;
+    const auto certificate = stream.peer_certificate();
     beast::flat_buffer buffer(limits_.header + limits_.body + 1024);
     for (int count = 0; count < kMostRequests; ++count) {
-      http::request_parser<http::string_body> parser;
-      parser.header_limit(static_cast<std::uint32_t>(limits_.header));
-      parser.body_limit(limits_.body);
-      stream.next_layer().expires_after(count == 0 ? limits_.request : limits_.idle);
-      // What a large body needed is not kept for the next request.
-      buffer.shrink_to_fit();
-      awaiting.emplace(*this, stream.next_layer(), quota);
-      const auto [unread, size] = co_await http::async_read(stream, buffer, parser, kAwait);
-      static_cast<void>(size);
+      Parser parser;
+      stream.expires_after(count == 0 ? limits_.request : limits_.idle);
+      awaiting.emplace(*this, stream, quota);
+      auto reading = read(stream, buffer, parser);
+      const error_code unread = co_await std::move(reading);
       awaiting.reset();
+      // What a large request needed is not kept for the next one.
+      buffer.shrink_to_fit();
       HttpResponse response;
       bool keeps_open = false;
       unsigned version = 11;
@@ -263,22 +238,48 @@ class HttpsServer::Impl : public std::enable_shared_from_this<HttpsServer::Impl>
                         unread.message() + R"(","hint":"send a smaller one, in HTTP/1.1"}})";
       } else {
         auto message = parser.release();
-        keeps_open = message.keep_alive() && count + 1 < kMostRequests;
+        // An answer to HEAD would have no body (RFC 9110 section 9.3.2), and here all have one.
+        keeps_open =
+            message.keep_alive() && message.method() != http::verb::head && count + 1 < kMostRequests;
         version = message.version();
         auto request = std::make_shared<HttpRequest>(
             HttpRequest{std::string(message.method_string()), std::string(message.target()),
                         std::move(message.body()), peer.address(), peer.port(), certificate});
-        stream.next_layer().expires_never();
+        stream.expires_never();
         auto answering = answer(std::move(request));
         response = co_await std::move(answering);
       }
-      auto sending = send(stream, response, version, keeps_open);
+      stream.expires_after(limits_.response);
+      const auto text = response_text(response, version, keeps_open);
+      auto sending = stream.write(text);
       const bool is_sent = co_await std::move(sending);
       if (!is_sent || !keeps_open) break;
     }
-    stream.next_layer().expires_after(limits_.handshake);
-    awaiting.emplace(*this, stream.next_layer(), quota);
-    co_await stream.async_shutdown(kAwait);
+    stream.expires_after(limits_.handshake);
+    awaiting.emplace(*this, stream, quota);
+    auto ending = stream.shutdown();
+    co_await std::move(ending);
+  }
+
+  using Parser = http::request_parser<http::string_body>;
+  asio::awaitable<error_code> read(TlsStream& stream, beast::flat_buffer& buffer, Parser& parser) {
+    parser.header_limit(static_cast<std::uint32_t>(limits_.header));
+    parser.body_limit(limits_.body);
+    parser.eager(true);
+    while (!parser.is_done()) {
+      error_code error;
+      const auto used = buffer.size() > 0 ? parser.put(buffer.data(), error) : 0;
+      buffer.consume(used);
+      if (error && error != http::error::need_more) co_return error;
+      if (used > 0 && !error) continue;
+      const auto room = buffer.prepare(std::min(kReadAtOnce, buffer.max_size() - buffer.size()));
+      if (room.size() == 0) co_return http::error::buffer_overflow;
+      auto reading = stream.read({static_cast<char*>(room.data()), room.size()});
+      const auto size = co_await std::move(reading);
+      if (size == 0) co_return http::error::end_of_stream;
+      buffer.commit(size);
+    }
+    co_return error_code();
   }
 
   asio::awaitable<HttpResponse> answer(std::shared_ptr<const HttpRequest> request) {
@@ -303,29 +304,12 @@ class HttpsServer::Impl : public std::enable_shared_from_this<HttpsServer::Impl>
                            "application/json", std::chrono::seconds(30)};
   }
 
-  asio::awaitable<bool> send(Stream& stream, const HttpResponse& response, unsigned version,
-                             bool keeps_open) {
-    http::response<http::string_body> message{static_cast<http::status>(response.status), version};
-    message.set(http::field::date, http_date());
-    message.set(http::field::cache_control, "no-store");
-    if (!response.body.empty()) message.set(http::field::content_type, response.content_type);
-    if (response.retry_after.count() > 0)
-      message.set(http::field::retry_after, std::to_string(response.retry_after.count()));
-    message.keep_alive(keeps_open);
-    message.body() = response.body;
-    message.prepare_payload();
-    stream.next_layer().expires_after(limits_.response);
-    const auto [error, size] = co_await http::async_write(stream, message, kAwait);
-    static_cast<void>(size);
-    co_return !error;
-  }
-
   asio::io_context& io_;
   spdlog::logger& log_;
   HttpsLimits limits_;
   Admit admit_;
   Handler handler_;
-  std::shared_ptr<ssl::context> context_;
+  TlsServerContext context_;
   std::vector<std::shared_ptr<tcp::acceptor>> acceptors_;
   std::size_t connections_ = 0;
   std::map<asio::ip::address, std::size_t> by_address_;

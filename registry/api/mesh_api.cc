@@ -140,8 +140,8 @@ HttpResponse MeshApi::route(Call& call) {
     return (this->*one.handler)(call);
   }
   if (is_known)
-    return refuse(call, {RefusalCode::kUnsupportedMethod, "this cannot be asked with that method",
-                         "see openapi.yaml"});
+    return refuse(
+        call, {RefusalCode::kUnsupportedMethod, "this cannot be asked with that method", "see openapi.yaml"});
   return refuse(call, {RefusalCode::kNotFound, "there is nothing here", "see openapi.yaml"});
 }
 
