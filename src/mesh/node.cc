@@ -35,6 +35,7 @@ constexpr std::chrono::minutes kClockJump{1};
 constexpr std::chrono::milliseconds kStartSpread{300};
 constexpr std::chrono::seconds kLostPause{30};
 constexpr std::chrono::minutes kPublishPause{10};
+// Contacts whose certificates have expired are dropped; links end at the very second.
 constexpr std::chrono::hours kRecheckPause{1};
 
 }  // namespace
@@ -109,8 +110,13 @@ void MeshNode::Machine::finish() {
   }
   deadline_ =
       std::min({sign_due_, select_due_, refresh_due_, lost_due_, ask_due_, recheck_due_, publish_due_});
-  for (const auto& link : links_)
+  for (const auto& link : links_) {
     deadline_ = std::min(deadline_, link->is_up() ? link->monitor.due() : link->due);
+    // Its peer's certificate: to the second.
+    const auto ends = std::min(link->contact->good_until, link->contact->contact.expires);
+    if (ends < at_.wall + kRecheckPause)
+      deadline_ = std::min(deadline_, at_.now + std::max(ends - at_.wall, WallTime::duration(0)));
+  }
   for (const auto& attempt : attempts_) deadline_ = std::min(deadline_, attempt->due);
   for (const auto& pull : pulls_) deadline_ = std::min(deadline_, pull.due());
 }
@@ -265,6 +271,7 @@ void MeshNode::Machine::on_identity(Times at) {
   if (is_leaving_) return;
   own_.reset();
   sign_due_ = std::min(sign_due_, at_.now);
+  recheck_due_ = std::min(recheck_due_, at_.now);
   finish();
 }
 

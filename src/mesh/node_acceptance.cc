@@ -67,8 +67,7 @@ int MeshNode::Machine::judge_create(const ControlMessage& message, const Path& f
   const bool has_place = (link && link->state != LinkState::kRetiring) ||
                          (ours && (ours->is_incoming || PackedPrefix(settings_.prefix) < PackedPrefix(peer)));
   if (has_place || purpose_of(peer) != Purpose::kServed) return tsp::kSuccess;
-  const auto count =
-      static_cast<std::size_t>(std::max(1, settings_.client_count.value_or(parameters_.client_count)));
+  const auto count = std::max<std::size_t>(1, client_count());
   const auto most = settings_.most_served != 0 ? settings_.most_served : 2 * count;
   const auto incoming = static_cast<std::size_t>(std::ranges::count_if(
       attempts_, [](const auto& attempt) { return !attempt->is_done && attempt->is_incoming; }));

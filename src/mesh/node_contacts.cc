@@ -21,7 +21,7 @@ MeshNode::Machine::Trust MeshNode::Machine::take_contact(std::span<const std::ui
                                                          ContactRef& contact) {
   // What was good a moment ago: requests are repeated.
   if (auto known = book_.find_signed(der, at_.now - kGoodFor);
-      known && known->contact.expires > at_.wall && !is_revoked(*known)) {
+      known && known->is_good_at(at_.wall) && !is_revoked(*known)) {
     contact = std::move(known);
     return Trust::kGood;
   }

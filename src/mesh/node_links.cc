@@ -165,6 +165,10 @@ void MeshNode::Machine::heard(Link& link) {
 
 void MeshNode::Machine::step(Link& link) {
   if (link.is_closed) return;
+  if (!link.contact->is_good_at(at_.wall)) {
+    recheck(link);
+    if (link.is_closed) return;
+  }
   if (link.is_up()) {
     const auto verdict = link.monitor.tick(at_.now, was_late(), random_);
     if (verdict == LinkMonitor::Verdict::kAsk) {
@@ -338,18 +342,25 @@ std::vector<std::vector<std::uint8_t>> MeshNode::Machine::some_contacts(std::siz
   return some;
 }
 
-// Certificates end, and a contact that its node does not renew says that the node's has.
+// Certificates end, and a contact that its node does not renew says that the node's has. Another authority
+// may have vouched for it in the meantime, or not do so any more.
+void MeshNode::Machine::recheck(Link& link) {
+  auto opened = verifier_.open(link.contact->der, at_.wall);
+  if (opened.contact && opened.contact->is_good_at(at_.wall)) {
+    link.contact = std::make_shared<const SignedContact>(*std::move(opened.contact));
+    return;
+  }
+  close(link, NodeEvent::kBadContact, opened.problem);
+  book_.remove(link.peer);
+}
+
 void MeshNode::Machine::recheck_links() {
   for (std::size_t i = 0; i < links_.size(); ++i) {
-    auto& link = *links_[i];
-    if (link.is_closed) continue;
-    const auto opened = verifier_.open(link.contact->der, at_.wall);
-    if (opened.contact) continue;
-    close(link, NodeEvent::kBadContact, opened.problem);
-    book_.remove(link.peer);
+    if (!links_[i]->is_closed) recheck(*links_[i]);
   }
   book_.remove_if([&](const ContactBook::Entry& entry) {
-    return !entry.is_neighbour && entry.contact->contact.expires <= at_.wall;
+    return !entry.is_neighbour &&
+           (entry.contact->contact.expires <= at_.wall || entry.contact->good_until <= at_.wall);
   });
 }
 

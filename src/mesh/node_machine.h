@@ -226,6 +226,7 @@ class MeshNode::Machine {
   void heard(Link& link);
   void without_handshake(Link& link);
   void saw_version(Link& link, std::uint64_t version);
+  void recheck(Link& link);
   void recheck_links();
   bool is_isolated() const;
   std::size_t count_links(Purpose purpose) const;
@@ -237,6 +238,7 @@ class MeshNode::Machine {
   void select_near();
   void join_near(Link& link, ContactBook::Entry& entry);
   bool is_near(const net::Prefix& peer) const;
+  std::size_t client_count() const;  // links that it begins
   std::size_t wanted() const;
   std::optional<net::Prefix> choose();
   std::optional<net::Prefix> choose_destination();

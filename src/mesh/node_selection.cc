@@ -58,11 +58,14 @@ void MeshNode::Machine::wake_selection(milliseconds within) {
   select_due_ = std::min(select_due_, at_.now + random_.jitter(within, 0.3, 1.0));
 }
 
+std::size_t MeshNode::Machine::client_count() const {
+  return static_cast<std::size_t>(std::max(0, settings_.client_count.value_or(parameters_.client_count)));
+}
+
 // Those that are missing of the random ones.
 std::size_t MeshNode::Machine::wanted() const {
   if (settings_.client_only) return 0;
-  auto target =
-      static_cast<std::size_t>(std::max(0, settings_.client_count.value_or(parameters_.client_count)));
+  auto target = client_count();
   // Nobody comes to it, so its links only cost the others' places.
   if (!endpoints_.is_reachable() && endpoints_.nat() == NatKind::kDependent) target = (target + 1) / 2;
   const auto begun = static_cast<std::size_t>(std::ranges::count_if(attempts_, [](const auto& attempt) {
@@ -186,8 +189,9 @@ std::optional<net::Prefix> MeshNode::Machine::choose_contact(bool may_be_reached
   if (size == 0) return std::nullopt;
   const auto is_good = [&](const ContactBook::Entry& entry) {
     const auto& contact = entry.contact->contact;
-    return contact.expires > at_.wall && (may_be_reached || !destinations_.contains(contact.prefix)) &&
-           is_candidate(contact.prefix) && (entry.near || !candidates_of(*entry.contact).empty());
+    return entry.contact->is_good_at(at_.wall) &&
+           (may_be_reached || !destinations_.contains(contact.prefix)) && is_candidate(contact.prefix) &&
+           (entry.near || !candidates_of(*entry.contact).empty());
   };
   // One that worked before, if one is drawn.
   std::optional<net::Prefix> found;
@@ -213,7 +217,7 @@ void MeshNode::Machine::refresh() {
   if (settings_.client_only || is_isolated()) return;
   // With more than enough already, one that was made for another reason may go.
   trim();
-  if (wanted() == 0 && count_links(Purpose::kRandom) > 0) {
+  if (wanted() == 0 && client_count() > 0) {
     // Before the old one goes: on_handshake() trims.
     if (const auto peer = choose_destination()) start_attempt(peer, Purpose::kRandom);
   }
@@ -221,8 +225,8 @@ void MeshNode::Machine::refresh() {
 }
 
 void MeshNode::Machine::trim() {
-  const auto target =
-      static_cast<std::size_t>(std::max(1, settings_.client_count.value_or(parameters_.client_count)));
+  // Who begins none may have one all the same, which joined two parts of the network.
+  const auto target = std::max<std::size_t>(1, client_count());
   for (;;) {
     std::size_t up = 0;
     std::size_t ties = 0;

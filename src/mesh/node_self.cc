@@ -25,6 +25,7 @@ constexpr std::chrono::minutes kQuiet{2};
 constexpr seconds kVersionSpread{20};
 // Milliseconds since 1970, some million years from now.
 constexpr std::uint64_t kHighestSequence = 1ULL << 62;
+constexpr milliseconds kBelieved{100};
 constexpr std::size_t kMostPulls = 3;
 constexpr std::chrono::minutes kDistrust{10};
 
@@ -120,6 +121,9 @@ bool MeshNode::Machine::take_parameters(std::span<const std::uint8_t> der,
     if (from) ++counters_.bad_parameters;
     return false;
   }
+  // Whom they vouch for is another matter now. The edge believes them from UseParameters on.
+  if (opened.parameters->authorities != parameters_.authorities)
+    recheck_due_ = std::min(recheck_due_, at_.now + kBelieved);
   parameters_ = *std::move(opened.parameters);
   parameters_der_.assign(der.begin(), der.end());
   actions_.push_back(UseParameters{});

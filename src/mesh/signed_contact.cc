@@ -24,7 +24,8 @@ OpenedContact CertifiedContacts::open(std::span<const std::uint8_t> der, WallTim
   if (!document) return refuse("the contact is damaged: its signature is not that of the certificate in it");
   const auto& certificate = document->signer;
   const auto name = "the contact of " + certificate.prefix().to_string();
-  const auto distrust = anchor_.verify(certificate, now);
+  pki::Validity validity{};
+  const auto distrust = anchor_.verify(certificate, now, &validity);
   if (distrust != pki::Distrust::kNone) return refuse(name + ": its certificate " + explain(distrust));
   if (revoked_.contains(certificate.serial())) return refuse(name + ": its certificate was revoked");
   auto parsed = parse_contact(document->text);
@@ -36,7 +37,8 @@ OpenedContact CertifiedContacts::open(std::span<const std::uint8_t> der, WallTim
   if (contact.expires <= now) return refuse(name + " has expired");
   if (contact.expires > now + Contact::kLongestLife)
     return refuse(name + " is to be good for longer than a week");
-  opened.contact = SignedContact{{der.begin(), der.end()}, std::move(contact), certificate.serial()};
+  opened.contact = SignedContact{
+      {der.begin(), der.end()}, std::move(contact), certificate.serial(), validity.from, validity.until};
   return opened;
 }
 

@@ -23,6 +23,14 @@ struct SignedContact {
   std::vector<std::uint8_t> der;
   Contact contact;
   std::string serial;  // of the certificate
+  // While its certificate is good, and its authority's.
+  WallTime good_from = WallTime::min();
+  WallTime good_until = WallTime::max();
+
+  // False: it is to be verified again, which may say something else.
+  bool is_good_at(WallTime now) const {
+    return now >= good_from && now < good_until && now < contact.expires;
+  }
 };
 
 struct OpenedContact {

@@ -14,10 +14,6 @@
 
 namespace sixlink::pki {
 
-struct Validity {
-  WallTime from;
-  WallTime until;
-};
 
 // Moves.
 class Authority {

@@ -22,6 +22,11 @@ class PrivateKey;
 
 using WallTime = std::chrono::system_clock::time_point;
 
+struct Validity {
+  WallTime from;
+  WallTime until;
+};
+
 // Immutable; copies share it. What is parsed has a key on P-256, a version of 3 and exactly one IPv6 prefix,
 // and is at most kLargest bytes long; nothing is said about who signed it: TrustAnchor::verify().
 class Certificate {

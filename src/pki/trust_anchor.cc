@@ -67,7 +67,7 @@ TrustAnchor::TrustAnchor(std::vector<Certificate> authorities)
   for (const auto& authority : authorities_) X509_STORE_add_cert(store_.get(), authority.native());
 }
 
-Distrust TrustAnchor::verify(const Certificate& node, WallTime now) const {
+Distrust TrustAnchor::verify(const Certificate& node, WallTime now, Validity* validity) const {
   if (node.is_authority()) return Distrust::kUnfit;
   const ErrorScope errors;
   const StoreContext context(X509_STORE_CTX_new());
@@ -90,6 +90,10 @@ Distrust TrustAnchor::verify(const Certificate& node, WallTime now) const {
   if (found == authorities_.end()) return Distrust::kForeign;
   if (!found->prefix().contains(node.prefix()) || found->prefix() == node.prefix())
     return Distrust::kForeignPrefix;
+  if (validity) {
+    *validity = {std::max(node.not_before(), found->not_before()),
+                 std::min(node.not_after(), found->not_after())};
+  }
   return Distrust::kNone;
 }
 

@@ -32,8 +32,9 @@ class TrustAnchor {
   explicit TrustAnchor(std::vector<Certificate> authorities);
 
   const std::vector<Certificate>& authorities() const { return authorities_; }
-  // Of a node's certificate at that time (the caller's clock). Who was revoked is not known here.
-  Distrust verify(const Certificate& node, WallTime now) const;
+  // Of a node's certificate at that time (the caller's clock). Who was revoked is not known here. `validity`:
+  // where it is good, from when until when this stays so, with its authority's certificate.
+  Distrust verify(const Certificate& node, WallTime now, Validity* validity = nullptr) const;
   // Of an authority's own, as signer of the network's parameters: one of these.
   Distrust verify_authority(const Certificate& authority, WallTime now) const;
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <queue>
+#include <tuple>
+#include <utility>
 
 #include "src/mesh/control_message.h"
 #include "src/mesh/seeded_random.h"
@@ -52,7 +54,12 @@ mesh::OpenedContact TestContacts::open(std::span<const std::uint8_t> der, mesh::
   if (parsed.contact->prefix.to_string() != opened->prefix) return {{}, "the contact is another's"};
   if (parsed.contact->expires <= now) return {{}, "the contact has expired"};
   if (expired.contains(opened->serial)) return {{}, "its certificate has expired"};
-  return {mesh::SignedContact{{der.begin(), der.end()}, *parsed.contact, opened->serial}, {}};
+  mesh::SignedContact contact{{der.begin(), der.end()}, *parsed.contact, opened->serial};
+  if (const auto found = valid.find(opened->serial); found != valid.end())
+    std::tie(contact.good_from, contact.good_until) = found->second;
+  if (now < contact.good_from) return {{}, "its certificate is not valid yet"};
+  if (now >= contact.good_until) return {{}, "its certificate has expired"};
+  return {std::move(contact), {}};
 }
 
 mesh::ParsedParameters TestParameters::open(std::span<const std::uint8_t> der, mesh::WallTime) const {

@@ -82,6 +82,8 @@ class TestContacts final : public mesh::ContactVerifier {
   mesh::OpenedContact open(std::span<const std::uint8_t> der, mesh::WallTime now) const override;
   mutable unsigned verified = 0;
   std::set<std::string> expired;  // serials
+  // By serial: certificates that are good between these.
+  std::map<std::string, std::pair<mesh::WallTime, mesh::WallTime>> valid;
 };
 
 class TestParameters final : public mesh::ParametersVerifier {

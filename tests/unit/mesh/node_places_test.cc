@@ -94,3 +94,50 @@ TEST_CASE("places: choosing each other at once makes no more of them") {
   }
   CHECK(network.is_connected());
 }
+
+TEST_CASE("places: who wants no links of its own begins none, also when others are refreshed") {
+  TestNetwork network;
+  auto& quiet = network.add(1);
+  quiet.settings.client_count = 0;
+  quiet.settings.tunnel_refresh = 60s;
+  for (unsigned i = 2; i <= 6; ++i) network.add(i).settings.client_count = 1;
+  // The others know only the next one, so that node 1 is everybody's neighbour of nobody's but node 2's.
+  network.start(1);
+  for (unsigned i = 2; i <= 6; ++i) {
+    network.start(i);
+    network.introduce(i - 1, i);
+  }
+  REQUIRE(network.run_until([&] { return network.is_connected(); }, 30s));
+  const auto own = [&] {
+    return std::ranges::count_if(quiet.mesh->links(),
+                                 [](const mesh::LinkStatus& one) { return one.is_ours; });
+  };
+  // It knows the others by routes, and there are refreshes.
+  REQUIRE(quiet.mesh->known_destinations() == 5);
+  std::ptrdiff_t most = 0;
+  for (int i = 0; i < 600; ++i) {
+    network.run(1s);
+    most = std::max(most, own());
+  }
+  CHECK(most == 0);
+}
+
+TEST_CASE("places: who has as many links as it wants replaces one at each refresh") {
+  TestNetwork network;
+  for (unsigned i = 1; i <= 12; ++i) {
+    auto& node = network.add(i);
+    node.settings.client_count = 2;
+    node.settings.tunnel_refresh = 60s;
+  }
+  for (unsigned i = 1; i <= 12; ++i) network.start(i);
+  network.introduce_all();
+  REQUIRE(network.run_until([&] { return network.is_connected(); }, 30s));
+  std::set<LinkId> seen;
+  for (int i = 0; i < 600; ++i) {
+    network.run(1s);
+    for (const auto& one : network.node(1).mesh->links()) {
+      if (one.is_ours && one.link != 0) seen.insert(one.link);
+    }
+  }
+  CHECK(seen.size() >= 6);
+}

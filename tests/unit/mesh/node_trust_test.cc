@@ -522,6 +522,89 @@ TEST_CASE("trust: links end with the certificates") {
   CHECK(network.node(2).count(NodeEvent::kLinkRefused) > 0);
 }
 
+namespace {
+
+// Two that are linked; node 1 knows when node 2's certificate begins and ends.
+struct Certified : TestNetwork {
+  Certified(mesh::WallTime from, mesh::WallTime until) {
+    add(1);
+    add(2);
+    start(1);
+    start(2);
+    node(1).contacts->valid[serial_of(2)] = {from, until};
+    introduce(2, 1);
+    REQUIRE(run_until([&] { return is_connected(); }, 5s));
+    run(5s);
+  }
+  // Node 2 has a certificate that ends then, and tells node 1.
+  void renew(mesh::WallTime until) {
+    node(1).contacts->valid[serial_of(2)].second = until;
+    run(20s);
+    node(2).mesh->on_identity(now());
+    run(1s);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("trust: a link ends at the second at which its peer's certificate does") {
+  Certified network(kWall - 24h, kWall + 30min);
+  const auto left = kWall + 30min - network.now().wall;
+  network.run(left - 1s);
+  CHECK(network.node(1).links_up() == 1);
+  network.run(1100ms);
+  CHECK(network.node(1).links_up() == 0);
+  CHECK(network.node(1).count(NodeEvent::kBadContact) > 0);
+}
+
+TEST_CASE("trust: a link stays when its peer's certificate was renewed, and ends with the new one") {
+  Certified network(kWall - 24h, kWall + 30min);
+  network.renew(kWall + 90min);
+  network.run(kWall + 90min - network.now().wall - 1s);
+  CHECK(network.node(1).links_up() == 1);
+  CHECK(network.node(1).count(NodeEvent::kLinkLost) == 0);
+  network.run(1100ms);
+  CHECK(network.node(1).links_up() == 0);
+}
+
+TEST_CASE("trust: a certificate whose time has come still counts where another authority vouches for it") {
+  Certified network(kWall - 24h, kWall + 30min);
+  const auto before = network.node(1).contacts->verified;
+  network.node(1).contacts->valid.clear();
+  network.run(40min);
+  CHECK(network.node(1).links_up() == 1);
+  CHECK(network.node(1).contacts->verified > before);
+  CHECK(network.node(1).contacts->verified < before + 10);
+}
+
+TEST_CASE("trust: a link ends when the clock is set back to before its peer's certificate") {
+  Certified network(kWall - 1h, kWall + 24h);
+  network.set_clock(-std::chrono::hours(2));
+  network.run(6s);
+  CHECK(network.node(1).links_up() == 0);
+  // And when it is right again they find each other.
+  network.set_clock(std::chrono::hours(2));
+  CHECK(network.run_until([&] { return network.is_connected(); }, 60s));
+}
+
+TEST_CASE("trust: links are looked at again when the network's authorities change") {
+  Certified network(kWall - 24h, kWall + 24h);
+  auto parameters = parameters_with(2);
+  REQUIRE(network.node(1).mesh->on_parameters(seal_parameters(parameters), network.now()));
+  network.run(2s);
+  CHECK(network.node(1).links_up() == 1);
+  // The one that signed node 2's certificate is none any more.
+  network.node(1).contacts->expired.insert(serial_of(2));
+  network.run(10s);
+  CHECK(network.node(1).links_up() == 1);
+  parameters.version = 3;
+  parameters.authorities = {
+      pki::Authority::create(kMesh, "the next", {kWall - 1h, kWall + 24h}).certificate()};
+  REQUIRE(network.node(1).mesh->on_parameters(seal_parameters(parameters), network.now()));
+  network.run(2s);
+  CHECK(network.node(1).links_up() == 0);
+}
+
 TEST_CASE("trust: what was signed with a wrong clock is signed anew with the right one") {
   TestNetwork network;
   network.set_clock(-std::chrono::hours(24 * 365));

@@ -88,6 +88,31 @@ TEST_CASE_FIXTURE(Network, "signed contact: expired, for too long, with an expir
   CHECK(contacts.open(der, kNow).problem == "the contact of 2001:db8:42:7::/64: its certificate was revoked");
 }
 
+TEST_CASE_FIXTURE(Network, "signed contact: when it will not be believed any more is told with it") {
+  const auto opened = contacts.open(sign().der, kNow);
+  REQUIRE(opened.contact);
+  CHECK(opened.contact->good_from == node.certificate->not_before());
+  CHECK(opened.contact->good_until == node.certificate->not_after());
+  CHECK(opened.contact->is_good_at(kNow));
+  CHECK(opened.contact->is_good_at(contact.expires - 1s));
+  CHECK_FALSE(opened.contact->is_good_at(contact.expires));
+  CHECK_FALSE(opened.contact->is_good_at(kYear.from - 1s));
+  // The authority's own certificate may end before, or begin after.
+  const auto late = pki::Authority::create(kNetwork, "our network", {kNow - 1h, kNow + 2h});
+  const Node other(late, "2001:db8:42:7::/64", 0x77, {kNow - 2h, kNow + 3h});
+  contacts.set_anchor(pki::TrustAnchor({authority.certificate(), late.certificate()}));
+  const auto der = mesh::sign_contact(contact, *other.certificate, other.key).der;
+  const auto second = contacts.open(der, kNow);
+  REQUIRE(second.contact);
+  CHECK(second.contact->good_from == kNow - 1h);
+  CHECK(second.contact->good_until == kNow + 2h);
+  // To the second as the certificates are checked.
+  CHECK(contacts.open(der, second.contact->good_until - 1s).contact);
+  CHECK_FALSE(contacts.open(der, second.contact->good_until).contact);
+  CHECK(contacts.open(der, second.contact->good_from).contact);
+  CHECK_FALSE(contacts.open(der, second.contact->good_from - 1s).contact);
+}
+
 TEST_CASE_FIXTURE(Network, "signed contact: a key that is not the certificate's signs nothing") {
   const Node other(authority, "2001:db8:42:8::/64", 2);
   CHECK_THROWS(mesh::sign_contact(contact, *node.certificate, other.key));
