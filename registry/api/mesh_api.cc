@@ -23,6 +23,9 @@ constexpr std::size_t kUsualContacts = 20;
 // One e-mail address is sent a token no more often.
 constexpr std::chrono::minutes kBetweenMails{10};
 constexpr std::size_t kMostMailed = 10000;
+// Until an address that has used up what it may has some again.
+constexpr std::chrono::seconds kJoinsWait{60};
+constexpr std::chrono::seconds kMailsWait{720};
 
 HttpResponse nothing() {
   return {204, {}, "application/json", std::chrono::seconds(0)};
@@ -100,6 +103,12 @@ const std::vector<MeshApi::Route>& MeshApi::routes() {
       {"GET", "/v1/admin/versions", kAdministrator, &MeshApi::admin_versions},
       {"GET", "/v1/admin/topology", kAdministrator, &MeshApi::admin_topology},
   };
+  return all;
+}
+
+std::vector<std::string> MeshApi::requests() {
+  std::vector<std::string> all;
+  for (const auto& one : routes()) all.push_back(std::string(one.method) + " " + std::string(one.path));
   return all;
 }
 
@@ -218,7 +227,8 @@ std::optional<Refusal> MeshApi::may_join(const Call& call) {
                    "try again in " + std::to_string(wait.count()) + " s", wait};
   if (!joins_.take(call.request->peer, call.at.now))
     return Refusal{RefusalCode::kTooManyRequests, "too many nodes join from this address",
-                   "try again later, or have joins_per_hour raised", std::chrono::seconds(60)};
+                   "try again in " + std::to_string(kJoinsWait.count()) + " s, or have joins_per_hour raised",
+                   kJoinsWait};
   return std::nullopt;
 }
 
@@ -283,10 +293,16 @@ HttpResponse MeshApi::post_email(Call& call) {
     return refuse(call,
                   {RefusalCode::kBadRequest, "this is not an e-mail address", "give one like a@example.net"});
   const auto wait = failures_.wait(call.request->peer, call.at.now);
-  if (wait.count() > 0 || !mails_.take(call.request->peer, call.at.now))
+  if (wait.count() > 0 || !mails_.take(call.request->peer, call.at.now)) {
+    const auto longer = std::max(wait, kMailsWait);
     return refuse(call, {RefusalCode::kTooManyRequests, "too many tokens were asked for from this address",
-                         "try again later", std::max(wait, std::chrono::seconds(600))});
-  const auto last = mailed_.find(address);
+                         "try again in " + std::to_string(longer.count()) + " s", longer});
+  }
+  // Most mailboxes have the same mail for "A" and "a".
+  std::string mailbox = address;
+  std::ranges::transform(mailbox, mailbox.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  const auto last = mailed_.find(mailbox);
   // Whoever asks for another's mailbox to be filled is told the same as the first time.
   if (last != mailed_.end() && call.at.now - last->second < kBetweenMails) return call.answer({}, 202);
   const auto token = registrar_.make_token({0, std::chrono::seconds(0), address}, call.at.wall);
@@ -295,7 +311,7 @@ HttpResponse MeshApi::post_email(Call& call) {
     return refuse(call, {RefusalCode::kBusy, "too many e-mails wait to be sent", "try again later",
                          std::chrono::seconds(300)});
   if (mailed_.size() >= kMostMailed) mailed_.clear();
-  mailed_[address] = call.at.now;
+  mailed_[mailbox] = call.at.now;
   return call.answer({}, 202);
 }
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "registry/api/failure_backoff.h"
 #include "registry/api/https_server.h"
@@ -44,6 +45,9 @@ class MeshApi {
   MeshApi(Registrar& registrar, ContactDirectory& contacts, MeshApiSettings settings, spdlog::logger& log,
           Hooks hooks);
   ~MeshApi();
+
+  // What can be asked: "GET /v1/contacts/*".
+  static std::vector<std::string> requests();
 
   bool admits(const boost::asio::ip::address& peer);
   void handle(const std::shared_ptr<const HttpRequest>& request, HttpsServer::Reply reply);

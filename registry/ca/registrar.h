@@ -111,7 +111,8 @@ class Registrar {
   // The command to paste.
   std::string join_line(const std::string& token, WallTime now) const;
 
-  // A node by prefix or address, with all its certificates; or one by its serial number.
+  // A node by prefix, address or name (its CN or whole subject), with all its certificates; or one certificate
+  // by its serial number.
   Answer<Revoked> revoke(std::string_view who, WallTime now);
 
   // The next authority, which issues nothing before `issues_from`.
@@ -162,6 +163,8 @@ class Registrar {
   static Issued issued(const pki::Certificate& certificate, const std::optional<net::PrefixV4>& prefix_v4,
                        bool is_new);
 
+  // Prefixes of those that are not revoked.
+  std::vector<std::string> nodes_named(std::string_view name);
   // What the parameters are to say; in a transaction.
   mesh::NetworkParameters wanted_parameters(WallTime now);
   // Signs and stores them when they differ from what is stored, or always. False: that failed.

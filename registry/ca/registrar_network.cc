@@ -24,6 +24,18 @@ bool is_hexadecimal(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+// The CN of a subject in one line (RFC 2253: "O=Example,CN=router 7"); empty: there is none.
+std::string_view common_name(std::string_view subject) {
+  while (!subject.empty()) {
+    std::size_t end = 0;
+    while (end < subject.size() && subject[end] != ',') end += subject[end] == '\\' ? 2 : 1;
+    const auto field = subject.substr(0, end);
+    if (field.starts_with("CN=")) return field.substr(3);
+    subject.remove_prefix(std::min(subject.size(), end + 1));
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string Registrar::open(WallTime now) {
@@ -175,6 +187,15 @@ std::string Registrar::maintain(WallTime now) {
   return problem;
 }
 
+std::vector<std::string> Registrar::nodes_named(std::string_view name) {
+  std::vector<std::string> prefixes;
+  for (const auto& row : database_.run("SELECT prefix, subject FROM mesh_nodes WHERE revoked IS NULL")) {
+    if (!name.empty() && (row.text(1) == name || common_name(row.text(1)) == name))
+      prefixes.push_back(row.text(0));
+  }
+  return prefixes;
+}
+
 Answer<Revoked> Registrar::revoke(std::string_view who, WallTime now) {
   const std::string text(who);
   auto prefix = net::Prefix::parse(text);
@@ -195,10 +216,23 @@ Answer<Revoked> Registrar::revoke(std::string_view who, WallTime now) {
       rows = database_.run(
           "SELECT serial, prefix FROM mesh_certificates WHERE serial = $1 AND revoked IS NULL", {text});
     }
+    if (rows.empty() && !prefix && !address) {
+      // Whoever joins chooses its name: it has to be one node's alone.
+      const auto named = nodes_named(text);
+      if (named.size() > 1)
+        return Refusal{
+            RefusalCode::kBadRequest,
+            std::to_string(named.size()) + " nodes have the name " + text + ", one of them " + named.front(),
+            "\"sixlink-registry nodes\" lists them: name the prefix or the serial number"};
+      if (!named.empty())
+        rows = database_.run(
+            "SELECT serial, prefix FROM mesh_certificates WHERE prefix = $1 AND revoked IS NULL",
+            {named.front()});
+    }
     const auto node = rows.empty() ? std::nullopt : net::Prefix::parse(rows.front().text(1));
     if (!node)
       return Refusal{RefusalCode::kNotFound, "there is no certificate of " + text + " that could be revoked",
-                     "\"sixlink-registry nodes\" lists prefixes and serial numbers"};
+                     "\"sixlink-registry nodes\" lists names, prefixes and serial numbers"};
     Revoked revoked{*node, {}, 0};
     for (const auto& row : rows) {
       revoked.serials.push_back(row.text(0));

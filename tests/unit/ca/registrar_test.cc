@@ -239,6 +239,27 @@ TEST_CASE("registrar: a revoked node is in the parameters, and out") {
   CHECK(parameters_of(*parts.registrar, later).revoked.empty());
 }
 
+TEST_CASE("registrar: revokes a node by its name, where that is one node's alone") {
+  RegistrarParts parts;
+  const auto join = [&](const char* name) {
+    return parts.registrar->enrol(request_of(pki::PrivateKey::generate(), name), parts.token(), kNow)->prefix;
+  };
+  const auto router = join("router7");
+  join("a, \\ name");
+  join("twin");
+  join("twin");
+  join("cafe");
+  CHECK(parts.registrar->revoke("router", kNow).refusal().code == RefusalCode::kNotFound);
+  CHECK(parts.registrar->revoke("", kNow).refusal().code == RefusalCode::kNotFound);
+  CHECK(parts.registrar->revoke("twin", kNow).refusal().code == RefusalCode::kBadRequest);
+  const auto revoked = parts.registrar->revoke("router7", kNow);
+  REQUIRE(revoked);
+  CHECK(revoked->node == router);
+  CHECK(parts.registrar->revoke("router7", kNow).refusal().code == RefusalCode::kNotFound);
+  // Also one that could be a serial number.
+  CHECK(parts.registrar->revoke("CN=cafe", kNow));
+}
+
 TEST_CASE("registrar: parameters get another version when they say something else, and only then") {
   RegistrarParts parts;
   const auto first = parts.registrar->parameters().version;
