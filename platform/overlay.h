@@ -44,6 +44,7 @@ namespace sixlink::platform {
 // mark_outer(): so a default route in it cannot catch what carries the overlay itself. Both IP versions.
 [[nodiscard]] boost::system::error_code add_last_table(std::uint32_t table);
 [[nodiscard]] boost::system::error_code remove_last_table(std::uint32_t table);
+// Such a socket gets no multicast of groups that it has not joined.
 [[nodiscard]] boost::system::error_code mark_outer(int socket);
 
 // A switch of the system's.

@@ -19,6 +19,7 @@
 #include <fstream>
 #include <span>
 
+#include "platform/linux/outer_mark.h"
 #include "platform/posix/descriptor.h"
 
 namespace sixlink::platform {
@@ -34,8 +35,6 @@ constexpr std::uint8_t kRouteProtocol = 73;
 constexpr std::uint32_t kWorstMetric = 0x7fffffff;
 // Behind the main table (32766) and the default one (32767).
 constexpr std::uint32_t kLastTablePriority = 32800;
-// "6lnk"
-constexpr std::uint32_t kOuterMark = 0x366c6e6b;
 
 // One request to the kernel, and its answer.
 class Request {
@@ -243,6 +242,10 @@ boost::system::error_code remove_last_table(std::uint32_t table) {
 
 boost::system::error_code mark_outer(int socket) {
   if (::setsockopt(socket, SOL_SOCKET, SO_MARK, &kOuterMark, sizeof kOuterMark) != 0) return last_error();
+  // What neighbours say to ff02::1 inside of a link of the kernel's has the same port, and does not come from
+  // outside. IPv4 sockets have no such option.
+  const int off = 0;
+  (void)::setsockopt(socket, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &off, sizeof off);
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "platform/kernel_wireguard.h"
 #include "platform/platform.h"
 #include "src/client/exit_code.h"
 #include "src/client/lan_beacons.h"
@@ -91,6 +92,7 @@ class MeshDaemon::Machine {
   std::string start(const std::optional<mesh::Endpoint>& client_only);
   MeshEdge::Settings edge_settings(const std::optional<mesh::Endpoint>& client_only) const;
   MeshEdge::Events edge_events();
+  std::string use_kernel(MeshEdge::Settings& settings);
   void start_helpers();
   void read_cache(std::size_t from);
   void keep_cache(std::chrono::seconds after);
@@ -268,6 +270,8 @@ MeshEdge::Events MeshDaemon::Machine::edge_events() {
     if (!problem.empty()) log_.warn("{}; the default route is used", problem);
   };
   events.on_close = [this](mesh::LinkId link) { gateways_.close(link); };
+  events.record = [this](const std::string& interface) { return setup_.add(MadeLink{interface}); };
+  events.remove = [this](const std::string& interface) { setup_.remove(MadeLink{interface}); };
   events.ask_contacts = [this](unsigned count) {
     if (registry_) registry_->ask_contacts(count);
   };
@@ -299,10 +303,37 @@ std::string MeshDaemon::Machine::start(const std::optional<mesh::Endpoint>& clie
   if (!mesh_.is_gateway) plan.default_table = kDefaultTable;
   auto problem = setup_.apply(plan);
   if (!problem.empty()) return problem;
+  problem = use_kernel(settings);
+  if (!problem.empty()) return problem;
   edge_ = std::make_unique<MeshEdge>(io_, std::move(settings), *identity_, log_, edge_events());
   problem = edge_->start();
   if (!problem.empty()) return problem;
   start_helpers();
+  return {};
+}
+
+// Empty: as datapath= wants it, or auto and our datapath carries all links.
+std::string MeshDaemon::Machine::use_kernel(MeshEdge::Settings& settings) {
+  const auto choice = config_.datapath;
+  const bool has_udp = settings.sockets.has_v4 || settings.sockets.has_v6;
+  if (choice == DatapathChoice::kUserspace || !has_udp || mesh_.client_only) return {};
+  std::string problem;
+  const auto filter = kernel_filter_of(config_.instance_name());
+  if (!platform::has_kernel_wireguard()) {
+    problem = "the kernel has no WireGuard: load its module wireguard";
+  } else if (problem = setup_.add(MadeFilter{filter.table}); problem.empty()) {
+    problem = make_kernel_filter(filter, settings.filter);
+    if (!problem.empty()) setup_.remove(MadeFilter{filter.table});
+  }
+  if (problem.empty()) {
+    settings.kernel = filter;
+    settings.node.own_ports =
+        choice == DatapathChoice::kKernel ? mesh::OwnPorts::kDirectly : mesh::OwnPorts::kInTheOpen;
+    log_.info("links are the kernel's where their peers can be reached at a port of the link's own");
+    return {};
+  }
+  if (choice == DatapathChoice::kKernel) return "datapath=kernel: " + problem + "; or set datapath=auto";
+  log_.info("our datapath carries all links: {}", problem);
   return {};
 }
 

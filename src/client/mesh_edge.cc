@@ -66,9 +66,9 @@ MeshEdge::MeshEdge(boost::asio::io_context& io, Settings settings, const MeshIde
       traffic_timer_(io),
       stop_timer_(io) {
   sockets_ = std::make_unique<MeshSockets>(io, settings_.sockets, socket_events());
-  links_ = std::make_unique<MeshLinks>(io.get_executor(),
-                                       MeshLinks::Settings{settings_.filter, settings_.offloads, "sixm"},
-                                       identity.wireguard, log, link_events());
+  links_ = std::make_unique<MeshLinks>(
+      io.get_executor(), MeshLinks::Settings{settings_.filter, settings_.offloads, "sixm", settings_.kernel},
+      identity.wireguard, log, link_events());
   router_ = std::make_unique<BabelRouter>(io, settings_.router, log, router_events());
 }
 
@@ -190,7 +190,12 @@ void MeshEdge::perform(const mesh::OpenLink& action) {
   }
   events_.on_open(action.link, action.endpoint.address());
   if (action.transport == mesh::Transport::kUdp) {
-    open(action, sockets_->connect(action.endpoint));
+    if (links_->may_be_kernels(action) && sockets_->is_outer(action.endpoint)) {
+      const auto problem = links_->open_in_kernel(action);
+      if (problem.empty()) return;
+      if (complaints_.allow(Clock::now())) log_.warn("{}; our datapath carries the link", problem);
+    }
+    open(action, sockets_->connect(action.endpoint, action.own_port));
   } else if (streams_ && !is_inside(action.endpoint)) {
     streams_->take(action.endpoint, [this, life = life_, action](boost::system::result<int> socket) {
       if (*life) open(action, socket);
@@ -359,10 +364,12 @@ MeshLinks::Events MeshEdge::link_events() {
         node_->input(message, {mesh::Way::kOuter, from, transport, 0}, times());
         schedule();
       },
-      [this](const mesh::Endpoint& to) {
-        const auto socket = sockets_->connect(to);
+      [this](const mesh::Endpoint& to, std::uint16_t port) {
+        const auto socket = sockets_->connect(to, port);
         return socket ? *socket : -1;
-      }};
+      },
+      events_.record,
+      events_.remove};
 }
 
 mesh::RouterEvents MeshEdge::router_events() {

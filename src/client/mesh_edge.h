@@ -37,6 +37,7 @@ class MeshEdge {
     std::optional<TlsSettings> tls;  // none: no links over TLS
     BabelSettings router;
     bool is_gateway = false;
+    std::optional<KernelFilter> kernel;  // of links that the kernel's WireGuard carries
   };
   struct Events {
     std::function<void()> on_link_up;  // each
@@ -50,6 +51,9 @@ class MeshEdge {
     std::function<void(mesh::LinkId, const boost::asio::ip::address&)> on_open =
         [](mesh::LinkId, const boost::asio::ip::address&) {};
     std::function<void(mesh::LinkId)> on_close = [](mesh::LinkId) {};
+    // As MeshLinks::Events.
+    std::function<std::string(const std::string& interface)> record = nullptr;
+    std::function<void(const std::string& interface)> remove = nullptr;
   };
 
   // All that is given by reference outlives it; `identity` may be given another

@@ -9,6 +9,7 @@
 
 #include "platform/overlay.h"
 #include "platform/platform.h"
+#include "src/client/mesh_kernel_link.h"
 #include "src/datapath/wireguard_tunnel.h"
 #include "src/wireguard/initiator.h"
 
@@ -17,6 +18,8 @@ namespace {
 
 constexpr unsigned kMostNames = 9999;
 constexpr unsigned kMostInitiations = 200;  // a second
+// While a handshake of the kernel's is awaited, which nobody tells of.
+constexpr std::chrono::milliseconds kHandshakeInterval{50};
 
 wireguard::SecretKey private_key_of(const pki::WireguardKeyPair& key) {
   const auto bytes = key.private_bytes();
@@ -57,7 +60,8 @@ struct MeshLinks::Link {
   mesh::OpenLink wanted;
   wireguard::PublicKey key{};
   std::string interface;
-  std::unique_ptr<datapath::WireguardTunnel> tunnel;
+  std::unique_ptr<datapath::WireguardTunnel> tunnel;  // or
+  std::unique_ptr<MeshKernelLink> kernel;
 };
 
 MeshLinks::MeshLinks(const boost::asio::any_io_executor& executor, Settings settings,
@@ -68,9 +72,12 @@ MeshLinks::MeshLinks(const boost::asio::any_io_executor& executor, Settings sett
       log_(log),
       events_(std::move(events)),
       reader_(std::make_unique<wireguard::InitiatorReader>(private_key_of(key))),
-      initiations_(kMostInitiations, std::chrono::seconds(1)) {}
+      initiations_(kMostInitiations, std::chrono::seconds(1)),
+      handshake_timer_(executor) {}
 
-MeshLinks::~MeshLinks() = default;
+MeshLinks::~MeshLinks() {
+  close_all();
+}
 
 // Each name once, as long as there are any: the router is told of a new link before it has forgotten the old
 // one of the same name.
@@ -127,7 +134,10 @@ std::string MeshLinks::open(const mesh::OpenLink& wanted, int given) {
       offer(datagram, sender);
     }
   };
-  if (!is_tcp) events.open_socket = events_.connect;
+  if (!is_tcp)
+    events.open_socket = [this, port = wanted.own_port](const mesh::Endpoint& to) {
+      return events_.connect(to, port);
+    };
   const auto interface = link->interface;
   auto& place = links_[id];
   place = std::move(link);
@@ -141,17 +151,90 @@ std::string MeshLinks::open(const mesh::OpenLink& wanted, int given) {
   return {};
 }
 
-void MeshLinks::close(mesh::LinkId link) {
-  links_.erase(link);
+// The peer of a link of the kernel's finds nothing of our own on it but this address.
+std::string MeshLinks::open_in_kernel(const mesh::OpenLink& wanted) {
+  auto link = std::make_unique<Link>();
+  link->wanted = wanted;
+  link->key = wanted.key.bytes;
+  link->interface = free_name();
+  if (auto problem = events_.record(link->interface); !problem.empty()) return problem;
+  auto address = control_source().to_bytes();
+  const auto random = platform::random_number();
+  for (std::size_t i = 0; i < sizeof random; ++i)
+    address[8 + i] = static_cast<std::uint8_t>(random >> (8 * i));
+  const auto secret = key_.private_bytes();
+  const auto id = wanted.link;
+  auto error = platform::make_kernel_wireguard(
+      {link->interface,
+       std::span<const std::uint8_t, 32>(reinterpret_cast<const std::uint8_t*>(secret.data()), 32), link->key,
+       wanted.endpoint, wanted.own_port, settings_.kernel->group_of(settings_.filter.takes_foreign),
+       wanted.mtu, wanted.is_initiator, net::AddressV6(address)});
+  if (!error) {
+    auto opened = MeshKernelLink::open(
+        executor_, link->interface,
+        [this, id](std::span<const std::uint8_t> message) { events_.on_control(id, message); });
+    if (opened) {
+      link->kernel = *std::move(opened);
+    } else {
+      error = opened.error();
+    }
+  }
+  if (error) {
+    events_.remove(link->interface);
+    return "cannot make the WireGuard interface " + link->interface + " with port " +
+           std::to_string(wanted.own_port) + ": " + error.message();
+  }
+  links_[id] = std::move(link);
+  watch_handshakes();
+  return {};
+}
+
+void MeshLinks::close(mesh::LinkId id) {
+  const auto found = links_.find(id);
+  if (found == links_.end()) return;
+  const auto link = std::move(found->second);
+  links_.erase(found);
+  if (!link->kernel) return;
+  link->kernel.reset();
+  events_.remove(link->interface);
 }
 
 void MeshLinks::close_all() {
-  links_.clear();
+  while (!links_.empty()) close(links_.begin()->first);
+}
+
+// A handler may close no links; what it decides is carried out later.
+void MeshLinks::poll(mesh::LinkId id) {
+  auto* const link = find(id);
+  if (!link || !link->kernel) return;
+  const auto news = link->kernel->poll(reader_of_kernel_);
+  if (!news) {
+    events_.on_failed(id, "the interface " + link->interface + " is gone: " + news.error().message());
+  } else if (news->is_handshake) {
+    events_.on_handshake(id);
+  }
+}
+
+void MeshLinks::watch_handshakes() {
+  if (std::exchange(is_watching_, true)) return;
+  handshake_timer_.expires_after(kHandshakeInterval);
+  handshake_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    is_watching_ = false;
+    bool is_awaited = false;
+    for (const auto& [id, link] : links_) {
+      if (!link->kernel || link->kernel->counters().had_handshake()) continue;
+      poll(id);
+      is_awaited = true;
+    }
+    if (is_awaited) watch_handshakes();
+  });
 }
 
 MeshLinks::Link* MeshLinks::find(mesh::LinkId link) const {
   const auto found = links_.find(link);
-  return found == links_.end() || !found->second->tunnel ? nullptr : found->second.get();
+  return found == links_.end() || (!found->second->tunnel && !found->second->kernel) ? nullptr
+                                                                                     : found->second.get();
 }
 
 bool MeshLinks::offer(std::span<std::uint8_t> datagram, const mesh::Endpoint& from) {
@@ -175,6 +258,7 @@ void MeshLinks::send_control(mesh::LinkId id, std::span<const std::uint8_t> mess
   static const auto source = control_source();
   auto* const link = find(id);
   if (!link) return;
+  if (link->kernel) return link->kernel->send_control(message);
   const auto packet = datapath::make_mesh_control(source, message);
   if (!packet.empty()) link->tunnel->send(packet);
 }
@@ -192,12 +276,13 @@ bool MeshLinks::send_outer(const mesh::Endpoint& to, mesh::Transport transport,
 std::size_t MeshLinks::reconnect() {
   std::size_t count = 0;
   for (const auto& [id, link] : links_) {
-    if (link->wanted.transport != mesh::Transport::kUdp) continue;
+    // The kernel finds its own way.
+    if (!link->tunnel || link->wanted.transport != mesh::Transport::kUdp) continue;
     const auto endpoint = link->tunnel->endpoint();
     const auto source = platform::source_towards(endpoint.address());
     // Without a way there it is as good as any: there may be one again.
     if (!source || *source == link->tunnel->local_address()) continue;
-    const int socket = events_.connect(endpoint);
+    const int socket = events_.connect(endpoint, link->wanted.own_port);
     if (socket < 0) continue;
     link->tunnel->replace_socket(socket);
     ++count;
@@ -208,13 +293,27 @@ std::size_t MeshLinks::reconnect() {
 void MeshLinks::set_takes_foreign(bool takes_foreign) {
   if (settings_.filter.takes_foreign == takes_foreign) return;
   settings_.filter.takes_foreign = takes_foreign;
-  for (const auto& [id, link] : links_) link->tunnel->set_filter(settings_.filter);
+  for (const auto& [id, link] : links_) {
+    if (link->tunnel) {
+      link->tunnel->set_filter(settings_.filter);
+    } else if (const auto error = platform::set_interface_group(link->interface,
+                                                                settings_.kernel->group_of(takes_foreign))) {
+      log_.warn("cannot put {} into another group of interfaces: {}; what passes it is filtered as before",
+                link->interface, error.message());
+    }
+  }
 }
 
-std::vector<mesh::Traffic> MeshLinks::traffic() const {
+std::vector<mesh::Traffic> MeshLinks::traffic() {
   std::vector<mesh::Traffic> all;
   all.reserve(links_.size());
   for (const auto& [id, link] : links_) {
+    if (link->kernel) {
+      poll(id);
+      const auto& counters = link->kernel->counters();
+      all.push_back({id, counters.received(), counters.sent(), counters.bytes_in() + counters.bytes_out()});
+      continue;
+    }
     const auto one = link->tunnel->traffic();
     all.push_back({id, one.received, one.sent, one.bytes_in + one.bytes_out});
   }
@@ -224,6 +323,17 @@ std::vector<mesh::Traffic> MeshLinks::traffic() const {
 std::vector<MeshLinks::Status> MeshLinks::status() const {
   std::vector<Status> all;
   for (const auto& [id, link] : links_) {
+    if (link->kernel) {
+      const auto& counters = link->kernel->counters();
+      all.push_back({id,
+                     link->interface,
+                     link->kernel->endpoint(),
+                     {},
+                     counters.bytes_in(),
+                     counters.bytes_out(),
+                     true});
+      continue;
+    }
     const auto one = link->tunnel->traffic();
     all.push_back({id, link->interface, link->tunnel->endpoint(), link->tunnel->counters(), one.bytes_in,
                    one.bytes_out});

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A node's links as they are in the system: for each a tunnel interface (sixm1, sixm2, ...) and a WireGuard
-// tunnel over a socket that is connected to the peer. Which links there are is MeshNode's decision.
+// tunnel over a socket that is connected to the peer; or, with a port of its own, a WireGuard interface of
+// the kernel's. Which links there are is MeshNode's decision.
 #pragma once
 
 #include <spdlog/logger.h>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -16,7 +18,9 @@
 #include <string_view>
 #include <vector>
 
+#include "platform/kernel_wireguard.h"
 #include "platform/packet_io.h"
+#include "src/client/kernel_filter.h"
 #include "src/datapath/mesh_filter.h"
 #include "src/log/log.h"
 #include "src/mesh/node.h"
@@ -37,6 +41,7 @@ class MeshLinks {
     datapath::MeshFilter filter;
     platform::Offloads offloads;
     std::string name_prefix = "sixm";
+    std::optional<KernelFilter> kernel;  // none: no link is the kernel's
   };
   // Never called while one of this object's methods runs that closes links; a handler may not open or close
   // links itself.
@@ -47,8 +52,13 @@ class MeshLinks {
     std::function<void(mesh::LinkId, std::span<const std::uint8_t>)> on_control;
     // A datagram that came to a link's socket and is none of WireGuard's: negotiation.
     std::function<void(std::span<const std::uint8_t>, const mesh::Endpoint& from, mesh::Transport)> on_outer;
-    // A socket that is connected to where the peer is now; -1: there is none.
-    std::function<int(const mesh::Endpoint&)> connect;
+    // A socket that is connected to where the peer is now, from that port or the shared one (0); -1: none.
+    std::function<int(const mesh::Endpoint&, std::uint16_t port)> connect;
+    // Before an interface of the kernel's is made, so that it is taken away whatever happens. Empty: done;
+    // else why not.
+    std::function<std::string(const std::string& interface)> record = nullptr;
+    // It is to be taken away, and may be gone already.
+    std::function<void(const std::string& interface)> remove = nullptr;
   };
 
   // `key` and `log` outlive it. Throws std::runtime_error when OpenSSL lacks an algorithm.
@@ -60,6 +70,9 @@ class MeshLinks {
 
   // Takes `socket`, which is connected to the peer. Empty: the link is there. Else why not.
   std::string open(const mesh::OpenLink& link, int socket);
+  // The link is to be the kernel's. As open(); where it cannot, that still can.
+  bool may_be_kernels(const mesh::OpenLink& link) const { return settings_.kernel && link.own_port != 0; }
+  std::string open_in_kernel(const mesh::OpenLink& link);
   void close(mesh::LinkId link);
   void close_all();
 
@@ -76,7 +89,8 @@ class MeshLinks {
   // Packets of the rest of the Internet may pass.
   void set_takes_foreign(bool takes_foreign);
 
-  std::vector<mesh::Traffic> traffic() const;
+  // Of links of the kernel's handshakes and failures are found out by this, too.
+  std::vector<mesh::Traffic> traffic();
   struct Status {
     mesh::LinkId link = 0;
     std::string interface;
@@ -84,6 +98,7 @@ class MeshLinks {
     datapath::Counters counters;
     std::uint64_t bytes_in = 0;  // of whole messages
     std::uint64_t bytes_out = 0;
+    bool is_kernels = false;
   };
   std::vector<Status> status() const;
   // Of those that are open. Empty, 0: it is none.
@@ -96,6 +111,8 @@ class MeshLinks {
 
   std::string free_name();
   Link* find(mesh::LinkId link) const;
+  void poll(mesh::LinkId link);
+  void watch_handshakes();
 
   boost::asio::any_io_executor executor_;
   Settings settings_;
@@ -107,6 +124,9 @@ class MeshLinks {
   log::RateLimit initiations_;
   std::map<mesh::LinkId, std::unique_ptr<Link>> links_;
   unsigned next_name_ = 1;
+  platform::KernelWireguardReader reader_of_kernel_;
+  boost::asio::steady_timer handshake_timer_;
+  bool is_watching_ = false;
 };
 
 }  // namespace sixlink::client

@@ -6,7 +6,9 @@
 
 #include <charconv>
 
+#include "platform/kernel_wireguard.h"
 #include "src/client/config.h"
+#include "src/client/kernel_filter.h"
 #include "src/config/small_file.h"
 
 namespace sixlink::client {
@@ -36,6 +38,9 @@ boost::system::error_code create(const Made& made) {
                         [](const MadeUnreachable& m) { return platform::add_unreachable(m.prefix); },
                         [](const MadeTable& m) { return platform::add_last_table(m.table); },
                         [](const MadeWay& m) { return platform::add_way(m.destination, m.gateway); },
+                        // By whoever had them recorded.
+                        [](const MadeLink&) { return boost::system::error_code(); },
+                        [](const MadeFilter&) { return boost::system::error_code(); },
                         [](const platform::SystemSetting& m) { return platform::change_setting(m); },
                     },
                     made);
@@ -47,6 +52,8 @@ boost::system::error_code destroy(const Made& made) {
                         [](const MadeUnreachable& m) { return platform::remove_unreachable(m.prefix); },
                         [](const MadeTable& m) { return platform::remove_last_table(m.table); },
                         [](const MadeWay& m) { return platform::remove_way(m.destination, m.gateway); },
+                        [](const MadeLink& m) { return platform::remove_kernel_wireguard(m.interface); },
+                        [](const MadeFilter& m) { return remove_kernel_filter(m.table); },
                         [](const platform::SystemSetting& m) { return platform::restore_setting(m); },
                     },
                     made);
@@ -76,6 +83,8 @@ std::string explain(const Made& made, const boost::system::error_code& error) {
                        return "cannot make the route to " + m.destination.to_string() + " through " +
                               m.gateway.to_string();
                      },
+                     [](const MadeLink& m) { return "cannot make the interface " + m.interface; },
+                     [](const MadeFilter& m) { return "cannot make the packet filter " + m.table; },
                      [](const platform::SystemSetting& m) { return "cannot set " + m.name + "=" + m.value; },
                  },
                  made) +
@@ -99,6 +108,8 @@ std::string to_line(const Made& made) {
           [](const MadeUnreachable& m) { return "unreachable " + m.prefix.to_string(); },
           [](const MadeTable& m) { return "table " + std::to_string(m.table); },
           [](const MadeWay& m) { return "way " + m.destination.to_string() + " " + m.gateway.to_string(); },
+          [](const MadeLink& m) { return "link " + m.interface; },
+          [](const MadeFilter& m) { return "filter " + m.table; },
           [](const platform::SystemSetting& m) {
             return "setting " + m.name + " " + m.before + " " + m.value;
           },
@@ -120,6 +131,10 @@ std::optional<Made> parse_made(std::string_view line) {
     const auto* const end = words[1].data() + words[1].size();
     const auto result = std::from_chars(words[1].data(), end, table);
     if (result.ec == std::errc() && result.ptr == end && table != 0) return MadeTable{table};
+  } else if (words.size() == 2 && words[0] == "link" && is_interface_name(words[1])) {
+    return MadeLink{std::string(words[1])};
+  } else if (words.size() == 2 && words[0] == "filter" && is_kernel_filter_name(words[1])) {
+    return MadeFilter{std::string(words[1])};
   } else if (words.size() == 3 && words[0] == "way") {
     boost::system::error_code error;
     const auto destination = boost::asio::ip::make_address(std::string(words[1]), error);

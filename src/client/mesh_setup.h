@@ -52,7 +52,18 @@ struct MadeWay {
   boost::asio::ip::address gateway;
   friend bool operator==(const MadeWay&, const MadeWay&) = default;
 };
-using Made = std::variant<MadeAddress, MadeUnreachable, MadeTable, MadeWay, platform::SystemSetting>;
+// A WireGuard interface of the kernel's, which is made once this is recorded (MeshLinks).
+struct MadeLink {
+  std::string interface;
+  friend bool operator==(const MadeLink&, const MadeLink&) = default;
+};
+// The packet filter of these (kernel_filter.h): likewise.
+struct MadeFilter {
+  std::string table;
+  friend bool operator==(const MadeFilter&, const MadeFilter&) = default;
+};
+using Made = std::variant<MadeAddress, MadeUnreachable, MadeTable, MadeWay, MadeLink, MadeFilter,
+                          platform::SystemSetting>;
 std::string to_line(const Made& made);
 std::optional<Made> parse_made(std::string_view line);
 

@@ -160,11 +160,11 @@ error_code MeshSockets::send_overlay(std::span<const std::uint8_t> datagram, con
   return send(overlay_, datagram, to);
 }
 
-boost::system::result<int> MeshSockets::connect(const Endpoint& to) const {
+boost::system::result<int> MeshSockets::connect(const Endpoint& to, std::uint16_t port) const {
   if (!is_outer(to)) return boost::system::errc::make_error_code(boost::system::errc::network_unreachable);
   const asio::ip::address any = to.address().is_v4() ? asio::ip::address(asio::ip::address_v4::any())
                                                      : asio::ip::address(asio::ip::address_v6::any());
-  auto socket = open_bound({any, settings_.port}, true);
+  auto socket = open_bound({any, port != 0 ? port : settings_.port}, true);
   if (!socket) return socket.error();
   if (::connect(socket->get(), to.data(), static_cast<socklen_t>(to.size())) != 0) return last_error();
   return socket->release();

@@ -53,8 +53,8 @@ class MeshSockets {
   // Lost where it cannot be sent now, as on any path. False: the error says why.
   boost::system::error_code send_outer(std::span<const std::uint8_t> datagram, const Endpoint& to);
   boost::system::error_code send_overlay(std::span<const std::uint8_t> datagram, const Endpoint& to);
-  // A socket of a link's, the caller's from now on.
-  boost::system::result<int> connect(const Endpoint& to) const;
+  // A socket of a link's, the caller's from now on. `port`: another one than the shared (0).
+  boost::system::result<int> connect(const Endpoint& to, std::uint16_t port = 0) const;
 
   // Not where links may lead: inside of the network, or of a family that there is no socket of.
   bool is_outer(const Endpoint& endpoint) const;

@@ -87,8 +87,7 @@ json::object peer_json(const MeshView& view, const mesh::LinkStatus& link) {
                                      ? json::value(nullptr)
                                      : json::value(net::endpoint_text(endpoint.address(), endpoint.port()))},
                     {"transport", mesh::to_string(link.transport)},
-                    // The kernel's WireGuard has a port for each interface; these share one.
-                    {"datapath", "userspace"},
+                    {"datapath", system && system->is_kernels ? "kernel" : "userspace"},
                     {"begun_by", link.is_ours ? "this node" : "the peer"},
                     {"fixed", link.is_fixed},
                     {"since", has_begun ? json::value(utc_time(view.now - age)) : json::value(nullptr)},
@@ -100,9 +99,12 @@ json::object peer_json(const MeshView& view, const mesh::LinkStatus& link) {
   if (system) {
     peer["bytes_in"] = system->bytes_in;
     peer["bytes_out"] = system->bytes_out;
-    peer["packets_in"] = system->counters.packets_in;
-    peer["packets_out"] = system->counters.packets_out;
-    peer["drops"] = drops_json(system->counters);
+    // Of the kernel's links it counts these itself (ip -s link, nft list table).
+    if (!system->is_kernels) {
+      peer["packets_in"] = system->counters.packets_in;
+      peer["packets_out"] = system->counters.packets_out;
+      peer["drops"] = drops_json(system->counters);
+    }
   }
   return peer;
 }

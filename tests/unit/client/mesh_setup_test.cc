@@ -12,20 +12,40 @@ TEST_CASE("mesh setup: each line of the record is read as it was written") {
                               MadeUnreachable{net::v4_mapped(*net::PrefixV4::parse("192.0.2.0/24"))},
                               MadeUnreachable{*net::Prefix::parse("2001:db8:42::/48")},
                               MadeTable{3654},
+                              MadeLink{"sixm17"},
+                              MadeFilter{"sixlink_mesh_0123abcd"},
                               platform::SystemSetting{"ipv6/conf/all/forwarding", "0", "1"}};
   for (const auto& made : all) {
     CAPTURE(to_line(made));
     CHECK(parse_made(to_line(made)) == made);
   }
   CHECK(to_line(all[0]) == "address lo 2001:db8:42:1::1");
-  CHECK(to_line(all[5]) == "setting ipv6/conf/all/forwarding 0 1");
+  CHECK(to_line(all[5]) == "link sixm17");
+  CHECK(to_line(all[7]) == "setting ipv6/conf/all/forwarding 0 1");
 }
 
 TEST_CASE("mesh setup: nothing else is undone") {
-  for (const char* line :
-       {"", "address", "address lo", "address lo 2001:db8::1 more", "address lo/../x 2001:db8::1",
-        "address lo nonsense", "unreachable 2001:db8::1/64", "unreachable ::/0 x", "table", "table 0",
-        "table -1", "table 99999999999", "table 3654x", "setting a b", "rm -rf /"}) {
+  for (const char* line : {"",
+                           "address",
+                           "address lo",
+                           "address lo 2001:db8::1 more",
+                           "address lo/../x 2001:db8::1",
+                           "address lo nonsense",
+                           "unreachable 2001:db8::1/64",
+                           "unreachable ::/0 x",
+                           "table",
+                           "table 0",
+                           "table -1",
+                           "table 99999999999",
+                           "table 3654x",
+                           "setting a b",
+                           "rm -rf /",
+                           "link",
+                           "link a/b",
+                           "filter",
+                           "filter filter",
+                           "filter sixlink_mesh_0123abc;",
+                           "filter sixlink_mesh_0123ABCD"}) {
     CAPTURE(line);
     CHECK_FALSE(parse_made(line));
   }
