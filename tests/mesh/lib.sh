@@ -17,9 +17,10 @@
 #   address-restricted  endpoint-independent mapping, address-dependent filtering
 #   port-restricted     endpoint-independent mapping, address- and port-dependent filtering
 #   symmetric           address- and port-dependent mapping and filtering
+#   port-kept           port-restricted, and the mapped port is the one before the NAT, which of the others is never so
 #
-# 85-mesh-nets.sh checks that they are what they are called. The mapped port is never the one before the NAT. No cable has a delay:
-# that takes netem, which kernels without it do not have, so round trips say nothing here but that they were measured.
+# 85-mesh-nets.sh checks that they are what they are called. No cable has a delay: that takes netem, which kernels without it do not
+# have, so round trips say nothing here but that they were measured.
 
 # shellcheck disable=SC2034,SC2119 # variables for the scripts; functions with optional arguments
 # shellcheck source-path=SCRIPTDIR source=../net/lib.sh
@@ -192,6 +193,7 @@ nat_rules() {
     full-cone) admitted='ip daddr . udp dport @used accept' ;;
     address-restricted) admitted='ip daddr . udp dport . ip saddr @contacted accept' ;;
     port-restricted) inward='' ;;
+    port-kept) static='' inward='' ;;
     symmetric)
       static='oifname eth0 meta l4proto { tcp, udp } masquerade to :20000-40000 fully-random;'
       inward=''

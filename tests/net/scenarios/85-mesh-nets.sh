@@ -16,6 +16,7 @@ kinds="full-cone address-restricted port-restricted symmetric udp-blocked"
 for kind in $kinds; do add_node "${kind%%-*}" "$kind"; done
 add_node pub public
 add_node six v6
+add_node kept port-kept
 add_lan home port-restricted
 add_node lan1 lan:home
 add_node lan2 lan:home
@@ -29,10 +30,10 @@ check_match "nats: nothing answers where nothing serves" 'no answer' "$(probe pu
 spawn_in registry "$TEMP/nat_kind.out" "$PYTHON" "$MESH_TOOLS/nat_kind.py" serve "$REGISTRY_V4" 198.51.100.11 3478 3479
 wait_for 10 grep -q '^serving' "$TEMP/nat_kind.out" || die "the NAT tests' server does not start: $(cat "$TEMP/nat_kind.out")"
 
-for name in full address port symmetric udp lan1 lan2; do probe $name >"$TEMP/probe.$name" & done
+for name in full address port symmetric udp kept lan1 lan2; do probe $name >"$TEMP/probe.$name" & done
 wait_for_probes() {
   local name
-  for name in full address port symmetric udp lan1 lan2; do [ -s "$TEMP/probe.$name" ] || return 1; done
+  for name in full address port symmetric udp kept lan1 lan2; do [ -s "$TEMP/probe.$name" ] || return 1; done
 }
 wait_for 20 wait_for_probes
 independent=endpoint-independent dependent=address-and-port-dependent
@@ -40,6 +41,7 @@ check_equal "nats: a public host has none" "$independent $independent port-kept"
 check_equal "nats: full cone" "$independent $independent port-changed" "$(cat "$TEMP/probe.full")"
 check_equal "nats: address-restricted" "$independent address-dependent port-changed" "$(cat "$TEMP/probe.address")"
 check_equal "nats: port-restricted" "$independent $dependent port-changed" "$(cat "$TEMP/probe.port")"
+check_equal "nats: port-restricted, with the port kept" "$independent $dependent port-kept" "$(cat "$TEMP/probe.kept")"
 check_equal "nats: symmetric" "$dependent $dependent port-changed" "$(cat "$TEMP/probe.symmetric")"
 check_match "nats: no UDP where it is blocked" 'no answer' "$(cat "$TEMP/probe.udp")"
 check "nats: but ping, and so TCP, passes there" outer udp "$REGISTRY_V4"
