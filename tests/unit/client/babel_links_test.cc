@@ -11,6 +11,9 @@ using namespace sixlink;
 
 namespace {
 
+constexpr const char* kNeighbour =
+    "neighbour 55 address fe80::2 if sixm1 reach ffff rxcost 96 txcost 96 cost 96";
+
 // A babeld that does what it is told, and a kernel.
 struct World {
   World() {
@@ -40,6 +43,17 @@ struct World {
     REQUIRE(monitor.input(line + "\n"));
     links.on_news();
   }
+  // sixm1 is a link that babeld uses.
+  void has_link() {
+    links.sync();
+    links.put("sixm1", 0);
+    says("add interface sixm1 up true");
+  }
+  // With somebody at its other end.
+  void has_neighbour() {
+    has_link();
+    says("add " + std::string(kNeighbour));
+  }
   std::vector<std::string> take() { return std::exchange(told, {}); }
 
   client::BabelSettings settings;
@@ -53,9 +67,6 @@ struct World {
   client::BabelLinks links{settings, monitor, actions()};
 };
 using Told = std::vector<std::string>;
-
-constexpr const char* kNeighbour =
-    "neighbour 55 address fe80::2 if sixm1 reach ffff rxcost 96 txcost 96 cost 96";
 
 }  // namespace
 
@@ -87,10 +98,7 @@ TEST_CASE("babel links: babeld finds all links in its configuration when it star
 
 TEST_CASE("babel links: a link that goes is switched off, and flushed when its neighbour is forgotten") {
   World world;
-  world.links.sync();
-  world.links.put("sixm1", 0);
-  world.says("add interface sixm1 up true");
-  world.says("add " + std::string(kNeighbour));
+  world.has_neighbour();
   world.take();
   world.links.remove("sixm1");
   CHECK(world.take() == Told{"sixm1 up off"});
@@ -104,10 +112,7 @@ TEST_CASE("babel links: a link that goes is switched off, and flushed when its n
 
 TEST_CASE("babel links: a link whose interface is gone already is flushed the same way") {
   World world;
-  world.links.sync();
-  world.links.put("sixm1", 0);
-  world.says("add interface sixm1 up true");
-  world.says("add " + std::string(kNeighbour));
+  world.has_neighbour();
   world.take();
   world.missing.insert("sixm1");
   world.links.remove("sixm1");
@@ -120,10 +125,7 @@ TEST_CASE("babel links: a link whose interface is gone already is flushed the sa
 
 TEST_CASE("babel links: a link that comes back before it was flushed stays") {
   World world;
-  world.links.sync();
-  world.links.put("sixm1", 0);
-  world.says("add interface sixm1 up true");
-  world.says("add " + std::string(kNeighbour));
+  world.has_neighbour();
   world.links.remove("sixm1");
   world.says("change interface sixm1 up false");
   world.take();
@@ -135,9 +137,7 @@ TEST_CASE("babel links: a link that comes back before it was flushed stays") {
 
 TEST_CASE("babel links: for a new cost the carrier goes until babeld has noticed") {
   World world;
-  world.links.sync();
-  world.links.put("sixm1", 0);
-  world.says("add interface sixm1 up true");
+  world.has_link();
   world.take();
   world.links.put("sixm1", 8000);
   CHECK(world.take() == Told{"interface sixm1", "sixm1 carrier off"});
@@ -153,9 +153,7 @@ TEST_CASE("babel links: for a new cost the carrier goes until babeld has noticed
 TEST_CASE("babel links: where a carrier cannot be taken the interface goes down") {
   World world;
   world.has_carriers = false;
-  world.links.sync();
-  world.links.put("sixm1", 0);
-  world.says("add interface sixm1 up true");
+  world.has_link();
   world.take();
   world.links.put("sixm1", 1);
   CHECK(world.take() == Told{"interface sixm1", "sixm1 up off"});

@@ -435,4 +435,17 @@ bool TestNetwork::is_connected() const {
   });
 }
 
+bool TestNetwork::start_pair(std::chrono::nanoseconds most) {
+  start(1);
+  start(2);
+  introduce(2, 1);
+  return run_until([this] { return is_connected(); }, most);
+}
+
+bool TestNetwork::start_all(std::chrono::nanoseconds most) {
+  for (const auto& one : nodes_) start(one.first);
+  introduce_all();
+  return run_until([this] { return is_connected(); }, most);
+}
+
 }  // namespace sixlink::test

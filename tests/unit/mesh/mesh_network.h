@@ -122,6 +122,10 @@ class TestNetwork {
   void introduce_all();
   void introduce(unsigned whom, unsigned to);
   bool is_connected() const;
+  // Starts nodes 1 and 2, which have one contact, or all of them, which have everybody's; false: not
+  // connected within that time.
+  [[nodiscard]] bool start_pair(std::chrono::nanoseconds most);
+  [[nodiscard]] bool start_all(std::chrono::nanoseconds most);
   mesh::MeshNode::Times now() const { return {now_, kWall + clock_set_ + (now_ - TimePoint())}; }
   void set_clock(std::chrono::seconds by) { clock_set_ += by; }
   // Datagrams that someone else sends.

@@ -129,9 +129,7 @@ TEST_CASE("places: who has as many links as it wants replaces one at each refres
     node.settings.client_count = 2;
     node.settings.tunnel_refresh = 60s;
   }
-  for (unsigned i = 1; i <= 12; ++i) network.start(i);
-  network.introduce_all();
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 30s));
+  REQUIRE(network.start_all(30s));
   std::set<LinkId> seen;
   for (int i = 0; i < 600; ++i) {
     network.run(1s);

@@ -71,10 +71,7 @@ TEST_CASE("node: a peer whose mapping alone is known is reached at that port") {
   mapped.endpoints = {contact_endpoint(mapped.outside, mesh::EndpointKind::kMapped)};
   mapped.settings.own_ports = OwnPorts::kDirectly;
   network.add(1);
-  network.start(1);
-  network.start(2);
-  network.introduce(2, 1);
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 2s));
+  REQUIRE(network.start_pair(2s));
   CHECK(side_of(network, 2).own_port == 0);
   CHECK(side_of(network, 1).own_port == 0);
 }

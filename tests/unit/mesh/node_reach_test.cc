@@ -85,10 +85,7 @@ TEST_CASE("reach: where UDP is blocked the link goes over TCP") {
   network.node(2).endpoints = {contact_endpoint(network.node(2).outside),
                                contact_endpoint({network.node(2).outside.address(), 443},
                                                 mesh::EndpointKind::kPublic, mesh::Transport::kTcp)};
-  network.start(1);
-  network.start(2);
-  network.introduce(2, 1);
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 10s));
+  REQUIRE(network.start_pair(10s));
   const auto link = network.node(1).mesh->links()[0];
   CHECK(link.transport == mesh::Transport::kTcp);
   CHECK(link.endpoint.port() == 443);

@@ -89,9 +89,7 @@ TEST_CASE("node: fifty that start at the same instant are one network in seconds
 TEST_CASE("node: a neighbour that dies is noticed and replaced") {
   TestNetwork network;
   for (unsigned i = 1; i <= 8; ++i) network.add(i).settings.client_count = 2;
-  for (unsigned i = 1; i <= 8; ++i) network.start(i);
-  network.introduce_all();
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 10s));
+  REQUIRE(network.start_all(10s));
   network.run(20s);
   network.kill(3);
   // Without traffic after some seconds: a question every 5 s or so, then three tries.
@@ -106,12 +104,8 @@ TEST_CASE("node: a neighbour that dies is noticed and replaced") {
 
 TEST_CASE("node: with traffic a dead neighbour is noticed within a second") {
   TestNetwork network;
-  network.add(1);
-  network.add(2);
-  network.start(1);
-  network.start(2);
-  network.introduce(2, 1);
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 5s));
+  for (unsigned i = 1; i <= 2; ++i) network.add(i);
+  REQUIRE(network.start_pair(5s));
   network.run(3s);
   const auto link = network.node(1).mesh->links()[0].link;
   std::vector<mesh::Traffic> traffic{{link, 100, 100, 1000}};
@@ -132,12 +126,8 @@ TEST_CASE("node: with traffic a dead neighbour is noticed within a second") {
 
 TEST_CASE("node: traffic one way is no reason to end a link") {
   TestNetwork network;
-  network.add(1);
-  network.add(2);
-  network.start(1);
-  network.start(2);
-  network.introduce(2, 1);
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 5s));
+  for (unsigned i = 1; i <= 2; ++i) network.add(i);
+  REQUIRE(network.start_pair(5s));
   mesh::Traffic traffic{network.node(1).mesh->links()[0].link, 0, 0, 0};
   for (int i = 0; i < 100; ++i) {
     traffic.sent += 10;
@@ -150,12 +140,8 @@ TEST_CASE("node: traffic one way is no reason to end a link") {
 
 TEST_CASE("node: one that slept does not blame its neighbours") {
   TestNetwork network;
-  network.add(1);
-  network.add(2);
-  network.start(1);
-  network.start(2);
-  network.introduce(2, 1);
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 5s));
+  for (unsigned i = 1; i <= 2; ++i) network.add(i);
+  REQUIRE(network.start_pair(5s));
   network.run(10s);
   // As after a suspend: a minute passes, nothing of what came was read yet.
   const auto times = network.now();
@@ -170,9 +156,7 @@ TEST_CASE("node: one that slept does not blame its neighbours") {
 TEST_CASE("node: started again, it is linked with the same peers at once") {
   TestNetwork network;
   for (unsigned i = 1; i <= 4; ++i) network.add(i);
-  for (unsigned i = 1; i <= 4; ++i) network.start(i);
-  network.introduce_all();
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 10s));
+  REQUIRE(network.start_all(10s));
   network.run(20s);
   const auto cache = network.node(2).mesh->contacts_to_cache();
   CHECK(cache.size() == 3);
@@ -190,9 +174,7 @@ TEST_CASE("node: started again, it is linked with the same peers at once") {
 TEST_CASE("node: all start again while the registry is down, and find each other from their caches") {
   TestNetwork network;
   for (unsigned i = 1; i <= 20; ++i) network.add(i).settings.client_count = 4;
-  for (unsigned i = 1; i <= 20; ++i) network.start(i);
-  network.introduce_all();
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 10s));
+  REQUIRE(network.start_all(10s));
   network.run(30s);
   std::map<unsigned, std::vector<std::vector<std::uint8_t>>> caches;
   for (unsigned i = 1; i <= 20; ++i) caches[i] = network.node(i).mesh->contacts_to_cache();
@@ -210,9 +192,7 @@ TEST_CASE("node: all start again while the registry is down, and find each other
 TEST_CASE("node: a pair that lost each other for hours is one again within a minute or two") {
   TestNetwork network;
   for (unsigned i = 1; i <= 4; ++i) network.add(i);
-  for (unsigned i = 1; i <= 4; ++i) network.start(i);
-  network.introduce_all();
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 10s));
+  REQUIRE(network.start_all(10s));
   network.passes = [](unsigned a, unsigned b) { return (a <= 2) == (b <= 2); };
   network.run(3h);
   REQUIRE(network.node(1).mesh->known_destinations() == 1);
@@ -241,9 +221,7 @@ TEST_CASE("node: those that start one after the other find each other without th
 TEST_CASE("node: two halves that cannot reach each other become one again") {
   TestNetwork network;
   for (unsigned i = 1; i <= 12; ++i) network.add(i).settings.client_count = 3;
-  for (unsigned i = 1; i <= 12; ++i) network.start(i);
-  network.introduce_all();
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 10s));
+  REQUIRE(network.start_all(10s));
   network.run(30s);
   network.passes = [](unsigned a, unsigned b) { return (a <= 6) == (b <= 6); };
   network.run(2min);
@@ -266,9 +244,7 @@ TEST_CASE("node: the least useful link is replaced, gently") {
     if (const auto* report = std::get_if<mesh::Report>(&action))
       lost += report->event == NodeEvent::kLinkLost ? 1 : 0;
   };
-  for (unsigned i = 1; i <= 30; ++i) network.start(i);
-  network.introduce_all();
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 10s));
+  REQUIRE(network.start_all(10s));
   network.run(30s);
   std::set<std::pair<unsigned, unsigned>> before;
   for (unsigned i = 1; i <= 30; ++i) {

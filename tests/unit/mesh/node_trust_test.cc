@@ -236,12 +236,8 @@ TEST_CASE("trust: who answers for another prefix gets no link") {
 
 TEST_CASE("trust: repeating a neighbour's request does not disturb its link") {
   Watched network;
-  network.add(1);
-  network.add(2);
-  network.start(1);
-  network.start(2);
-  network.introduce(2, 1);
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 5s));
+  for (unsigned i = 1; i <= 2; ++i) network.add(i);
+  REQUIRE(network.start_pair(5s));
   network.run(5s);
   const auto before = network.node(1).mesh->links();
   for (int i = 0; i < 20; ++i) {
@@ -337,12 +333,8 @@ TEST_CASE("trust: links that nobody shakes hands on take no places from those wh
 
 TEST_CASE("trust: what cannot be read is counted and survived") {
   TestNetwork network;
-  network.add(1);
-  network.add(2);
-  network.start(1);
-  network.start(2);
-  network.introduce(2, 1);
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 5s));
+  for (unsigned i = 1; i <= 2; ++i) network.add(i);
+  REQUIRE(network.start_pair(5s));
   auto& node = *network.node(1).mesh;
   const auto link = node.links()[0].link;
   const auto before = node.counters().malformed;
@@ -393,9 +385,7 @@ TEST_CASE("trust: over the overlay nobody speaks for another") {
 TEST_CASE("trust: new parameters reach everybody, old and forged ones nobody") {
   TestNetwork network;
   for (unsigned i = 1; i <= 20; ++i) network.add(i).settings.client_count = 3;
-  for (unsigned i = 1; i <= 20; ++i) network.start(i);
-  network.introduce_all();
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 10s));
+  REQUIRE(network.start_all(10s));
   network.run(10s);
   auto& first = *network.node(1).mesh;
   CHECK_FALSE(first.on_parameters(seal("ca2", kMesh, to_xml(parameters_with(5))), network.now()));
@@ -429,9 +419,7 @@ TEST_CASE("trust: new parameters reach everybody, old and forged ones nobody") {
 TEST_CASE("trust: a revoked node is cut off at once by everybody, and stays out") {
   TestNetwork network;
   for (unsigned i = 1; i <= 20; ++i) network.add(i).settings.client_count = 4;
-  for (unsigned i = 1; i <= 20; ++i) network.start(i);
-  network.introduce_all();
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 10s));
+  REQUIRE(network.start_all(10s));
   network.run(10s);
   REQUIRE(network.node(7).links_up() > 0);
   // Its own contact does not go to node 7's friends only: some node tells, not the revoked one.
@@ -509,12 +497,8 @@ TEST_CASE("trust: parameters that a neighbour made up are refused, and it is not
 
 TEST_CASE("trust: links end with the certificates") {
   TestNetwork network;
-  network.add(1);
-  network.add(2);
-  network.start(1);
-  network.start(2);
-  network.introduce(2, 1);
-  REQUIRE(network.run_until([&] { return network.is_connected(); }, 5s));
+  for (unsigned i = 1; i <= 2; ++i) network.add(i);
+  REQUIRE(network.start_pair(5s));
   network.run(5s);
   network.node(1).contacts->expired.insert(serial_of(2));
   network.run(2h);
