@@ -21,6 +21,9 @@ template <class... Ts>
 struct Overloaded : Ts... {
   using Ts::operator()...;
 };
+// clang 14, which builds the fuzzers, does not work it out by itself.
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
 
 std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> words;
