@@ -78,6 +78,28 @@ check_equal "postgres: a contact given to the first is told by the second" 200 "
 check_equal "postgres: also among random ones" 200 "$(second api two GET '/v1/contacts?count=3')"
 check "postgres: it is there" test -n "$(answer contacts.0)"
 
+# Both give prefixes, and take the same token, at the same moment.
+# shellcheck disable=SC2317 # called in the background
+joins_at() {
+  ns client curl -gsS --max-time 30 --cacert "$TEMP/ca.pem" --data-binary "@$TEMP/$2.body" -o "$TEMP/$2.answer" \
+    -w '%{http_code}\n' "$1/v1/certificates" >"$TEMP/$2.status" 2>&1
+}
+shared=$(token)
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+  make_key "racer$i"
+  [ "$i" -le 2 ] || shared=$(token)
+  request_body "racer$i" "token=$shared" >"$TEMP/racer$i.body"
+done
+racing=()
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+  joins_at "https://198.51.100.1$((i % 2))" "racer$i" &
+  racing+=($!)
+done
+wait "${racing[@]}"
+check_equal "postgres: of two keys with one token one joins, wherever they ask" "201 409" "$(sort "$TEMP"/racer{1,2}.status | tr '\n' ' ' | sed 's/ $//')"
+check_equal "postgres: all others that ask at the same moment join" 10 "$(cat "$TEMP"/racer{3,4,5,6,7,8,9,10,11,12}.status | grep -c '^201$')"
+check_equal "postgres: no two with the same prefix" 11 "$(cat "$TEMP"/racer*.answer | grep -o '"prefix":"[^"]*"' | sort -u | wc -l)"
+
 api one GET /v1/parameters >/dev/null
 version=$(answer version)
 (second api one GET "/v1/parameters?newer_than=$version&wait=20"; date +%s%N) >"$TEMP/held" 2>&1 &
