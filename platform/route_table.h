@@ -6,6 +6,8 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/system/result.hpp>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace sixlink::platform {
 
@@ -31,5 +33,11 @@ struct RouteSelector {
 };
 // Removes all of them, of IPv6 and IPv4. Their number.
 boost::system::result<std::size_t> remove_routes(const RouteSelector& selector);
+
+// Copies of all routes of that protocol into an interface, of IPv6 and IPv4, in the same tables but behind
+// every other route: packets take them when the routing program has removed its own and has none in their
+// place. They go with the interface. The IPv6 gateways of the copied.
+boost::system::result<std::vector<boost::asio::ip::address_v6>> keep_routes(const std::string& interface,
+                                                                            int protocol);
 
 }  // namespace sixlink::platform

@@ -4,13 +4,16 @@
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,6 +23,11 @@ namespace {
 using boost::asio::ip::address;
 
 constexpr std::size_t kLongestAddress = 16;
+constexpr std::size_t kLongestVia = 2 + kLongestAddress;
+// Of routes that are kept: unassigned in rt_protos, and not what any routing program takes for its own. Only
+// what refuses the rest of a network is behind them (platform/linux/overlay.cc).
+constexpr std::uint8_t kKeptProtocol = 73;
+constexpr std::uint32_t kKeptMetric = 0x7ffffffe;
 
 boost::system::error_code system_error(int number) {
   return {number, boost::system::system_category()};
@@ -209,6 +217,59 @@ boost::system::error_code remove_of_family(Netlink& netlink, const RouteSelector
   return {};
 }
 
+// The request that adds a dumped route again, behind all others.
+Request copy_of(const nlmsghdr& message) {
+  const auto* dumped = body_of<rtmsg>(&message);
+  Request request(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, dumped->rtm_family);
+  *request.route() = *dumped;
+  request.route()->rtm_flags = dumped->rtm_flags & RTNH_F_ONLINK;
+  request.route()->rtm_protocol = kKeptProtocol;
+  auto size = static_cast<unsigned>(RTM_PAYLOAD(&message));
+  for (const auto* attribute = RTM_RTA(dumped); RTA_OK(attribute, size);
+       attribute = RTA_NEXT(attribute, size)) {
+    switch (attribute->rta_type) {
+      case RTA_DST:
+      case RTA_SRC:
+      case RTA_TABLE:
+      case RTA_GATEWAY:
+      case RTA_VIA:
+      case RTA_OIF:
+      case RTA_PREFSRC:
+        if (RTA_PAYLOAD(attribute) > kLongestVia) continue;
+        request.add(attribute->rta_type,
+                    std::span(static_cast<const std::uint8_t*>(RTA_DATA(attribute)), RTA_PAYLOAD(attribute)));
+        break;
+      default:
+        break;
+    }
+  }
+  request.add(RTA_PRIORITY, kKeptMetric);
+  return request;
+}
+
+// Whether it leads into that interface alone; its gateway of IPv6 is added to `gateways`.
+bool leads_into(const nlmsghdr& message, std::uint32_t interface,
+                std::vector<boost::asio::ip::address_v6>& gateways) {
+  const auto* route = body_of<rtmsg>(&message);
+  bool leads = false;
+  std::optional<boost::asio::ip::address_v6> gateway;
+  auto size = static_cast<unsigned>(RTM_PAYLOAD(&message));
+  for (const auto* attribute = RTM_RTA(route); RTA_OK(attribute, size);
+       attribute = RTA_NEXT(attribute, size)) {
+    const auto length = RTA_PAYLOAD(attribute);
+    if (attribute->rta_type == RTA_OIF && length == sizeof interface) {
+      leads = std::memcmp(RTA_DATA(attribute), &interface, sizeof interface) == 0;
+    } else if (attribute->rta_type == RTA_GATEWAY && length == kLongestAddress) {
+      boost::asio::ip::address_v6::bytes_type bytes;
+      std::memcpy(bytes.data(), RTA_DATA(attribute), bytes.size());
+      gateway = boost::asio::ip::address_v6(bytes);
+    }
+  }
+  if (leads && gateway && std::find(gateways.begin(), gateways.end(), *gateway) == gateways.end())
+    gateways.push_back(*gateway);
+  return leads;
+}
+
 }  // namespace
 
 boost::system::error_code add_unreachable_route(unsigned table, const address& destination,
@@ -236,6 +297,33 @@ boost::system::result<std::size_t> remove_routes(const RouteSelector& selector) 
     if (error) return error;
   }
   return count;
+}
+
+boost::system::result<std::vector<boost::asio::ip::address_v6>> keep_routes(const std::string& interface,
+                                                                            int protocol) {
+  const std::uint32_t index = ::if_nametoindex(interface.c_str());
+  if (index == 0) return system_error(ENODEV);
+  Netlink netlink;
+  std::vector<boost::asio::ip::address_v6> gateways;
+  std::vector<Request> copies;
+  for (const int family : {AF_INET6, AF_INET}) {
+    Request dump(RTM_GETROUTE, NLM_F_DUMP, family);
+    dump.route()->rtm_protocol = static_cast<std::uint8_t>(protocol);
+    dump.add(RTA_OIF, index);
+    const auto error = netlink.ask(dump, [&](const nlmsghdr& message) {
+      if (message.nlmsg_type != RTM_NEWROUTE) return;
+      const auto* route = body_of<rtmsg>(&message);
+      if (route->rtm_protocol == protocol && route->rtm_type == RTN_UNICAST &&
+          (route->rtm_flags & RTM_F_CLONED) == 0 && leads_into(message, index, gateways))
+        copies.push_back(copy_of(message));
+    });
+    if (error) return error;
+  }
+  for (auto& copy : copies) {
+    // One that cannot be kept is lost a little earlier than the others.
+    if (const auto error = netlink.ask(copy); error && error.value() == EPERM) return error;
+  }
+  return gateways;
 }
 
 }  // namespace sixlink::platform

@@ -25,4 +25,9 @@ boost::system::result<std::size_t> remove_routes(const RouteSelector& /*selector
   return unsupported();
 }
 
+boost::system::result<std::vector<boost::asio::ip::address_v6>> keep_routes(const std::string& /*interface*/,
+                                                                            int /*protocol*/) {
+  return unsupported();
+}
+
 }  // namespace sixlink::platform

@@ -229,7 +229,7 @@ void MeshEdge::perform(const mesh::UseLink& action) {
 
 void MeshEdge::perform(const mesh::RaiseCost& action) {
   const auto interface = links_->interface_of(action.link);
-  if (!interface.empty()) router_->set_cost(interface, kRaisedCost);
+  if (!interface.empty() && !links_->leave(action.link)) router_->set_cost(interface, kRaisedCost);
 }
 
 void MeshEdge::perform(const mesh::CloseLink& action) {

@@ -7,8 +7,10 @@
 
 #include <stdexcept>
 
+#include "platform/network.h"
 #include "platform/overlay.h"
 #include "platform/platform.h"
+#include "platform/route_table.h"
 #include "src/client/mesh_kernel_link.h"
 #include "src/datapath/wireguard_tunnel.h"
 #include "src/wireguard/initiator.h"
@@ -20,6 +22,8 @@ constexpr unsigned kMostNames = 9999;
 constexpr unsigned kMostInitiations = 200;  // a second
 // While a handshake of the kernel's is awaited, which nobody tells of.
 constexpr std::chrono::milliseconds kHandshakeInterval{50};
+// For Babel, of a link that is being left: more than any way around, which costs hundreds for each link.
+constexpr std::uint16_t kLeftCost = 8192;
 
 wireguard::SecretKey private_key_of(const pki::WireguardKeyPair& key) {
   const auto bytes = key.private_bytes();
@@ -62,6 +66,7 @@ struct MeshLinks::Link {
   std::string interface;
   std::unique_ptr<datapath::WireguardTunnel> tunnel;  // or
   std::unique_ptr<MeshKernelLink> kernel;
+  bool is_left = false;
 };
 
 MeshLinks::MeshLinks(const boost::asio::any_io_executor& executor, Settings settings,
@@ -109,10 +114,7 @@ std::string MeshLinks::open(const mesh::OpenLink& wanted, int given) {
   const auto id = wanted.link;
   const auto is_tcp = wanted.transport == mesh::Transport::kTcp;
   datapath::WireguardTunnel::Events events;
-  events.on_packet = [this, id](std::span<const std::uint8_t> packet) {
-    const auto message = datapath::mesh_control_payload(packet);
-    if (!message.empty()) events_.on_control(id, message);
-  };
+  events.on_packet = [this, id](std::span<const std::uint8_t> packet) { on_packet(id, packet); };
   // A port that is closed, a network that is down: whether the link is dead is found out by its silence.
   events.on_socket_error = [this, id](const boost::system::error_code& error) {
     if (const auto* one = find(id)) log_.trace("{}: {}", one->interface, error.message());
@@ -187,6 +189,46 @@ std::string MeshLinks::open_in_kernel(const mesh::OpenLink& wanted) {
   links_[id] = std::move(link);
   watch_handshakes();
   return {};
+}
+
+void MeshLinks::on_packet(mesh::LinkId id, std::span<const std::uint8_t> packet) {
+  const auto message = datapath::mesh_control_payload(packet);
+  if (!message.empty()) return events_.on_control(id, message);
+  const auto* const link = find(id);
+  if (!link || !link->tunnel || !link->is_left) return;
+  // Whatever the neighbour's babeld says, ours hears what the link costs. Soon it misses hellos, and gives it
+  // up.
+  if (const auto neighbour = datapath::babel_sender(packet))
+    link->tunnel->receive(datapath::make_babel_cost(*neighbour, kLeftCost));
+}
+
+// babeld has a new cost only after it lost the link for a moment, and then routes are gone for seconds. But
+// it takes what the neighbour says of the link: so it is told in the neighbour's name. That moves what has
+// another way for sure. Where Babel cannot tell another way from a loop, it asks the destination (RFC 8966
+// section 3.8.2), but only once it hears of such a way, and that is what the others are asked for. For what
+// is left the kernel keeps the routes until the link is closed.
+bool MeshLinks::leave(mesh::LinkId id) {
+  auto* const link = find(id);
+  if (!link) return true;
+  // What comes by the kernel's WireGuard goes to babeld unseen.
+  if (!link->tunnel) return false;
+  const auto neighbours = platform::keep_routes(link->interface, platform::kRouteProtocolBabel);
+  if (!neighbours) {
+    log_.debug("routes into {} cannot be kept: {}", link->interface, neighbours.error().message());
+    return false;
+  }
+  link->is_left = true;
+  link->tunnel->set_filter(filter_of(*link));
+  // Nothing goes that way where there is none: then the neighbour's next hello is early enough.
+  for (const auto& neighbour : *neighbours)
+    link->tunnel->receive(datapath::make_babel_cost(neighbour, kLeftCost));
+  for (const auto& own : platform::interface_addresses()) {
+    if (!own.address.is_v6() || !own.address.to_v6().is_link_local()) continue;
+    const auto* const other = find(link_of(own.interface));
+    if (other && other->tunnel && !other->is_left)
+      other->tunnel->send(datapath::make_babel_request(own.address.to_v6()));
+  }
+  return true;
 }
 
 void MeshLinks::close(mesh::LinkId id) {
@@ -295,13 +337,19 @@ void MeshLinks::set_takes_foreign(bool takes_foreign) {
   settings_.filter.takes_foreign = takes_foreign;
   for (const auto& [id, link] : links_) {
     if (link->tunnel) {
-      link->tunnel->set_filter(settings_.filter);
+      link->tunnel->set_filter(filter_of(*link));
     } else if (const auto error = platform::set_interface_group(link->interface,
                                                                 settings_.kernel->group_of(takes_foreign))) {
       log_.warn("cannot put {} into another group of interfaces: {}; what passes it is filtered as before",
                 link->interface, error.message());
     }
   }
+}
+
+datapath::MeshFilter MeshLinks::filter_of(const Link& link) const {
+  auto filter = settings_.filter;
+  filter.takes_babel = link.is_left;
+  return filter;
 }
 
 std::vector<mesh::Traffic> MeshLinks::traffic() {

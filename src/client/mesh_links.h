@@ -73,6 +73,9 @@ class MeshLinks {
   // The link is to be the kernel's. As open(); where it cannot, that still can.
   bool may_be_kernels(const mesh::OpenLink& link) const { return settings_.kernel && link.own_port != 0; }
   std::string open_in_kernel(const mesh::OpenLink& link);
+  // Before it is closed: babeld is to find other ways, at both ends, while packets go on through it until it
+  // has found them, and if it takes as long as the link is there. False: that cannot be had here.
+  bool leave(mesh::LinkId link);
   void close(mesh::LinkId link);
   void close_all();
 
@@ -109,6 +112,8 @@ class MeshLinks {
  private:
   struct Link;
 
+  void on_packet(mesh::LinkId id, std::span<const std::uint8_t> packet);
+  datapath::MeshFilter filter_of(const Link& link) const;
   std::string free_name();
   Link* find(mesh::LinkId link) const;
   void poll(mesh::LinkId link);

@@ -3,6 +3,7 @@
 #include "src/datapath/mesh_filter.h"
 
 #include <algorithm>
+#include <array>
 
 #include "src/net/big_endian.h"
 #include "src/net/internet_checksum.h"
@@ -13,12 +14,14 @@ namespace {
 constexpr std::uint8_t kUdp = 17;
 constexpr std::size_t kUdpHeaderSize = 8;
 
+// How long a cost counts, in hundredths of a second: longer than a link is being left.
+constexpr std::uint16_t kCostFor = 6000;
+
 net::AddressV6 all_nodes() {
-  net::AddressV6::bytes_type bytes{};
-  bytes[0] = 0xff;
-  bytes[1] = 0x02;
-  bytes[15] = 1;
-  return net::AddressV6(bytes);
+  return net::AddressV6({0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+}
+net::AddressV6 all_babel_routers() {
+  return net::AddressV6({0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 6});
 }
 
 // Of UDP without extension headers; 0: it is none.
@@ -67,7 +70,10 @@ MeshFilter::Verdict MeshFilter::check_incoming(std::span<const std::uint8_t> pac
     verdict.is_control = true;
   } else if (header->is_local_scope()) {
     verdict.is_alone = true;
-    if (!is_between_neighbours(*header, packet)) verdict.drop = Drop::kLocalScope;
+    if (!is_between_neighbours(*header, packet))
+      verdict.drop = Drop::kLocalScope;
+    else
+      verdict.is_control = takes_babel && udp_target(*header, packet) == kBabelPort;
   } else if (header->is_v6() ? own.contains(header->source.to_v6())
                              : own_v4 && own_v4->contains(header->source.to_v4())) {
     verdict.drop = Drop::kForeignSource;
@@ -115,9 +121,18 @@ std::span<const std::uint8_t> mesh_control_payload(std::span<const std::uint8_t>
   return packet.subspan(kHeaders);
 }
 
-std::vector<std::uint8_t> make_mesh_control(const net::AddressV6& source,
-                                            std::span<const std::uint8_t> payload) {
-  if (payload.size() > kLongestMeshControl) return {};
+std::optional<net::AddressV6> babel_sender(std::span<const std::uint8_t> packet) {
+  const auto header = net::IpHeader::parse(packet);
+  if (!header || !is_between_neighbours(*header, packet) || udp_target(*header, packet) != kBabelPort)
+    return std::nullopt;
+  return header->source.to_v6();
+}
+
+namespace {
+
+// UDP between two ports of the same number, hop limit 1.
+std::vector<std::uint8_t> make_udp(const net::AddressV6& source, const net::AddressV6& target,
+                                   std::uint16_t port, std::span<const std::uint8_t> payload) {
   constexpr std::size_t kHeaders = net::kIpv6HeaderSize + kUdpHeaderSize;
   std::vector<std::uint8_t> packet(kHeaders + payload.size());
   const std::span<std::uint8_t> bytes(packet);
@@ -127,17 +142,39 @@ std::vector<std::uint8_t> make_mesh_control(const net::AddressV6& source,
   packet[6] = kUdp;
   packet[7] = 1;
   const auto from = source.to_bytes();
-  const auto to = all_nodes().to_bytes();
+  const auto to = target.to_bytes();
   std::copy(from.begin(), from.end(), packet.begin() + 8);
   std::copy(to.begin(), to.end(), packet.begin() + 24);
-  net::put16(bytes, 40, kMeshControlPort);
-  net::put16(bytes, 42, kMeshControlPort);
+  net::put16(bytes, 40, port);
+  net::put16(bytes, 42, port);
   net::put16(bytes, 44, udp_size);
   std::copy(payload.begin(), payload.end(), packet.begin() + kHeaders);
   auto checksum = udp_checksum(packet);
   if (checksum == 0) checksum = 0xffff;  // 0 means that there is none (RFC 768)
   net::put16(bytes, 46, checksum);
   return packet;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> make_mesh_control(const net::AddressV6& source,
+                                            std::span<const std::uint8_t> payload) {
+  if (payload.size() > kLongestMeshControl) return {};
+  return make_udp(source, all_nodes(), kMeshControlPort, payload);
+}
+
+std::vector<std::uint8_t> make_babel_cost(const net::AddressV6& neighbour, std::uint16_t cost) {
+  std::array<std::uint8_t, 12> text{42, 2, 0, 8,   // magic, version, length
+                                    5,  6, 0, 0};  // IHU, length, to whoever hears it, reserved
+  net::put16(text, 8, cost);
+  net::put16(text, 10, kCostFor);
+  return make_udp(neighbour, all_babel_routers(), kBabelPort, text);
+}
+
+std::vector<std::uint8_t> make_babel_request(const net::AddressV6& own) {
+  constexpr std::array<std::uint8_t, 8> kText{42, 2, 0, 4,   // magic, version, length
+                                              9,  2, 0, 0};  // route request, length, for any
+  return make_udp(own, all_babel_routers(), kBabelPort, kText);
 }
 
 }  // namespace sixlink::datapath

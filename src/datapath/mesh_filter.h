@@ -27,10 +27,13 @@ struct MeshFilter {
   // Packets from and to the rest of the Internet pass: there is a gateway, and this node or others use it
   // through here.
   bool takes_foreign = false;
+  // The neighbour's Babel comes to this node, as its control messages do, and not to babeld: the link is
+  // being left.
+  bool takes_babel = false;
 
   struct Verdict {
     std::optional<Drop> drop;
-    bool is_control = false;  // of the neighbour's node to ours
+    bool is_control = false;  // to our node: of the neighbour's, or Babel that is taken
     bool is_alone = false;    // says nothing about packets between the same addresses
   };
   Verdict check_incoming(std::span<const std::uint8_t> packet) const;
@@ -48,5 +51,14 @@ std::span<const std::uint8_t> mesh_control_payload(std::span<const std::uint8_t>
 inline constexpr std::size_t kLongestMeshControl = 1232;  // fills IPv6's least MTU
 std::vector<std::uint8_t> make_mesh_control(const net::AddressV6& source,
                                             std::span<const std::uint8_t> payload);
+
+// Who says Babel in such a packet; nullopt: it is none.
+std::optional<net::AddressV6> babel_sender(std::span<const std::uint8_t> packet);
+
+// What the neighbour would say to have its link cost so much (RFC 8966 section 4.6.6, IHU); nothing that it
+// says itself may follow.
+std::vector<std::uint8_t> make_babel_cost(const net::AddressV6& neighbour, std::uint16_t cost);
+// A neighbour is to tell all of its routes (section 4.6.10, a route request for any).
+std::vector<std::uint8_t> make_babel_request(const net::AddressV6& own);
 
 }  // namespace sixlink::datapath

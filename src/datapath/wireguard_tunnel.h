@@ -78,6 +78,8 @@ class WireguardTunnel {
   // A datagram that is none of WireGuard's, to the peer.
   void send_beside(std::span<const std::uint8_t> datagram);
   void set_filter(const MeshFilter& filter);
+  // To the interface, as if the peer had sent it.
+  void receive(std::span<const std::uint8_t> packet);
 
   Counters counters() const;
   const std::string& interface_name() const { return lanes_->interface_name(); }

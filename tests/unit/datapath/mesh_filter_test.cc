@@ -109,6 +109,42 @@ TEST_CASE("mesh filter: neighbours speak Babel and ICMPv6 by link-local addresse
   CHECK(check(ipv6_packet("::", "ff02::16")) == Drop::kLocalScope);
 }
 
+TEST_CASE("mesh filter: of a link that is left the node hears the Babel, and says what it costs") {
+  auto filter = node_filter();
+  const auto hello = udp("fe80::a", "ff02::1:6", kBabelPort);
+  CHECK_FALSE(filter.check_incoming(hello).is_control);
+  filter.takes_babel = true;
+  CHECK(filter.check_incoming(hello).is_control);
+  CHECK_FALSE(filter.check_outgoing(hello).is_control);
+  CHECK_FALSE(filter.check_incoming(icmp("fe80::a", "fe80::b", 128)).is_control);
+  CHECK_FALSE(filter.check_incoming(udp("2001:db8:42:7::1", "2001:db8:42:1::1", kBabelPort)).is_control);
+  CHECK(filter.check_incoming(udp("2001:db8:42:7::1", "ff02::1:6", kBabelPort)).drop == Drop::kLocalScope);
+
+  CHECK(babel_sender(hello) == v6("fe80::a"));
+  CHECK_FALSE(babel_sender(udp("fe80::a", "ff02::1:6", kMeshControlPort)));
+  CHECK_FALSE(babel_sender(udp("2001:db8:42:7::1", "2001:db8:42:1::1", kBabelPort)));
+  CHECK_FALSE(babel_sender(Packet{0x60, 1, 2}));
+}
+
+TEST_CASE("mesh filter: what is said in Babel is that of RFC 8966") {
+  const auto packet = make_babel_cost(v6("fe80::a"), 0x2000);
+  CHECK(babel_sender(packet) == v6("fe80::a"));
+  CHECK(Packet(packet.begin() + 24, packet.begin() + 40) ==
+        Packet{0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 6});
+  CHECK(Packet(packet.begin() + 48, packet.end()) == Packet{42, 2, 0, 8, 5, 6, 0, 0, 0x20, 0, 0x17, 0x70});
+  const auto request = make_babel_request(v6("fe80::b"));
+  CHECK(babel_sender(request) == v6("fe80::b"));
+  CHECK(Packet(request.begin() + 48, request.end()) == Packet{42, 2, 0, 4, 9, 2, 0, 0});
+  // RFC 8200 section 8.1: with its own checksum the sum over everything is 0xffff.
+  for (const auto& one : {packet, request}) {
+    std::uint32_t sum = static_cast<std::uint32_t>(one.size()) - 40 + 17;
+    for (std::size_t i = 8; i < one.size(); i += 2)
+      sum += static_cast<std::uint32_t>(one[i] << 8 | one[i + 1]);
+    while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+    CHECK(sum == 0xffff);
+  }
+}
+
 TEST_CASE("mesh filter: a control message ends at the node, and the system can send none") {
   const auto filter = node_filter();
   const Packet message{0xF1, 2, 3, 4, 5};
