@@ -2,6 +2,7 @@
 #include "src/mesh/contact_book.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace sixlink::mesh {
@@ -13,35 +14,43 @@ constexpr std::uint8_t kMostFailures = 20;
 // How many are looked at for one that never worked, before one that did is dropped.
 constexpr int kDraws = 8;
 
+// The end is the signature, where all differ.
+std::uint64_t end_of(std::span<const std::uint8_t> der) {
+  std::uint64_t end = 0;
+  const auto size = std::min(der.size(), sizeof end);
+  if (size != 0) std::memcpy(&end, der.data() + der.size() - size, size);
+  return end;
+}
+
 }  // namespace
 
-ContactBook::Taken ContactBook::take(SignedContact contact, TimePoint now, SeededRandom& random) {
-  const PackedPrefix key(contact.contact.prefix);
+ContactBook::Taken ContactBook::take(ContactRef contact, TimePoint now, SeededRandom& random) {
+  const PackedPrefix key(contact->contact.prefix);
   if (const auto found = places_.find(key); found != places_.end()) {
     auto& entry = entries_[found->second];
-    if (entry.contact->der == contact.der) {
+    if (entry.contact->der == contact->der) {
       entry.verified = now;
       return Taken::kKnown;
     }
-    if (entry.contact->contact.sequence >= contact.contact.sequence) return Taken::kOld;
+    if (entry.contact->contact.sequence >= contact->contact.sequence) return Taken::kOld;
     entry.verified = now;
-    entry.contact = std::make_shared<const SignedContact>(std::move(contact));
+    ends_[found->second] = end_of(contact->der);
+    entry.contact = std::move(contact);
     return Taken::kNew;
   }
   if (entries_.size() >= most_) drop_one(random);
   places_.emplace(key, static_cast<std::uint32_t>(entries_.size()));
-  entries_.push_back(
-      {std::make_shared<const SignedContact>(std::move(contact)), now, {}, {}, {}, {}, {}, {}, false});
+  ends_.push_back(end_of(contact->der));
+  entries_.push_back({std::move(contact), now, {}, {}, {}, {}, {}, {}, false});
   return Taken::kNew;
 }
 
 ContactRef ContactBook::find_signed(std::span<const std::uint8_t> der, TimePoint since) const {
-  for (const auto& entry : entries_) {
-    // The end is the signature, where all differ.
-    const auto& known = entry.contact->der;
-    if (entry.verified >= since && known.size() == der.size() && !der.empty() && known.back() == der.back() &&
-        std::ranges::equal(known, der))
-      return entry.contact;
+  const auto end = end_of(der);
+  for (auto one = std::ranges::find(ends_, end); one != ends_.end();
+       one = std::find(one + 1, ends_.end(), end)) {
+    const auto& entry = entries_[static_cast<std::size_t>(one - ends_.begin())];
+    if (entry.verified >= since && std::ranges::equal(entry.contact->der, der)) return entry.contact;
   }
   return nullptr;
 }
@@ -77,9 +86,11 @@ void ContactBook::remove_at(std::size_t i) {
   places_.erase(PackedPrefix(entries_[i].contact->contact.prefix));
   if (i + 1 != entries_.size()) {
     entries_[i] = std::move(entries_.back());
+    ends_[i] = ends_.back();
     places_[PackedPrefix(entries_[i].contact->contact.prefix)] = static_cast<std::uint32_t>(i);
   }
   entries_.pop_back();
+  ends_.pop_back();
 }
 
 void ContactBook::drop_one(SeededRandom& random) {

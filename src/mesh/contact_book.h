@@ -3,6 +3,7 @@
 // dropped is chosen at random, so that nobody can push out those that matter, and those that worked stay.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,8 +15,6 @@
 #include "src/mesh/seeded_random.h"
 
 namespace sixlink::mesh {
-
-using ContactRef = std::shared_ptr<const SignedContact>;
 
 class ContactBook {
  public:
@@ -41,7 +40,7 @@ class ContactBook {
   explicit ContactBook(std::size_t most) : most_(most) {}
 
   // The contact was verified.
-  Taken take(SignedContact contact, TimePoint now, SeededRandom& random);
+  Taken take(ContactRef contact, TimePoint now, SeededRandom& random);
   // The one that has exactly these bytes and was verified after `since`. Null: none.
   ContactRef find_signed(std::span<const std::uint8_t> der, TimePoint since) const;
   Entry* find(const net::Prefix& prefix);
@@ -59,6 +58,7 @@ class ContactBook {
 
   std::size_t most_;
   std::vector<Entry> entries_;
+  std::vector<std::uint64_t> ends_;  // of the entries' signatures: what is looked through first
   std::unordered_map<PackedPrefix, std::uint32_t, PackedPrefixHash> places_;
 };
 

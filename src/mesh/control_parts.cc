@@ -12,6 +12,7 @@ namespace sixlink::mesh {
 namespace {
 
 constexpr std::string_view kPart = "PART ";
+constexpr std::size_t kLongestHead = 24;  // "15/15 ", the cookie, the line's end
 
 bool take_number(std::string_view& text, char end, unsigned& value) {
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -45,10 +46,16 @@ std::vector<std::vector<std::uint8_t>> make_parts(std::uint32_t sequence, std::u
   std::vector<std::vector<std::uint8_t>> datagrams;
   if (count == 0 || count > Part::kMost) return datagrams;
   datagrams.reserve(count);
+  std::string text;
+  text.reserve(kPart.size() + kLongestHead + std::min(message.size(), Part::kLargest));
   for (std::size_t i = 0; i < count; ++i) {
-    const auto text = std::string(kPart) + std::to_string(i + 1) + "/" + std::to_string(count) + " " +
-                      hex64(cookie) + "\r\n" +
-                      std::string(message.substr(i * Part::kLargest, Part::kLargest));
+    text.assign(kPart);
+    text.append(std::to_string(i + 1))
+        .append("/")
+        .append(std::to_string(count))
+        .append(" ")
+        .append(hex64(cookie));
+    text.append("\r\n").append(message.substr(i * Part::kLargest, Part::kLargest));
     datagrams.push_back(tsp::make_rudp({sequence, timestamp}, text));
   }
   return datagrams;

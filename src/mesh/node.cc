@@ -102,7 +102,6 @@ void MeshNode::Machine::watch_clock() {
 }
 
 void MeshNode::Machine::finish() {
-  std::erase_if(links_, [](const auto& link) { return link->is_closed; });
   std::erase_if(attempts_, [](const auto& attempt) { return attempt->is_done; });
   if (is_leaving_) {
     deadline_ = TimePoint::max();
@@ -110,13 +109,14 @@ void MeshNode::Machine::finish() {
   }
   deadline_ =
       std::min({sign_due_, select_due_, refresh_due_, lost_due_, ask_due_, recheck_due_, publish_due_});
-  for (const auto& link : links_) {
+  std::erase_if(links_, [&](const auto& link) {
+    if (link->is_closed) return true;
     deadline_ = std::min(deadline_, link->is_up() ? link->monitor.due() : link->due);
     // Its peer's certificate: to the second.
-    const auto ends = std::min(link->contact->good_until, link->contact->contact.expires);
-    if (ends < at_.wall + kRecheckPause)
-      deadline_ = std::min(deadline_, at_.now + std::max(ends - at_.wall, WallTime::duration(0)));
-  }
+    if (link->good_until < at_.wall + kRecheckPause)
+      deadline_ = std::min(deadline_, at_.now + std::max(link->good_until - at_.wall, WallTime::duration(0)));
+    return false;
+  });
   for (const auto& attempt : attempts_) deadline_ = std::min(deadline_, attempt->due);
   for (const auto& pull : pulls_) deadline_ = std::min(deadline_, pull.due());
 }
@@ -201,7 +201,12 @@ void MeshNode::Machine::send(const Path& path, std::uint32_t sequence, std::stri
 
 void MeshNode::Machine::send_message(const Path& path, std::uint32_t sequence, std::uint64_t cookie,
                                      const ControlMessage& message) {
-  for (auto& bytes : make_parts(kSequenceMark | sequence, timestamp(), cookie, to_text(message))) {
+  send_text(path, sequence, cookie, to_text(message));
+}
+
+void MeshNode::Machine::send_text(const Path& path, std::uint32_t sequence, std::uint64_t cookie,
+                                  std::string_view text) {
+  for (auto& bytes : make_parts(kSequenceMark | sequence, timestamp(), cookie, text)) {
     ++counters_.datagrams_sent;
     counters_.bytes_sent += bytes.size();
     actions_.push_back(SendDatagram{path, std::move(bytes)});

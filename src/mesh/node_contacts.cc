@@ -41,7 +41,7 @@ MeshNode::Machine::Trust MeshNode::Machine::take_contact(std::span<const std::ui
     take_own(*opened.contact);
     return Trust::kOwn;
   }
-  const auto taken = book_.take(*std::move(opened.contact), at_.now, random_);
+  const auto taken = book_.take(std::move(opened.contact), at_.now, random_);
   const auto* entry = book_.find(prefix);
   // A book without room for it.
   if (!entry) return Trust::kBad;
@@ -51,7 +51,7 @@ MeshNode::Machine::Trust MeshNode::Machine::take_contact(std::span<const std::ui
     return Trust::kOld;
   }
   if (auto* link = link_with(prefix); link && link->contact->contact.key == contact->contact.key) {
-    link->contact = contact;
+    link->believe(contact);
     book_.find(prefix)->is_neighbour = true;
   }
   return Trust::kGood;
@@ -71,7 +71,7 @@ bool MeshNode::Machine::may_use(Transport transport) const {
 
 std::vector<Attempt::Candidate> MeshNode::Machine::candidates_of(const SignedContact& contact) const {
   std::vector<Attempt::Candidate> candidates;
-  const auto own = endpoints_.list();
+  const auto& own = endpoints_.list();
   const auto is_behind_our_address = [&](const boost::asio::ip::address& address) {
     return std::ranges::any_of(own, [&](const ContactEndpoint& one) {
       return one.kind != EndpointKind::kLocal && one.address == address;

@@ -61,7 +61,7 @@ std::size_t MeshNode::Machine::count_links(Purpose purpose) const {
 void MeshNode::Machine::open_link(const Attempt& attempt, const Path& path, bool is_initiator) {
   auto link = std::make_unique<Link>();
   link->id = ++last_link_;
-  link->contact = attempt.contact;
+  link->believe(attempt.contact);
   link->peer = attempt.contact->contact.prefix;
   link->endpoint = path.endpoint;
   link->transport = path.transport;
@@ -126,9 +126,13 @@ void MeshNode::Machine::on_link_failed(LinkId id, const std::string& why, Times 
 
 void MeshNode::Machine::on_traffic(std::span<const Traffic> traffic, Times at) {
   begin(at);
+  // Both are in order, as a rule.
+  std::size_t next = 0;
   for (const auto& one : traffic) {
-    auto* link = link_of(one.link);
-    if (!link) continue;
+    auto* link =
+        next < links_.size() && links_[next]->id == one.link ? links_[next].get() : link_of(one.link);
+    ++next;
+    if (!link || link->is_closed) continue;
     const bool has_received = one.received > link->received;
     const bool has_sent = one.sent > link->sent;
     link->received = one.received;
@@ -165,7 +169,7 @@ void MeshNode::Machine::heard(Link& link) {
 
 void MeshNode::Machine::step(Link& link) {
   if (link.is_closed) return;
-  if (!link.contact->is_good_at(at_.wall)) {
+  if (!link.is_good_at(at_.wall)) {
     recheck(link);
     if (link.is_closed) return;
   }
@@ -347,7 +351,7 @@ std::vector<std::vector<std::uint8_t>> MeshNode::Machine::some_contacts(std::siz
 void MeshNode::Machine::recheck(Link& link) {
   auto opened = verifier_.open(link.contact->der, at_.wall);
   if (opened.contact && opened.contact->is_good_at(at_.wall)) {
-    link.contact = std::make_shared<const SignedContact>(*std::move(opened.contact));
+    link.believe(std::move(opened.contact));
     return;
   }
   close(link, NodeEvent::kBadContact, opened.problem);

@@ -23,6 +23,7 @@
 //        +---- too long, failed ---|------> retiring ---- 10 s -----------+
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <span>
@@ -53,32 +54,42 @@ enum class Purpose : std::uint8_t {
   kServed,  // begun by the other
 };
 
+// What every input looks at in all links comes first: it is in one line of the processor's cache.
 struct Link {
   LinkId id = 0;
-  net::Prefix peer;
-  ContactRef contact;
-  Endpoint endpoint;
-  Transport transport = Transport::kUdp;
+  TimePoint due = TimePoint::max();  // handshake: given up; retiring: closed
   LinkState state = LinkState::kHandshake;
   Purpose purpose = Purpose::kServed;
   bool is_closed = false;  // to be forgotten when the input is done with
   bool is_ours = false;
   int mtu = 1280;
-  std::uint16_t own_port = 0;             // of this end; 0: the shared one
-  std::uint16_t peers_port = 0;           // of the other end; 0: that of `endpoint`, which it negotiated with
-  TimePoint since;                        // of the link's being up, or of its beginning
-  TimePoint due = TimePoint::max();       // handshake: given up; retiring: closed
-  TimePoint replaced = TimePoint::min();  // when the peer last began anew
+  WallTime good_from = WallTime::min();  // as long as its peer's contact is
+  WallTime good_until = WallTime::max();
   LinkMonitor monitor;
   std::uint64_t received = 0;
   std::uint64_t sent = 0;
   std::uint64_t bytes = 0;
   std::uint64_t bytes_before = 0;  // at the last refresh
   std::size_t routes = 0;
+  net::Prefix peer;
+  ContactRef contact;  // believe() sets it
+  Endpoint endpoint;
+  std::uint16_t own_port = 0;    // of this end; 0: the shared one
+  std::uint16_t peers_port = 0;  // of the other end; 0: that of `endpoint`, which it negotiated with
+  Transport transport = Transport::kUdp;
+  TimePoint since;                                // of the link's being up, or of its beginning
+  TimePoint replaced = TimePoint::min();          // when the peer last began anew
   TimePoint contacts_due = TimePoint::min();      // when it may ask for contacts again
   std::uint64_t echoed = 0;                       // version of the parameters that it said it has
   TimePoint distrusted_until = TimePoint::min();  // it had not what it said it has
 
+  void believe(ContactRef one) {
+    contact = std::move(one);
+    good_from = contact->good_from;
+    good_until = std::min(contact->good_until, contact->contact.expires);
+  }
+  // False: its peer's contact is to be verified again.
+  bool is_good_at(WallTime now) const { return now >= good_from && now < good_until; }
   bool is_up() const { return state == LinkState::kUp || state == LinkState::kSuspect; }
 };
 
@@ -154,6 +165,7 @@ class MeshNode::Machine {
   void send(const Path& path, std::uint32_t sequence, std::string_view text);
   void send_message(const Path& path, std::uint32_t sequence, std::uint64_t cookie,
                     const ControlMessage& message);
+  void send_text(const Path& path, std::uint32_t sequence, std::uint64_t cookie, std::string_view text);
   void send_in(const Link& link, const ControlMessage& message);
   std::uint32_t timestamp() const;
   std::uint32_t next_sequence();

@@ -64,8 +64,9 @@ void MeshNode::Machine::sign_own() {
   ControlMessage news;
   news.kind = ControlKind::kContacts;
   news.contacts = {own_->der};
+  const auto text = to_text(news);
   for (const auto& link : links_) {
-    if (link->is_up()) send_in(*link, news);
+    if (link->is_up()) send_text({Way::kLink, {}, Transport::kUdp, link->id}, next_sequence(), 0, text);
   }
 }
 

@@ -19,6 +19,7 @@ bool is_usable(const boost::asio::ip::address& address) {
 void OwnEndpoints::set_given(std::vector<ContactEndpoint> given) {
   if (given.size() > Contact::kMostEndpoints) given.resize(Contact::kMostEndpoints);
   given_ = std::move(given);
+  look();
 }
 
 void OwnEndpoints::observe(const boost::asio::ip::address& observer, const Endpoint& seen) {
@@ -28,6 +29,17 @@ void OwnEndpoints::observe(const boost::asio::ip::address& observer, const Endpo
   });
   if (observations_.size() >= kMostObservers) observations_.erase(observations_.begin());
   observations_.push_back({observer, seen});
+  look();
+}
+
+void OwnEndpoints::forget_observed() {
+  observations_.clear();
+  look();
+}
+
+void OwnEndpoints::look() {
+  list_ = find_list();
+  nat_ = find_nat();
 }
 
 std::optional<Endpoint> OwnEndpoints::most_seen(bool is_v4) const {
@@ -53,7 +65,7 @@ bool OwnEndpoints::has(const Endpoint& endpoint) const {
   });
 }
 
-std::vector<ContactEndpoint> OwnEndpoints::list() const {
+std::vector<ContactEndpoint> OwnEndpoints::find_list() const {
   auto all = given_;
   for (const bool is_v4 : {true, false}) {
     const auto seen = most_seen(is_v4);
@@ -66,7 +78,7 @@ std::vector<ContactEndpoint> OwnEndpoints::list() const {
   return all;
 }
 
-NatKind OwnEndpoints::nat() const {
+NatKind OwnEndpoints::find_nat() const {
   bool is_independent = false;
   bool is_none = false;
   for (std::size_t i = 0; i < observations_.size(); ++i) {

@@ -20,10 +20,10 @@ class OwnEndpoints {
   // endpoint that nobody answers at, as more of them must agree than say otherwise.
   void observe(const boost::asio::ip::address& observer, const Endpoint& seen);
   // The network below is another one.
-  void forget_observed() { observations_.clear(); }
+  void forget_observed();
 
-  std::vector<ContactEndpoint> list() const;
-  NatKind nat() const;
+  const std::vector<ContactEndpoint>& list() const { return list_; }
+  NatKind nat() const { return nat_; }
   // An endpoint that somebody may reach without hole punching.
   bool is_reachable() const;
   bool has(const Endpoint& endpoint) const;
@@ -34,9 +34,15 @@ class OwnEndpoints {
     Endpoint seen;
   };
   std::optional<Endpoint> most_seen(bool is_v4) const;
+  std::vector<ContactEndpoint> find_list() const;
+  NatKind find_nat() const;
+  void look();
 
   std::vector<ContactEndpoint> given_;
   std::vector<Observation> observations_;  // the oldest first
+  // What follows from these: asked for each contact that is looked at.
+  std::vector<ContactEndpoint> list_;
+  NatKind nat_ = NatKind::kUnknown;
 };
 
 }  // namespace sixlink::mesh

@@ -37,8 +37,8 @@ OpenedContact CertifiedContacts::open(std::span<const std::uint8_t> der, WallTim
   if (contact.expires <= now) return refuse(name + " has expired");
   if (contact.expires > now + Contact::kLongestLife)
     return refuse(name + " is to be good for longer than a week");
-  opened.contact = SignedContact{
-      {der.begin(), der.end()}, std::move(contact), certificate.serial(), validity.from, validity.until};
+  opened.contact = std::make_shared<const SignedContact>(SignedContact{
+      {der.begin(), der.end()}, std::move(contact), certificate.serial(), validity.from, validity.until});
   return opened;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <span>
 #include <string>
@@ -33,9 +34,11 @@ struct SignedContact {
   }
 };
 
+using ContactRef = std::shared_ptr<const SignedContact>;
+
 struct OpenedContact {
-  std::optional<SignedContact> contact;  // or
-  std::string problem;                   // whole words: "the contact of 2001:db8:42:7::/64 ..."
+  ContactRef contact;   // or
+  std::string problem;  // whole words: "the contact of 2001:db8:42:7::/64 ..."
 };
 
 // What MeshNode knows of signatures. Simulations have a cheap one.

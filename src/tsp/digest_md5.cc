@@ -5,6 +5,8 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <stdexcept>
@@ -38,6 +40,18 @@ std::string hex(const Md5& digest) {
   }
   return text;
 }
+
+// RFC 4648 section 4; what is none of the digits has kNoDigit. Nodes of a mesh read a contact in most
+// messages.
+constexpr std::uint8_t kNoDigit = 0xFF;
+constexpr auto kBase64Values = [] {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::array<std::uint8_t, 256> values{};
+  values.fill(kNoDigit);
+  for (std::size_t i = 0; i < kDigits.size(); ++i)
+    values[static_cast<std::uint8_t>(kDigits[i])] = static_cast<std::uint8_t>(i);
+  return values;
+}();
 
 std::string_view bytes_of(const Md5& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
@@ -127,19 +141,29 @@ std::string base64_encode(std::string_view bytes) {
 std::optional<std::string> base64_decode(std::string_view text) {
   while (!text.empty() && (text.back() == '\r' || text.back() == '\n' || text.back() == '\0'))
     text.remove_suffix(1);
-  static constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const auto padding = text.ends_with("==") ? 2U : text.ends_with('=') ? 1U : 0U;
-  if (text.empty() || text.size() % 4 != 0 || text.size() > 16384 ||
-      text.substr(0, text.size() - padding).find_first_not_of(kAlphabet) != std::string_view::npos) {
-    return std::nullopt;
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  if (text.empty() || text.size() % 4 != 0 || text.size() > 16384) return std::nullopt;
+  const auto digits = text.substr(0, text.size() - padding);
+  std::string bytes;
+  bytes.reserve(text.size() / 4 * 3);
+  std::uint32_t group = 0;
+  std::uint8_t seen = 0;
+  std::size_t count = 0;
+  for (const char c : digits) {
+    const auto value = kBase64Values[static_cast<std::uint8_t>(c)];
+    seen |= value;
+    group = group << 6 | (value & 63U);
+    if (++count % 4 != 0) continue;
+    const char three[] = {static_cast<char>(group >> 16), static_cast<char>(group >> 8),
+                          static_cast<char>(group)};
+    bytes.append(three, sizeof three);
   }
-  std::string bytes(text.size() / 4 * 3, '\0');
-  const int size =
-      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
-                      reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
-  if (size < 0) return std::nullopt;
-  bytes.resize(static_cast<std::size_t>(size) - padding);
+  if ((seen & 0x80) != 0) return std::nullopt;
+  if (padding != 0) {
+    group <<= 6 * padding;
+    bytes += static_cast<char>(group >> 16);
+    if (padding == 1) bytes += static_cast<char>(group >> 8);
+  }
   return bytes;
 }
 

@@ -27,8 +27,8 @@ std::uint32_t get32(Bytes bytes, std::size_t at) {
          static_cast<std::uint32_t>(bytes[at + 2]) << 8 | static_cast<std::uint32_t>(bytes[at + 3]);
 }
 
-void put32(std::vector<std::uint8_t>& bytes, std::uint32_t value) {
-  for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<std::uint8_t>(value >> shift));
+void put32(std::vector<std::uint8_t>& bytes, std::size_t at, std::uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8) bytes[at++] = static_cast<std::uint8_t>(value >> shift);
 }
 
 }  // namespace
@@ -41,11 +41,10 @@ std::optional<RudpMessage> parse_rudp(Bytes datagram) {
 }
 
 std::vector<std::uint8_t> make_rudp(const RudpHeader& header, std::string_view text) {
-  std::vector<std::uint8_t> datagram;
-  datagram.reserve(RudpHeader::kSize + text.size());
-  put32(datagram, header.sequence);
-  put32(datagram, header.timestamp);
-  datagram.insert(datagram.end(), text.begin(), text.end());
+  std::vector<std::uint8_t> datagram(RudpHeader::kSize + text.size());
+  put32(datagram, 0, header.sequence);
+  put32(datagram, 4, header.timestamp);
+  std::ranges::copy(text, datagram.begin() + RudpHeader::kSize);
   return datagram;
 }
 

@@ -22,9 +22,11 @@ class Contacts final : public mesh::ContactVerifier, public mesh::ContactSigner 
  public:
   mesh::OpenedContact open(std::span<const std::uint8_t> der, mesh::WallTime now) const override {
     const auto parsed = mesh::parse_contact(text_of(der));
-    if (!parsed.contact) return {std::nullopt, parsed.problem};
-    if (parsed.contact->expires <= now) return {std::nullopt, "it has expired"};
-    return {mesh::SignedContact{{der.begin(), der.end()}, *parsed.contact, "0a"}, {}};
+    if (!parsed.contact) return {nullptr, parsed.problem};
+    if (parsed.contact->expires <= now) return {nullptr, "it has expired"};
+    return {std::make_shared<const mesh::SignedContact>(
+                mesh::SignedContact{{der.begin(), der.end()}, *parsed.contact, "0a"}),
+            {}};
   }
   mesh::SignedContact sign(const mesh::Contact& contact) const override {
     const auto text = to_xml(contact);

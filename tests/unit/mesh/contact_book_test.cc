@@ -16,13 +16,17 @@ namespace {
 
 const TimePoint kStart{1000s};
 
-mesh::SignedContact contact(unsigned number, std::uint64_t sequence = 1) {
+mesh::SignedContact a_contact(unsigned number, std::uint64_t sequence = 1) {
   mesh::SignedContact made;
   made.contact.prefix = prefix_of(number);
   made.contact.sequence = sequence;
   made.der = {static_cast<std::uint8_t>(number), static_cast<std::uint8_t>(number >> 8),
               static_cast<std::uint8_t>(sequence)};
   return made;
+}
+
+mesh::ContactRef contact(unsigned number, std::uint64_t sequence = 1) {
+  return std::make_shared<const mesh::SignedContact>(a_contact(number, sequence));
 }
 
 }  // namespace
@@ -33,9 +37,9 @@ TEST_CASE("contact book: of a node the newest counts") {
   CHECK(book.take(contact(1, 5), kStart, random) == Taken::kNew);
   CHECK(book.take(contact(1, 5), kStart, random) == Taken::kKnown);
   CHECK(book.take(contact(1, 4), kStart, random) == Taken::kOld);
-  auto other = contact(1, 5);
+  auto other = a_contact(1, 5);
   other.der.push_back(0);
-  CHECK(book.take(other, kStart, random) == Taken::kOld);
+  CHECK(book.take(std::make_shared<const mesh::SignedContact>(other), kStart, random) == Taken::kOld);
   CHECK(book.find(prefix_of(1))->contact->contact.sequence == 5);
   CHECK(book.take(contact(1, 6), kStart, random) == Taken::kNew);
   CHECK(book.find(prefix_of(1))->contact->contact.sequence == 6);
@@ -46,12 +50,31 @@ TEST_CASE("contact book: knows what was verified, for a while") {
   mesh::SeededRandom random(1);
   ContactBook book(10);
   book.take(contact(1), kStart, random);
-  CHECK(book.find_signed(contact(1).der, kStart - 1s));
-  CHECK_FALSE(book.find_signed(contact(1).der, kStart + 1s));
-  CHECK_FALSE(book.find_signed(contact(2).der, kStart - 1s));
+  CHECK(book.find_signed(contact(1)->der, kStart - 1s));
+  CHECK_FALSE(book.find_signed(contact(1)->der, kStart + 1s));
+  CHECK_FALSE(book.find_signed(contact(2)->der, kStart - 1s));
   CHECK_FALSE(book.find_signed({}, kStart - 1s));
   book.take(contact(1), kStart + 2s, random);
-  CHECK(book.find_signed(contact(1).der, kStart + 1s));
+  CHECK(book.find_signed(contact(1)->der, kStart + 1s));
+}
+
+TEST_CASE("contact book: finds exactly these bytes, whatever else ends as they do") {
+  mesh::SeededRandom random(1);
+  ContactBook book(50);
+  const auto with = [](unsigned number, std::uint8_t first) {
+    auto made = a_contact(number);
+    made.der.assign(40, 7);
+    made.der[0] = first;
+    return std::make_shared<const mesh::SignedContact>(made);
+  };
+  for (unsigned i = 0; i < 20; ++i) book.take(with(i, static_cast<std::uint8_t>(i)), kStart, random);
+  for (unsigned i = 0; i < 20; i += 3) book.remove(prefix_of(i));
+  for (unsigned i = 0; i < 20; ++i) {
+    const auto found = book.find_signed(with(i, static_cast<std::uint8_t>(i))->der, kStart - 1s);
+    REQUIRE((found != nullptr) == (i % 3 != 0));
+    if (found) CHECK(found->contact.prefix == prefix_of(i));
+  }
+  CHECK_FALSE(book.find_signed(with(1, 99)->der, kStart - 1s));
 }
 
 TEST_CASE("contact book: is bounded, and keeps those that worked") {

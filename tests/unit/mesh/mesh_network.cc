@@ -59,7 +59,7 @@ mesh::OpenedContact TestContacts::open(std::span<const std::uint8_t> der, mesh::
     std::tie(contact.good_from, contact.good_until) = found->second;
   if (now < contact.good_from) return {{}, "its certificate is not valid yet"};
   if (now >= contact.good_until) return {{}, "its certificate has expired"};
-  return {std::move(contact), {}};
+  return {std::make_shared<const mesh::SignedContact>(std::move(contact)), {}};
 }
 
 mesh::ParsedParameters TestParameters::open(std::span<const std::uint8_t> der, mesh::WallTime) const {
