@@ -77,7 +77,9 @@ std::chrono::microseconds Delays::round_trip(std::uint32_t a, std::uint32_t b) c
   if (a > b) std::swap(a, b);
   const auto& p = places_[a];
   const auto& q = places_[b];
-  const double plane = std::hypot(p.x - q.x, p.y - q.y);
+  const double x = p.x - q.x;
+  const double y = p.y - q.y;
+  const double plane = std::sqrt(x * x + y * y);
   const auto pair = (static_cast<std::uint64_t>(a) << 32) | b;
   const double factor = std::exp(kUnexplained * normal_of(scramble(pair ^ seed_)));
   const double ms = std::max((plane + p.height + q.height) * factor, kShortest);

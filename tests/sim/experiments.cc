@@ -159,7 +159,7 @@ JsonObject lose(World& world, double part, bool is_all, std::chrono::seconds lim
         note(whole, pieces_of(world).is_connected());
         note(gone_99, left * 100 <= dead_links);
         note(gone, left == 0);
-        note(back, left == 0 && links_of(world).begun >= 0.95 * begun);
+        note(back, is_all && left == 0 && links_of(world).begun >= 0.95 * begun);
         return whole && ((gone && back) || !is_all);
       },
       step_for(world), limit);

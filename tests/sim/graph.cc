@@ -46,7 +46,8 @@ std::vector<std::uint32_t> Graph::hops(std::uint32_t from) const {
 
 void Graph::shortest(std::uint32_t root, Tree& tree) const {
   constexpr std::size_t kBuckets = kMostCost / kLeastCost + 2;
-  std::vector<std::vector<std::pair<std::uint32_t, std::uint32_t>>> buckets(kBuckets);  // cost, node
+  auto& buckets = tree.buckets;
+  buckets.resize(kBuckets);
   tree.cost.assign(size(), kNone);
   tree.parent.assign(size(), kNone);
   tree.link.assign(size(), 0);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace sixlink::sim {
@@ -42,6 +43,8 @@ class Graph {
     std::vector<std::uint32_t> parent;  // the node before, on the way from the root
     std::vector<std::uint64_t> link;    // the root's link on the way
     std::vector<std::uint32_t> order;   // the nodes as they were reached, the root first
+    // For the search; empty after it.
+    std::vector<std::vector<std::pair<std::uint32_t, std::uint32_t>>> buckets;  // cost, node
   };
   // Exact: buckets as wide as the least cost (R. Dial, "Algorithm 360", CACM 12(11), 1969; E. Denardo and
   // B. Fox, "Shortest-Route Methods: 1", Operations Research 27(1), 1979). `tree` is used again.

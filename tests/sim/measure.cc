@@ -31,17 +31,35 @@ std::vector<std::uint32_t> living(const World& world) {
   return numbers;
 }
 
+// That carry packets.
+std::size_t links_at(const World& world, std::uint32_t number) {
+  std::size_t count = 0;
+  world.each_peer(number, [&](const Tunnel&) { ++count; });
+  return count;
+}
+
 }  // namespace
 
 Pieces pieces_of(const World& world) {
-  const auto components = world.graph().components();
+  // Each node's parent in its piece's tree, the root its own (R. Tarjan, "Efficiency of a Good But Not Linear
+  // Set Union Algorithm", JACM 22(2), 1975).
+  std::vector<std::uint32_t> parent(world.size());
+  std::iota(parent.begin(), parent.end(), 0U);
+  const auto root_of = [&](std::uint32_t number) {
+    while (parent[number] != number) number = parent[number] = parent[parent[number]];
+    return number;
+  };
+  for (std::uint32_t number = 0; number < world.size(); ++number) {
+    world.each_peer(number, [&](const Tunnel& tunnel) { parent[root_of(number)] = root_of(tunnel.peer); });
+  }
   std::vector<std::size_t> sizes(world.size());
   Pieces pieces;
   for (std::uint32_t number = 0; number < world.size(); ++number) {
     if (!world.is_alive(number)) continue;
     ++pieces.alive;
-    if (++sizes[components[number]] == 1) ++pieces.components;
-    pieces.largest = std::max(pieces.largest, sizes[components[number]]);
+    const auto root = root_of(number);
+    if (++sizes[root] == 1) ++pieces.components;
+    pieces.largest = std::max(pieces.largest, sizes[root]);
   }
   return pieces;
 }
@@ -97,10 +115,9 @@ Shape shape_of(const World& world, std::size_t samples, std::uint64_t seed) {
 }
 
 std::vector<std::size_t> links_per_node(const World& world) {
-  const auto graph = world.graph();
   std::vector<std::size_t> counts;
   for (const auto number : living(world)) {
-    const auto links = graph.edges(number).size();
+    const auto links = links_at(world, number);
     if (links >= counts.size()) counts.resize(links + 1);
     ++counts[links];
   }
@@ -109,14 +126,13 @@ std::vector<std::size_t> links_per_node(const World& world) {
 
 Links links_of(const World& world) {
   Links result;
-  const auto graph = world.graph();
   const auto numbers = living(world);
   if (numbers.empty()) return result;
   result.least = SIZE_MAX;
   std::size_t all = 0;
   std::size_t begun = 0;
   for (const auto number : numbers) {
-    const auto links = graph.edges(number).size();
+    const auto links = links_at(world, number);
     all += links;
     result.least = std::min(result.least, links);
     result.most = std::max(result.most, links);

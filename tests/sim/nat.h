@@ -7,7 +7,7 @@
 #include <compare>
 #include <cstdint>
 #include <random>
-#include <unordered_map>
+#include <vector>
 
 namespace sixlink::sim {
 
@@ -29,6 +29,31 @@ struct NatKinds {
   Dependence filtering = Dependence::kNone;
 };
 
+// What a translator remembers, each thing until it is over; flat, as every packet looks into several.
+class NatTable {
+ public:
+  struct Entry {
+    std::uint64_t key = 0;
+    TimePoint until = TimePoint::min();  // that: free
+    std::uint16_t port = 0;
+  };
+
+  // Null: there is none, or it is over.
+  const Entry* find(std::uint64_t key, TimePoint now) const;
+  // That one, or a new one: its port is 0. Valid until the next one is made.
+  Entry& get(std::uint64_t key, TimePoint now);
+  void forget_old(TimePoint now);
+  void clear();
+  std::size_t size() const { return size_; }
+
+ private:
+  std::size_t place_of(std::uint64_t key) const;
+  void move_to(std::size_t places, TimePoint now);
+
+  std::vector<Entry> entries_;  // as many as a power of two; at most half of them are used
+  std::size_t size_ = 0;
+};
+
 class Nat {
  public:
   // REQ-5: not less than two minutes.
@@ -46,10 +71,6 @@ class Nat {
   std::size_t sessions() const { return sessions_.size(); }
 
  private:
-  struct Mapping {
-    std::uint16_t port = 0;
-    TimePoint until{};
-  };
   static std::uint64_t key(Dependence dependence, const Address& other);
   static std::uint64_t session_key(std::uint16_t port, std::uint64_t filtered) {
     return (static_cast<std::uint64_t>(port) << 48) | filtered;
@@ -57,9 +78,9 @@ class Nat {
   void forget_old(TimePoint now);
 
   NatKinds kinds_;
-  std::unordered_map<std::uint64_t, Mapping> mappings_;  // by the other's address, as far as it matters
-  std::unordered_map<std::uint64_t, TimePoint> sessions_;
-  std::unordered_map<std::uint16_t, TimePoint> ports_;  // taken until
+  NatTable mappings_;  // by the other's address, as far as it matters
+  NatTable sessions_;
+  NatTable ports_;  // that are taken
 };
 
 }  // namespace sixlink::sim

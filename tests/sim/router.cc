@@ -32,7 +32,8 @@ std::uint32_t Router::cost_of(std::chrono::microseconds round_trip) {
 }
 
 void Router::add_link(std::uint32_t node, mesh::LinkId link, std::uint32_t peer) {
-  tables_[node].links.push_back({link, peer, cost_of(underlay_.delays().round_trip(node, peer))});
+  const auto round_trip = underlay_.delays().round_trip(node, peer);
+  tables_[node].links.push_back({link, peer, cost_of(round_trip), round_trip});
   tables_[node].has_changed = is_dirty_ = true;
 }
 
@@ -176,13 +177,13 @@ bool Router::draw(std::uint32_t node, Table& table) {
   return has_drawn;
 }
 
-mesh::LinkId Router::nearest_way(std::uint32_t node, const Table& table, std::uint32_t to) const {
+mesh::LinkId Router::nearest_way(const Table& table, std::uint32_t to) const {
   mesh::LinkId best = 0;
   auto least = std::chrono::microseconds::max();
   for (const auto& link : table.links) {
-    const auto way = link.peer == to ? std::chrono::microseconds(0)
-                                     : underlay_.delays().round_trip(node, link.peer) +
-                                           underlay_.delays().round_trip(link.peer, to);
+    if (link.peer == to) return link.id;
+    if (link.round_trip >= least) continue;
+    const auto way = link.round_trip + underlay_.delays().round_trip(link.peer, to);
     if (way >= least) continue;
     least = way;
     best = link.id;
@@ -209,7 +210,7 @@ bool Router::tell_sample(std::uint32_t node, Table& table, TimePoint now,
   }
   for (auto& one : table.sample) {
     if (std::ranges::find(table.links, one.through, &Link::id) != table.links.end()) continue;
-    one.through = nearest_way(node, table, one.node);
+    one.through = nearest_way(table, one.node);
     is_new = true;
   }
   if (table.links.empty()) table.sample.clear();

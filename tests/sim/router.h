@@ -62,6 +62,7 @@ class Router {
     mesh::LinkId id;
     std::uint32_t peer;
     std::uint32_t cost;
+    std::chrono::microseconds round_trip;
   };
   struct Sampled {
     std::uint32_t node;
@@ -95,7 +96,7 @@ class Router {
   void tell_all(std::uint32_t node, Table& table, std::vector<mesh::Reached>& reached);
   bool tell_sample(std::uint32_t node, Table& table, TimePoint now, std::vector<mesh::Reached>& reached);
   bool draw(std::uint32_t node, Table& table);
-  mesh::LinkId nearest_way(std::uint32_t node, const Table& table, std::uint32_t to) const;
+  mesh::LinkId nearest_way(const Table& table, std::uint32_t to) const;
   std::optional<std::chrono::nanoseconds> hop_by_hop(std::uint32_t from, std::uint32_t to, Underlay& underlay,
                                                      const Works& works) const;
 

@@ -4,8 +4,6 @@
 #include "tests/sim/stand_ins.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <cstring>
 
 #include "tests/sim/delays.h"
@@ -16,6 +14,13 @@ namespace {
 constexpr std::size_t kHeader = 3;
 constexpr std::size_t kChecksum = 8;
 constexpr std::string_view kRegistry = "registry";
+
+// Of a document with one.
+std::uint64_t checksum_in(std::span<const std::uint8_t> document) {
+  std::uint64_t sum = 0;
+  std::memcpy(&sum, document.data() + document.size() - kChecksum, sizeof sum);
+  return sum;
+}
 
 std::uint64_t checksum(std::uint64_t secret, std::string_view bytes) {
   std::uint64_t sum = scramble(secret ^ bytes.size());
@@ -32,7 +37,8 @@ std::uint64_t checksum(std::uint64_t secret, std::string_view bytes) {
 }  // namespace
 
 net::Prefix network_prefix() {
-  return *net::Prefix::parse("2001:db8::/32");
+  static const auto prefix = *net::Prefix::parse("2001:db8::/32");
+  return prefix;
 }
 
 net::Prefix prefix_of(std::uint32_t number) {
@@ -52,9 +58,10 @@ std::optional<std::uint32_t> number_of(const net::Prefix& prefix, std::size_t no
 }
 
 std::string serial_of(std::uint32_t number) {
-  std::array<char, 9> text{};
-  std::snprintf(text.data(), text.size(), "%08x", static_cast<unsigned>(number + 1));
-  return text.data();
+  std::string text(8, '0');
+  auto left = number + 1;
+  for (auto digit = text.rbegin(); left != 0; left >>= 4) *digit++ = "0123456789abcdef"[left & 15];
+  return text;
 }
 
 pki::WireguardKey key_of(std::uint32_t number) {
@@ -83,20 +90,29 @@ std::vector<std::uint8_t> Authority::seal(std::string_view serial, std::string_v
 std::optional<Authority::Opened> Authority::open(std::span<const std::uint8_t> document) const {
   if (document.size() < kHeader + kChecksum) return std::nullopt;
   const std::string_view all(reinterpret_cast<const char*>(document.data()), document.size() - kChecksum);
-  std::uint64_t sum = 0;
-  std::memcpy(&sum, document.data() + all.size(), sizeof sum);
-  if (sum != checksum(secret_, all)) return std::nullopt;
+  if (checksum_in(document) != checksum(secret_, all)) return std::nullopt;
   const std::size_t text = (static_cast<std::size_t>(document[0]) << 8) | document[1];
   const std::size_t serial = document[2];
   if (kHeader + serial + text > all.size()) return std::nullopt;
-  return Opened{std::string(all.substr(kHeader, serial)), all.substr(kHeader + serial, text), sum};
+  return Opened{std::string(all.substr(kHeader, serial)), all.substr(kHeader + serial, text)};
 }
 
-std::shared_ptr<const mesh::ParsedContact> Authority::contact_in(const Opened& opened) const {
-  if (parsed_.size() >= kMostParsed) parsed_.clear();
-  auto& parsed = parsed_[opened.sum];
-  if (!parsed) parsed = std::make_shared<const mesh::ParsedContact>(mesh::parse_contact(opened.text));
-  return parsed;
+Authority::Known Authority::contact_in(std::span<const std::uint8_t> document) const {
+  if (document.size() < kHeader + kChecksum) return {nullptr, "the contact is damaged"};
+  const auto known = known_.find(checksum_in(document));
+  if (known != known_.end() && std::ranges::equal(known->second->der, document)) return {known->second, {}};
+  auto opened = open(document);
+  if (!opened) return {nullptr, "the contact is damaged"};
+  auto parsed = mesh::parse_contact(opened->text);
+  if (!parsed.contact) return {nullptr, parsed.problem};
+  if (known_.size() >= kMostKnown) {
+    std::erase_if(known_, [](const auto& one) { return one.second.use_count() == 1; });
+    if (known_.size() >= kMostKnown / 2) known_.clear();
+  }
+  auto contact = std::make_shared<const mesh::SignedContact>(mesh::SignedContact{
+      {document.begin(), document.end()}, *std::move(parsed.contact), std::move(opened->serial)});
+  known_[checksum_in(document)] = contact;
+  return {std::move(contact), {}};
 }
 
 mesh::SignedContact Signer::sign(const mesh::Contact& contact) const {
@@ -110,20 +126,18 @@ mesh::OpenedContact Contacts::open(std::span<const std::uint8_t> der, mesh::Wall
     opened.problem = std::move(problem);
     return opened;
   };
-  auto document = authority_.open(der);
-  if (!document) return refuse("the contact is damaged");
-  const auto parsed = authority_.contact_in(*document);
-  if (!parsed->contact) return refuse(parsed->problem);
-  const auto& contact = *parsed->contact;
+  auto known = authority_.contact_in(der);
+  if (!known.contact) return refuse(std::move(known.problem));
+  const auto& contact = known.contact->contact;
   const auto number = number_of(contact.prefix, nodes_);
-  if (!number || serial_of(*number) != document->serial)
+  if (!number || serial_of(*number) != known.contact->serial)
     return refuse("the contact is of a node that its certificate is not for");
-  if (revoked_.contains(document->serial)) return refuse("the contact's certificate was revoked");
+  if (revoked_.contains(known.contact->serial)) return refuse("the contact's certificate was revoked");
   if (contact.expires <= now) return refuse("the contact has expired");
   if (contact.expires > now + mesh::Contact::kLongestLife)
     return refuse("the contact is to be good for longer than a week");
   mesh::OpenedContact opened;
-  opened.contact = mesh::SignedContact{{der.begin(), der.end()}, contact, std::move(document->serial)};
+  opened.contact = std::move(known.contact);
   return opened;
 }
 

@@ -38,19 +38,22 @@ class Authority {
   struct Opened {
     std::string serial;
     std::string_view text;  // within what was opened
-    std::uint64_t sum = 0;
   };
   // nullopt: the checksum is wrong.
   std::optional<Opened> open(std::span<const std::uint8_t> document) const;
-  // The contact in a document that open() took: as every node opens each contact of its neighbours, texts are
-  // parsed once.
-  std::shared_ptr<const mesh::ParsedContact> contact_in(const Opened& opened) const;
+  // A contact's document. As every node opens each contact of its neighbours, what was good once and is the
+  // same in every byte is not opened again, and all nodes share it.
+  struct Known {
+    mesh::ContactRef contact;  // null: `problem`
+    std::string problem;
+  };
+  Known contact_in(std::span<const std::uint8_t> document) const;
 
  private:
-  static constexpr std::size_t kMostParsed = 200'000;
+  static constexpr std::size_t kMostKnown = 300'000;
 
   std::uint64_t secret_;
-  mutable std::unordered_map<std::uint64_t, std::shared_ptr<const mesh::ParsedContact>> parsed_;
+  mutable std::unordered_map<std::uint64_t, mesh::ContactRef> known_;  // by their checksums
 };
 
 class Signer final : public mesh::ContactSigner {
@@ -69,7 +72,9 @@ class Contacts final : public mesh::ContactVerifier {
   Contacts(const Authority& authority, std::size_t nodes) : authority_(authority), nodes_(nodes) {}
   mesh::OpenedContact open(std::span<const std::uint8_t> der, mesh::WallTime now) const override;
   void set_revoked(const std::set<std::string, std::less<>>& serials) { revoked_ = serials; }
-  bool is_revoked(std::uint32_t number) const { return revoked_.contains(serial_of(number)); }
+  bool is_revoked(std::uint32_t number) const {
+    return !revoked_.empty() && revoked_.contains(serial_of(number));
+  }
 
  private:
   const Authority& authority_;

@@ -131,27 +131,25 @@ void World::on_tick(std::uint32_t number) {
 
 void World::on_traffic(std::uint32_t number) {
   auto& host = hosts_[number];
-  std::vector<mesh::Traffic> traffic;
-  traffic.reserve(host.tunnels.size());
+  traffic_.clear();
   for (auto& tunnel : host.tunnels) {
     count_hellos(number, tunnel, host.counted_from);
-    traffic.push_back({tunnel.link, tunnel.received, tunnel.sent, tunnel.bytes});
+    traffic_.push_back({tunnel.link, tunnel.received, tunnel.sent, tunnel.bytes});
   }
   host.counted_from = now_;
   if (host.is_to_publish && registry_.is_up()) {
     host.is_to_publish = false;
     registry_.publish(number, host.node->own_contact().der);
   }
-  host.node->on_traffic(traffic, times());
+  host.node->on_traffic(traffic_, times());
   schedule(now_ + settings_.traffic_interval, Event::Kind::kTraffic, number);
   settle(number);
 }
 
 void World::on_routes(std::uint32_t number) {
   schedule(now_ + settings_.router.interval, Event::Kind::kRoutes, number);
-  std::vector<mesh::Reached> reached;
-  if (!router_.tell(number, now_, reached)) return;
-  hosts_[number].node->on_routes(reached, times());
+  if (!router_.tell(number, now_, reached_)) return;
+  hosts_[number].node->on_routes(reached_, times());
   settle(number);
 }
 
@@ -322,14 +320,10 @@ std::vector<mesh::ContactEndpoint> World::own_endpoints(std::uint32_t number) co
 Graph World::graph() const {
   Graph graph;
   for (std::uint32_t number = 0; number < size(); ++number) {
-    if (alive_[number]) {
-      for (const auto& tunnel : hosts_[number].tunnels) {
-        if (!tunnel.is_used || !carries(number, tunnel)) continue;
-        if (!find_tunnel(tunnel.peer, tunnel.other.link)->is_used) continue;
-        graph.add(
-            {tunnel.peer, Router::cost_of(underlay_.delays().round_trip(number, tunnel.peer)), tunnel.link});
-      }
-    }
+    each_peer(number, [&](const Tunnel& tunnel) {
+      graph.add(
+          {tunnel.peer, Router::cost_of(underlay_.delays().round_trip(number, tunnel.peer)), tunnel.link});
+    });
     graph.end_node();
   }
   return graph;

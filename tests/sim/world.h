@@ -8,13 +8,13 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <queue>
 #include <random>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "src/mesh/node.h"
+#include "tests/sim/event_queue.h"
 #include "tests/sim/graph.h"
 #include "tests/sim/registry.h"
 #include "tests/sim/router.h"
@@ -113,6 +113,14 @@ class World {
   TimePoint started(std::uint32_t number) const { return hosts_[number].started; }
   // Links that carry packets between living nodes now.
   Graph graph() const;
+  // For a node's own, both ways: who is at the other end of each.
+  template <typename Each>
+  void each_peer(std::uint32_t number, Each each) const {
+    if (!alive_[number]) return;
+    for (const auto& tunnel : hosts_[number].tunnels) {
+      if (tunnel.is_used && is_used_by_both(number, tunnel)) each(tunnel);
+    }
+  }
   const Underlay& underlay() const { return underlay_; }
   const Totals& totals() const { return totals_; }
   std::size_t peak_rate() const { return peak_rate_; }  // datagrams of one node in one second
@@ -205,7 +213,14 @@ class World {
   void count_hellos(std::uint32_t number, Tunnel& tunnel, TimePoint from) const;
   Tunnel* find_tunnel(std::uint32_t number, mesh::LinkId link);
   const Tunnel* find_tunnel(std::uint32_t number, mesh::LinkId link) const;
-  bool carries(std::uint32_t number, const Tunnel& tunnel) const;
+  const Tunnel* other_end(std::uint32_t number, const Tunnel& tunnel) const;
+  bool carries(std::uint32_t number, const Tunnel& tunnel) const {
+    return other_end(number, tunnel) != nullptr;
+  }
+  bool is_used_by_both(std::uint32_t number, const Tunnel& tunnel) const {
+    const auto* other = other_end(number, tunnel);
+    return other && other->is_used;
+  }
   bool has_way(std::uint32_t from, std::uint32_t to) const;
   std::vector<mesh::ContactEndpoint> own_endpoints(std::uint32_t number) const;
 
@@ -221,10 +236,12 @@ class World {
   TimePoint now_{};
   mesh::WallTime wall_start_;
   std::uint64_t order_ = 0;
-  std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
+  EventQueue<Event> events_;
   std::vector<Packet> packets_;
   std::vector<std::uint64_t> free_packets_;
   std::vector<Host> hosts_;
+  std::vector<mesh::Traffic> traffic_;  // of on_traffic(), used again
+  std::vector<mesh::Reached> reached_;  // of on_routes()
   std::vector<bool> alive_;
   Totals totals_;
   std::size_t peak_rate_ = 0;

@@ -189,21 +189,23 @@ void World::on_packet(std::uint32_t number, Packet packet) {
 
 Tunnel* World::find_tunnel(std::uint32_t number, mesh::LinkId link) {
   auto& tunnels = hosts_[number].tunnels;
-  const auto found = std::ranges::find(tunnels, link, &Tunnel::link);
-  return found == tunnels.end() ? nullptr : &*found;
+  const auto found = std::ranges::lower_bound(tunnels, link, {}, &Tunnel::link);
+  return found == tunnels.end() || found->link != link ? nullptr : &*found;
 }
 
 const Tunnel* World::find_tunnel(std::uint32_t number, mesh::LinkId link) const {
   const auto& tunnels = hosts_[number].tunnels;
-  const auto found = std::ranges::find(tunnels, link, &Tunnel::link);
-  return found == tunnels.end() ? nullptr : &*found;
+  const auto found = std::ranges::lower_bound(tunnels, link, {}, &Tunnel::link);
+  return found == tunnels.end() || found->link != link ? nullptr : &*found;
 }
 
 void World::do_open(std::uint32_t number, const mesh::OpenLink& open) {
   const auto peer = number_of(open.peer, size());
   if (!peer || *peer == number) return break_rule(number, "opens a link to what is no other node");
   if (open.key != key_of(*peer)) return break_rule(number, "opens a link with a key that is not the peer's");
-  if (open.link == 0 || find_tunnel(number, open.link))
+  // They grow, and find_tunnel() relies on it.
+  const auto& tunnels = hosts_[number].tunnels;
+  if (open.link == 0 || (!tunnels.empty() && tunnels.back().link >= open.link))
     return break_rule(number, "uses a link's number again");
   if (hosts_[number].contacts->is_revoked(*peer)) break_rule(number, "opens a link to a revoked node");
   const auto remote = to_address(open.endpoint);
@@ -326,13 +328,13 @@ void World::do_close(std::uint32_t number, mesh::LinkId link) {
     break_rule(number, "closes a link that is not there");
 }
 
-// Whether what this end sends arrives, but for accidents.
-bool World::carries(std::uint32_t number, const Tunnel& tunnel) const {
+// Where what this end sends arrives, but for accidents. Null: it does not.
+const Tunnel* World::other_end(std::uint32_t number, const Tunnel& tunnel) const {
   if (!tunnel.is_open || !alive_[tunnel.peer] || hosts_[tunnel.peer].life != tunnel.other.life ||
       underlay_.is_cut(number, tunnel.peer))
-    return false;
+    return nullptr;
   const auto* other = find_tunnel(tunnel.peer, tunnel.other.link);
-  return other && other->is_open && other->other == End{tunnel.link, hosts_[number].life};
+  return other && other->is_open && other->other == End{tunnel.link, hosts_[number].life} ? other : nullptr;
 }
 
 bool World::has_way(std::uint32_t from, std::uint32_t to) const {
@@ -351,8 +353,9 @@ void World::count_hellos(std::uint32_t number, Tunnel& tunnel, TimePoint from) c
   const auto sent = beats(from, now_, kHelloInterval, phase(number, tunnel.link));
   tunnel.sent += sent;
   tunnel.bytes += sent * kHelloSize;
-  if (!carries(number, tunnel) || !find_tunnel(tunnel.peer, tunnel.other.link)->is_used) return;
   const auto received = beats(from, now_, kHelloInterval, phase(tunnel.peer, tunnel.other.link));
+  // Most looks are between two hellos; the other end is far away in memory.
+  if (received == 0 || !is_used_by_both(number, tunnel)) return;
   tunnel.received += received;
   tunnel.bytes += received * kHelloSize;
 }
