@@ -98,7 +98,11 @@ void check_network(const MeshConfig& mesh, const MeshIdentity& identity, const s
                       identity, std::chrono::system_clock::now());
   report.add(check_udp(endpoints, mesh.protocols.has(mesh::Transport::kTcp)));
   report.add(check_tcp(endpoints));
-  report.add(check_nat(address, status));
+  // A node that runs has asked its peers already.
+  const auto nat = nat_of(status);
+  const auto survey =
+      nat == mesh::NatKind::kUnknown ? ask_where_seen(endpoints, identity.certificate.prefix()) : NatSurvey();
+  report.add(check_nat(address, nat, survey));
   auto source = std::optional<boost::asio::ip::address>();
   if (!endpoints.udp.empty()) source = platform::source_towards(endpoints.udp.front().address);
   if (!source && address) source = platform::source_towards(address.value->address);

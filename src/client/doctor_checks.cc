@@ -178,36 +178,13 @@ Finding check_node(std::string_view text, const std::string& problem) {
           "what failed above may be why; its log says more (log_file=1)"};
 }
 
-Finding check_nat(const ApiResult<SeenAddress>& address, std::string_view text) {
+mesh::NatKind nat_of(std::string_view text) {
   const auto status = parse(text);
   const auto kind = status ? text_field(*status, "nat") : std::string();
-  if (kind == "none") return {Result::kOk, "nat", "none: peers see this node's own address", {}};
-  if (kind == "independent")
-    return {Result::kOk,
-            "nat",
-            "there is one, of the kind that hole punching passes (its mapping is the same for all)",
-            {}};
-  if (kind == "dependent")
-    return {Result::kWarning, "nat", "there is one with another mapping for each destination (\"symmetric\")",
-            "links can be made from here only: forward UDP port 3653 to this machine and say so with "
-            "endpoint=, or "
-            "allow PCP, NAT-PMP or UPnP in the router"};
-  if (!address)
-    return {Result::kSkipped, "nat", "nobody answers who could tell where this machine is seen", {}};
-  const auto seen = address.value->address;
-  const auto own = platform::source_towards(seen);
-  if (own && *own == seen)
-    return {Result::kOk,
-            "nat",
-            fmt::format("none: the registry sees {}, which is this machine's", seen.to_string()),
-            {}};
-  return {
-      Result::kOk,
-      "nat",
-      fmt::format(
-          "there is one: the registry sees {}. Of which kind it is, a running node finds out from its peers",
-          seen.to_string()),
-      {}};
+  for (const auto one : {mesh::NatKind::kNone, mesh::NatKind::kIndependent, mesh::NatKind::kDependent}) {
+    if (kind == mesh::to_string(one)) return one;
+  }
+  return mesh::NatKind::kUnknown;
 }
 
 }  // namespace sixlink::client

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/udp.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,8 +35,6 @@ Finding check_node(std::string_view json, const std::string& problem);
 Finding check_dns(const std::string& url);
 Finding check_registry(const ApiResult<SeenAddress>& address,
                        const std::optional<ApiResult<FetchedParameters>>& known);
-// `status`: as check_node()'s.
-Finding check_nat(const ApiResult<SeenAddress>& address, std::string_view status);
 
 // Where other nodes can be reached, as far as this one knows.
 struct KnownEndpoints {
@@ -47,5 +46,21 @@ KnownEndpoints known_endpoints(const std::vector<SignedBytes>& contacts, const M
 // Whether one of them answers an echo, or takes a connection.
 Finding check_udp(const KnownEndpoints& endpoints, bool is_tcp_allowed);
 Finding check_tcp(const KnownEndpoints& endpoints);
+
+// Where others see one socket of this machine, over IPv4.
+struct NatSurvey {
+  struct SeenBy {
+    boost::asio::ip::address observer;
+    boost::asio::ip::udp::endpoint seen;
+  };
+  std::vector<SeenBy> seen;
+  std::size_t asked = 0;
+};
+// Asks nodes for a link with `own`, this node, which none of them can make.
+NatSurvey ask_where_seen(const KnownEndpoints& endpoints, const net::Prefix& own);
+// As a running node told; `status` is check_node()'s.
+mesh::NatKind nat_of(std::string_view status);
+// `told`: that; where it is unknown, the survey says it.
+Finding check_nat(const ApiResult<SeenAddress>& address, mesh::NatKind told, const NatSurvey& survey);
 
 }  // namespace sixlink::client

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <array>
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/udp.hpp>
@@ -13,6 +15,7 @@
 
 #include "src/client/doctor_checks.h"
 #include "src/mesh/control_message.h"
+#include "src/mesh/control_parts.h"
 #include "src/tsp/rudp.h"
 #include "tests/unit/pki/mesh_certificates.h"
 #include "tests/unit/temporary_directory.h"
@@ -109,14 +112,17 @@ TEST_CASE("doctor: babeld") {
 }
 
 TEST_CASE("doctor: NAT, as a running node knows it, or as the registry sees this machine") {
-  CHECK(check_nat(seen("192.0.2.1"), R"({"nat":"none"})").result == Result::kOk);
-  CHECK(check_nat({}, R"({"nat":"independent"})").result == Result::kOk);
-  const auto symmetric = check_nat({}, R"({"nat":"dependent"})");
+  const auto told = [](const ApiResult<SeenAddress>& address, std::string_view status) {
+    return check_nat(address, nat_of(status), {});
+  };
+  CHECK(told(seen("192.0.2.1"), R"({"nat":"none"})").result == Result::kOk);
+  CHECK(told({}, R"({"nat":"independent"})").result == Result::kOk);
+  const auto symmetric = told({}, R"({"nat":"dependent"})");
   CHECK(symmetric.result == Result::kWarning);
   CHECK(symmetric.advice.find("endpoint=") != std::string::npos);
-  CHECK(check_nat({}, "").result == Result::kSkipped);
-  CHECK(check_nat(seen("127.0.0.1"), "").text.find("none") != std::string::npos);
-  CHECK(check_nat(seen("127.0.0.9"), R"({"nat":"unknown"})").text.find("127.0.0.9") != std::string::npos);
+  CHECK(told({}, "").result == Result::kSkipped);
+  CHECK(told(seen("127.0.0.1"), "").text.find("none") != std::string::npos);
+  CHECK(told(seen("127.0.0.9"), R"({"nat":"unknown"})").text.find("127.0.0.9") != std::string::npos);
 }
 
 TEST_CASE("doctor: MTU") {
@@ -186,4 +192,107 @@ TEST_CASE("doctor: TCP gets through when a connection is taken") {
   CHECK(check_tcp({{}, {on_loopback(port, mesh::Transport::kTcp)}}).result == Result::kOk);
   acceptor.close();
   CHECK(check_tcp({{}, {on_loopback(port, mesh::Transport::kTcp)}}).result == Result::kWarning);
+}
+
+namespace {
+
+// A node at an address of this machine's, which tells whoever asks for another one's link where he is seen.
+class Observer {
+ public:
+  // As through a NAT that gives `port` towards it; 0: without one.
+  Observer(const char* address, std::uint16_t port, bool is_silent = false)
+      : port_(port), is_silent_(is_silent), socket_(io_, {asio::ip::make_address(address), 0}) {
+    receive();
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  ~Observer() {
+    io_.stop();
+    thread_.join();
+  }
+  mesh::ContactEndpoint endpoint() const {
+    const auto local = socket_.local_endpoint();
+    return {local.address(), local.port(), mesh::Transport::kUdp, mesh::EndpointKind::kPublic};
+  }
+  std::atomic<int> asked = 0;
+
+ private:
+  void receive() {
+    socket_.async_receive_from(asio::buffer(buffer_), from_, [this](const auto& error, std::size_t size) {
+      if (error) return;
+      const auto message = tsp::parse_rudp(std::span(buffer_).first(size));
+      if (message && !is_silent_) answer(*message);
+      receive();
+    });
+  }
+  void answer(const tsp::RudpMessage& message) {
+    if (const auto echo = mesh::parse_outer_echo(message.text)) {
+      socket_.send_to(
+          asio::buffer(tsp::make_rudp(message.header, mesh::outer_echo({true, echo->nonce, kCookie, 0}))),
+          from_);
+      return;
+    }
+    const auto part = mesh::parse_part(message.text);
+    const auto request = part && part->cookie == kCookie ? mesh::parse_control(part->bytes) : std::nullopt;
+    if (!request || request->kind != mesh::ControlKind::kCreate || !request->to) return;
+    ++asked;
+    mesh::ControlMessage answer;
+    answer.kind = mesh::ControlKind::kAnswer;
+    answer.status = 502;
+    answer.nonce = request->nonce;
+    answer.observed = from_;
+    if (port_ != 0) answer.observed = asio::ip::udp::endpoint(asio::ip::make_address("203.0.113.9"), port_);
+    for (const auto& bytes : mesh::make_parts(0xF0000007, 0, 0, to_text(answer)))
+      socket_.send_to(asio::buffer(bytes), from_);
+  }
+
+  static constexpr std::uint64_t kCookie = 77;
+  std::uint16_t port_;
+  bool is_silent_;
+  asio::io_context io_{1};
+  asio::ip::udp::socket socket_;
+  asio::ip::udp::endpoint from_;
+  std::array<std::uint8_t, 2048> buffer_{};
+  std::thread thread_;
+};
+
+Finding survey_by(std::initializer_list<const Observer*> observers) {
+  KnownEndpoints known;
+  for (const auto* one : observers) known.udp.push_back(one->endpoint());
+  return check_nat(seen("203.0.113.9"), mesh::NatKind::kUnknown,
+                   ask_where_seen(known, *net::Prefix::parse("2001:db8:42:7::/64")));
+}
+
+}  // namespace
+
+TEST_CASE("doctor: without a node the kind of NAT is asked of other nodes") {
+  const Observer first("127.0.0.1", 4000);
+  const Observer second("127.0.0.2", 4000);
+  const Observer third("127.0.0.3", 4001);
+  const Observer silent("127.0.0.4", 4000, true);
+  const auto same = survey_by({&first, &second});
+  CHECK(same.result == Result::kOk);
+  CHECK(same.text.find("hole punching passes") != std::string::npos);
+  CHECK(same.text.find("2 nodes see 203.0.113.9:4000") != std::string::npos);
+  const auto symmetric = survey_by({&first, &third});
+  CHECK(symmetric.result == Result::kWarning);
+  CHECK(symmetric.text.find("127.0.0.1 sees 203.0.113.9:4000, and 127.0.0.3 sees 203.0.113.9:4001") !=
+        std::string::npos);
+  CHECK(symmetric.advice.find("endpoint=") != std::string::npos);
+  // One alone says that there is one, and not which.
+  const auto alone = survey_by({&first, &silent});
+  CHECK(alone.result == Result::kWarning);
+  CHECK(alone.text.find("127.0.0.1 sees 203.0.113.9") != std::string::npos);
+  CHECK(alone.text.find("it takes two") != std::string::npos);
+  const auto nobody = survey_by({&silent});
+  CHECK(nobody.text.find("none of the 1 nodes that were asked answers") != std::string::npos);
+  CHECK(nobody.text.find("the registry sees 203.0.113.9") != std::string::npos);
+  CHECK(survey_by({}).text.find("no other node with an IPv4 address is known") != std::string::npos);
+  CHECK(first.asked == 3);
+}
+
+TEST_CASE("doctor: a machine that others see as it is has no NAT") {
+  const Observer first("127.0.0.1", 0);
+  const auto found = survey_by({&first});
+  CHECK(found.result == Result::kOk);
+  CHECK(found.text.find("none: ") != std::string::npos);
 }

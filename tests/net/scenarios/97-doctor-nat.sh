@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What `sixlink doctor` says of the NAT in front of a machine on which no node runs.
+#
+#   open, near, far: on the Internet; cone, symmetric: each behind a NAT of its kind. Topology: tests/mesh/lib.sh
+#
+# covers: command doctor
+
+# shellcheck source-path=SCRIPTDIR source=../../mesh/lib.sh disable=SC2119
+. "$(dirname "$0")/../../mesh/lib.sh"
+
+begin "$@"
+mesh_network
+for name in open near far; do add_node "$name" public; done
+add_node cone port-restricted
+add_node symmetric symmetric
+start_mesh_registry
+join_nodes "${NODES[@]}"
+
+doctor() { ns_hosts "$1" "$SIXLINK" doctor -f "$TEMP/$1/$1.conf"; }
+# asked NODE PATTERN: one of three answers; each takes some seconds.
+asked() { doctor "$1" | grep -qE "$2"; }
+
+check_match "nobody runs: a machine behind a NAT is told that the kind is not known" '^warning +nat .*there is one: the registry sees' \
+  "$(doctor symmetric)"
+run_nodes near
+check "one node runs: it takes two" wait_for 20 asked symmetric '^warning +nat .*only 198\.51\.100\.[0-9]+ tells where it sees this machine'
+run_nodes far
+check "two: a NAT with a mapping for each destination" wait_for 20 asked symmetric '^warning +nat .*"symmetric"\): .* sees .* and .* sees '
+check_match "what to do then" 'forward UDP port 3653' "$(doctor symmetric)"
+check_match "one with the same mapping for all" '^ok +nat .*hole punching passes .*: 2 nodes see 198\.51\.100\.' "$(doctor cone)"
+check_match "none" '^ok +nat .*none: 198\.51\.100\.[0-9]+ sees this machine' "$(doctor open)"
+check_equal "no link was made for that" "${NODE_PREFIX[far]}" "$(node near peers --json | grep -oE '"peer":"[^"]*"' | sort -u | cut -d '"' -f 4)"
