@@ -171,7 +171,7 @@ part_twenty() {
 knows_destinations() { [ "$(ip -n "$PREFIX-$1" -6 route show table all | grep -c "via fe80::bad dev")" -ge $DESTINATIONS ]; }
 
 part_destinations() {
-  local interface pid
+  local interface pid before seconds=10
   mesh_network
   add_node left public
   add_node right public
@@ -186,8 +186,13 @@ part_destinations() {
     # As often as the node looks at its routes.
     sleep 10
     pid=$(pids_called left sixlink | head -n 1)
+    # What they cost the node, and babeld, from then on: percent of a processor.
+    before=$(cpu_of left)
+    sleep $seconds
     sample destinations "$(awk '/^VmHWM:/ { printf "%.1f", $2 / 1024 }' "/proc/$pid/status")" \
-      "resident=$(awk '/^VmRSS:/ { printf "%.1f", $2 / 1024 }' "/proc/$pid/status")"
+      "resident=$(awk '/^VmRSS:/ { printf "%.1f", $2 / 1024 }' "/proc/$pid/status")" \
+      "known=$(node left routes --json | grep -o '"destination"' | wc -l)" \
+      "cpu=$(awk -v ns=$(($(cpu_of left) - before)) -v s=$seconds 'BEGIN { printf "%.2f", ns / s / 1e7 }')"
   else
     failure destinations "only $(ip -n "$PREFIX-left" -6 route show table all | grep -c "via fe80::bad dev") routes arrived"
   fi
