@@ -18,6 +18,8 @@ using Setter = std::function<bool(Config&, const std::string&)>;
 // Ours: more than any node needs, and few enough to be no file that was pasted by mistake.
 constexpr std::size_t kMostNeighbours = 64;
 constexpr std::size_t kMostGateways = 8;
+// More would not be told apart: Babel's metrics end at 65,535.
+constexpr std::size_t kMostPreferred = 4;
 constexpr std::size_t kMostPorts = 4;
 constexpr std::size_t kMostLanInterfaces = 16;
 constexpr std::size_t kLongestCommand = 2000;
@@ -238,6 +240,10 @@ void append_mesh_keys(std::vector<Key>& keys) {
       {"link_tcp_port", "up to 4 ports, separated by blanks or commas, or none", "3653", set_tcp_ports},
       {"link_mtu", "1280 to 1420", "1420", number(&MeshConfig::mtu, 1280, 1420)},
       {"gateway", "yes or no", "no", config::yes_no(of_mesh(&MeshConfig::is_gateway))},
+      {"prefer_gateway",
+       "up to 4 prefixes or addresses of nodes (2001:db8:42:7::/64), the best first, separated by blanks or "
+       "commas",
+       "", list(&MeshConfig::preferred_gateways, kMostPreferred, parse_node)},
       {"main_interface", "an interface name: 1 to 15 letters, digits or \"_.:-\", not beginning with \"-\"",
        "lo", set_main_interface},
       {"lan_interface", "names of interfaces, separated by blanks or commas, each once", "",
@@ -263,7 +269,7 @@ void cross_check_mesh(const Config& config, config::KeyReport& report) {
   if (!mesh.is_node()) {
     // Without a default there is no other reason to have them in a file.
     for (const char* key : {"neighbour", "client_only", "endpoint", "remote_gateway", "disable_proto",
-                            "lan_interface", "up", "daemon"}) {
+                            "prefer_gateway", "lan_interface", "up", "daemon"}) {
       if (report.has_value(key))
         problem(key, "is for a node of a mesh: set registry too, or run sixlink join URL");
     }
@@ -283,6 +289,12 @@ void cross_check_mesh(const Config& config, config::KeyReport& report) {
   }
   if (mesh.client_only && !mesh.neighbours.empty()) {
     problem("neighbour", "client_only makes one link and no other: remove one of the two");
+  }
+  if (mesh.is_gateway && !mesh.preferred_gateways.empty()) {
+    problem(
+        "prefer_gateway",
+        "gateway=yes takes no default route of others, so that there is none to prefer: remove one of the "
+        "two");
   }
   if (mesh.client_only && mesh.is_gateway) {
     problem("gateway", "client_only makes a node that carries nothing for others: remove one of the two");

@@ -50,6 +50,7 @@ struct MeshConfig {
   std::vector<std::uint16_t> tcp_ports{net::kTspPort};  // none: no TLS is accepted, only begun
   int mtu = 1420;                                       // of links
   bool is_gateway = false;                              // exports a default route
+  std::vector<net::Prefix> preferred_gateways;          // whose default route is used, the best first
   std::string main_interface = "lo";                    // has the node's address
   std::vector<std::string> lan_interfaces;
   bool port_mapping = true;

@@ -176,11 +176,13 @@ asio::awaitable<int> MeshDaemon::Machine::run() {
 asio::awaitable<std::optional<mesh::Endpoint>> MeshDaemon::Machine::resolve_client_only() {
   if (!mesh_.client_only) co_return std::nullopt;
   const auto& server = *mesh_.client_only;
+  const auto protocols = used_protocols();
   while (!is_stopping_) {
     const auto addresses = co_await net::resolve(server.host, kResolveLimit);
     if (addresses) {
       for (const auto& address : *addresses) {
-        if (mesh_.protocols.has(mesh::Transport::kUdp, address.is_v4()))
+        if (protocols.has(mesh::Transport::kUdp, address.is_v4()) ||
+            protocols.has(mesh::Transport::kTcp, address.is_v4()))
           co_return mesh::Endpoint(address, server.port);
       }
     }
@@ -235,6 +237,7 @@ MeshEdge::Settings MeshDaemon::Machine::edge_settings(
   router.prefix = prefix;
   router.is_gateway = mesh_.is_gateway;
   router.accepts_default = !mesh_.is_gateway;
+  router.preferred_gateways = mesh_.preferred_gateways;
   router.default_table = kDefaultTable;
   router.source = address;
   // IPv4 inside: a node has it that was given a prefix, in a network that has it.

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # A gateway of the mesh, a node that has no other way to the Internet, and one that has links over TLS alone.
 #
-#   n1, n2, n3 -- hub (a bridge): 198.51.100.N. The rest of the topology: tests/mesh/segment.sh
-#   n1 is the gateway; behind it is web, 2001:db8:99::2. n3 sends and takes no UDP.
+#   n1, n2, n3, n4 -- hub (a bridge): 198.51.100.N. The rest of the topology: tests/mesh/segment.sh
+#   n1 is the gateway; behind it is web, 2001:db8:99::2. n3 sends and takes no UDP. n4 has one link, over TLS.
 #
-# covers: key gateway, key link_transport
+# covers: key gateway, key link_transport, key client_only, key disable_proto
 
 # shellcheck source-path=SCRIPTDIR source=../../mesh/segment.sh disable=SC2119,SC2034
 . "$(dirname "$0")/../../mesh/segment.sh"
@@ -15,8 +15,8 @@ MARK=0x366c6e6b
 TABLE=136
 
 begin "$@"
-segment n1 n2 n3
-make_nodes 2001:db8:42::/48,192.0.2.0/24 n1=198.51.100.1 n2=198.51.100.2 n3=198.51.100.3
+segment n1 n2 n3 n4
+make_nodes 2001:db8:42::/48,192.0.2.0/24 n1=198.51.100.1 n2=198.51.100.2 n3=198.51.100.3 n4=-
 for node in "${NODES[@]}"; do ip -n "$PREFIX-$node" addr add "198.51.100.${node#n}/24" dev eth0; done
 add_namespace web
 link n1 eth1 web eth0
@@ -36,6 +36,7 @@ way_to_web() { ns "$1" ip -6 route get "$WEB_V6" "${@:2}" 2>/dev/null | sed -n '
 write_node n1 gateway=yes
 write_node n2
 write_node n3 link_transport=tcp
+write_node n4 disable_proto=udp client_only=198.51.100.1
 for node in "${NODES[@]}"; do snapshot "$node" >"$TEMP/$node.before"; done
 
 check_fails "gateway: no way to the Internet without it" can_ping n2 "$WEB_V6" 1
@@ -45,6 +46,7 @@ done
 check "gateway: every node reaches every other" wait_for 20 all_reach
 check "tcp: both links of the node without UDP are up" wait_for 10 field_is n3 status links.up 2
 check_equal "tcp: what carries them" "tcp tcp" "$(field n3 peers peers.0.transport) $(field n3 peers peers.1.transport)"
+check_equal "disable_proto=udp, client_only: one link, over TLS" "1 tcp" "$(field n4 status links.up) $(field n4 peers peers.0.transport)"
 check "tcp: nothing listens on UDP" test -z "$(ns n3 ss -Hlun 'sport = 3653' | grep -v "$(address n3)")"
 
 check_equal "ipv4: each node has an address of its own" "192.0.2.2/32" "$(ns n2 ip -4 -o addr show dev lo | grep -o '192[^ ]*')"

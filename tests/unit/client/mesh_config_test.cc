@@ -126,6 +126,8 @@ TEST_CASE("mesh_config: values that are not allowed") {
                            "endpoint=192.0.2.1/sctp",
                            "endpoint=192.0.2.1:0",
                            "remote_gateway=a",
+                           "prefer_gateway=192.0.2.1",
+                           "prefer_gateway=2001:db8:42:7::1 2001:db8:42:7::/64",
                            "remote_gateway=::",
                            "disable_proto=icmp",
                            "link_transport=sctp",
@@ -171,6 +173,17 @@ TEST_CASE("mesh_config: good values that do not go together") {
     const std::string line(key);
     CHECK(refused("server=a.example\n" + line + "\n") == line.substr(0, line.find('=')));
   }
+}
+
+TEST_CASE("mesh_config: gateways to be preferred, in their order") {
+  const auto config = loaded(std::string(kNode) + "prefer_gateway=2001:db8:42:7::/64, 2001:db8:42:9::1\n");
+  REQUIRE(config.mesh.preferred_gateways.size() == 2);
+  CHECK(config.mesh.preferred_gateways[0].to_string() == "2001:db8:42:7::/64");
+  CHECK(config.mesh.preferred_gateways[1].to_string() == "2001:db8:42:9::/64");
+  CHECK(loaded(kNode).mesh.preferred_gateways.empty());
+  const std::string one = "prefer_gateway=2001:db8:42:7::/64\n";
+  CHECK(refused(kNode + one + "gateway=yes\n") == "prefer_gateway");
+  CHECK(refused("server=a.example\n" + one) == "prefer_gateway");
 }
 
 TEST_CASE("mesh_config: --lan-interface adds to lan_interface") {
