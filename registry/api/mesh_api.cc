@@ -192,7 +192,9 @@ HttpResponse MeshApi::refuse(const Call& call, const Refusal& refusal) {
 }
 
 HttpResponse MeshApi::refuse_join(const Call& call, const Refusal& refusal) {
-  if (refusal.code != RefusalCode::kInternal) failures_.failed(call.request->peer, call.at.now);
+  // What is the registry's fault is nobody's guess.
+  const bool is_ours = refusal.code == RefusalCode::kInternal || refusal.code == RefusalCode::kNoPrefixLeft;
+  if (!is_ours) failures_.failed(call.request->peer, call.at.now);
   if (log_limit_.allow(call.at.now))
     log_.info("{} may not join: {}", call.request->peer.to_string(), refusal.message);
   return refuse(call, refusal);

@@ -267,6 +267,16 @@ TEST_CASE("mesh api: guessing is slow, floods are refused, and others are served
   CHECK(api.ask("GET", "/v1/address").status == 200);
 }
 
+TEST_CASE("mesh api: whoever finds the network full does not wait as one who guesses") {
+  Api api;
+  api.parts.join(pki::PrivateKey::generate(), 49);
+  const auto key = pki::PrivateKey::generate();
+  for (unsigned i = 0; i < FailureBackoff::kFree + 3; ++i)
+    CHECK(code_of(api.ask("POST", "/v1/certificates", api.join_body(key, api.parts.token(49)))) ==
+          "no_prefix_left");
+  CHECK(api.ask("POST", "/v1/certificates", api.join_body(key, api.parts.token())).status == 201);
+}
+
 TEST_CASE("mesh api: sends tokens by e-mail, not too many") {
   Api api;
   CHECK(code_of(api.ask("POST", "/v1/tokens/email", R"({"email":"a@example.net\r\nBcc: b@example.net"})")) ==
