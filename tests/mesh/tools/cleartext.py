@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Looks for cleartext in captures of underlays: cleartext.py [--inner PREFIX]... [--marker TEXT]... FILE...
+"""Looks for cleartext in captures of underlays: cleartext.py [--inner PREFIX]... [--marker TEXT]... [--expect KIND]... FILE...
 
 Reads tcpdump's files. Every packet must be one of these, or it is told of and the exit status is 1:
 
@@ -13,7 +13,7 @@ Reads tcpdump's files. Every packet must be one of these, or it is told of and t
   housekeeping ARP, neighbour discovery, multicast listener reports, and ICMP errors, whose quoted packet must pass as well
 
 Besides, no payload may hold a marker (what the test sends through the mesh), nor an inner prefix's bytes in what claims to be
-encrypted. The last line counts what was seen.
+encrypted. What is expected must have been seen: a capture of nothing shows nothing. The last line counts what was seen.
 """
 
 import argparse
@@ -40,6 +40,8 @@ NEGOTIATION_ELEMENTS = {"tunnel", "nonce", "to", "mtu", "alone", "anyport", "por
 LONGEST_WORD = 45  # an IPv6 address with a prefix length
 MOST_PARTS = 15
 PORT_MAPPING, SSDP = 5351, 1900
+# NAT-PMP's messages (RFC 6886 section 3) and PCP's for an address and for a mapping (RFC 6887 sections 7 and 11).
+PORT_MAPPING_SIZES = {2, 8, 12, 16, 24, 60}
 BEACON_GROUP = ipaddress.ip_address("ff12::6c69:6e6b").packed
 PART = re.compile(rb"PART (\d+)/(\d+) [0-9a-f]{16}\r\n")
 ECHO = re.compile(rb"ECHO (REQUEST|RESPONSE) [0-9a-f]{16}( [0-9a-f]{16})? *\r\n")
@@ -121,9 +123,23 @@ class Checker:
 
     def error(self, packet, quoted):
         """An ICMP error quotes the beginning of a packet: enough to tell that its first bytes are not of something else."""
-        self.seen["ICMP errors"] += 1
-        if not self.hides_nothing(quoted[48:]):
+        version = quoted[0] >> 4 if quoted else 0
+        if version == 4 and len(quoted) >= 28:
+            protocol, body = quoted[9], quoted[(quoted[0] & 15) * 4:]
+        elif version == 6 and len(quoted) >= 48:
+            protocol, body = quoted[6], quoted[40:]
+        else:
+            self.complain("an ICMP error that quotes nothing", packet)
+            return
+        first = body[8] if protocol == 17 and len(body) > 8 else 0
+        if protocol not in (1, 6, 17, 44, 58):
+            self.complain("an ICMP error that quotes protocol %d" % protocol, packet)
+        elif first and not (1 <= first <= 4 or first >> 4 == 15 or PORT_MAPPING in struct.unpack("!HH", body[:4])):
+            self.complain("an ICMP error that quotes UDP of another kind", packet)
+        elif not self.hides_nothing(body[8:]):
             self.complain("an inner address in an ICMP error", packet)
+        else:
+            self.seen["ICMP errors"] += 1
 
     def udp(self, packet, flow, payload, target):
         if not payload:
@@ -139,7 +155,7 @@ class Checker:
                 self.seen["WireGuard"] += 1
         elif payload[0] >> 4 == 15 and len(payload) >= 8:
             self.control(packet, flow, payload[:4], payload[8:])
-        elif PORT_MAPPING in (flow[1], flow[3]) and len(payload) <= 60 and payload[0] in (0, 2):
+        elif PORT_MAPPING in (flow[1], flow[3]) and len(payload) in PORT_MAPPING_SIZES and payload[0] in (0, 2):
             self.seen["port mapping"] += 1
         elif flow[3] == SSDP and payload.startswith(b"M-SEARCH * HTTP/1.1\r\n"):
             self.seen["port mapping"] += 1
@@ -236,7 +252,7 @@ class Checker:
                 self.complain("TCP port %d to %d: %s" % (source, target, why), bytes(stream.data))
             elif not self.hides_nothing(bytes(stream.data)):
                 self.complain("an inner address in TLS of port %d to %d" % (source, target), bytes(stream.data))
-            elif any(marker in stream.data for marker in self.markers):
+            elif any(marker in piece for marker in self.markers for piece in (stream.data, *stream.waiting.values())):
                 self.complain("the marker in TCP port %d to %d" % (source, target), bytes(stream.data))
 
 
@@ -283,6 +299,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--inner", action="append", default=[])
     parser.add_argument("--marker", action="append", default=[])
+    parser.add_argument("--expect", action="append", default=[])
     parser.add_argument("files", nargs="+")
     options = parser.parse_args()
     inner = [network.network_address.packed[:network.prefixlen // 8] for network in map(ipaddress.ip_network, options.inner)]
@@ -297,6 +314,9 @@ def main():
         checker.finish()
         checker.parts.clear()
         checker.streams.clear()
+    for kind in options.expect:
+        if not checker.seen[kind]:
+            checker.bad.append("no packet of the kind '%s' was seen" % kind)
     for line in list(dict.fromkeys(checker.bad))[:20]:
         print("cleartext: " + line)
     print("%s: %s" % ("%d packets in the clear" % len(checker.bad) if checker.bad else "no cleartext",

@@ -135,6 +135,34 @@ check "babeld: and the other side's" wait_for 10 goes_by cid "$(prefix_of ann)" 
 tell ann cost to-cid 0
 check "babeld: and back" wait_for 20 goes_by ann "$(prefix_of cid)" to-cid
 
+# --- a slow link is avoided ---
+
+# One that takes 300 ms each way, besides the way through bob.
+add_namespace far
+link ann to-far far to-ann
+link cid to-far far to-cid
+spawn_in far "$TEMP/far.out" "$PYTHON" "$TOOLS/slow_cable.py" to-ann to-cid 300
+tell ann cost to-bob 500
+tell bob cost to-ann 500
+tell ann unlink to-cid
+tell cid unlink to-ann
+tell ann link to-far
+tell cid link to-far
+check "babeld: a slow link's round trips are measured" wait_for 15 said ann 'neighbour if to-far .* rtt [0-9]{6,} us'
+check "babeld: a way of two quick links goes before a slow one" wait_for 25 goes_by ann "$(prefix_of cid)" to-bob
+tell ann unlink to-bob
+check "babeld: the slow one is used where it is the only one" wait_for 15 goes_by ann "$(prefix_of cid)" to-far
+ip -n "$PREFIX-ann" link set to-bob up
+ip -n "$PREFIX-ann" link set to-cid up
+ip -n "$PREFIX-cid" link set to-ann up
+tell ann link to-bob 2000
+tell bob cost to-ann 2000
+tell ann link to-cid
+tell cid link to-ann
+check "babeld: and no longer" wait_for 20 goes_by ann "$(prefix_of cid)" to-cid
+tell ann unlink to-far
+tell cid unlink to-far
+
 # --- babeld is killed ---
 
 old=$(babeld_of ann)

@@ -38,6 +38,9 @@ echo "all reach all after $(($(now_ms) - started)) ms"
 for node in "${NODES[@]}"; do
   check "mesh: $node has two links" wait_for 10 field_is "$node" status links.up 2
 done
+# All chose each other at the same moment.
+interfaces() { ns "$1" ip -o link show | grep -o "sixm[0-9]*" | sort -u | tr "\n" " "; }
+check_equal "mesh: for each pair one link was made" "2 2 2" "$(for node in "${NODES[@]}"; do interfaces "$node" | wc -w; done | paste -sd' ')"
 check_equal "status: state" up "$(field n1 status state)"
 check_equal "status: address" "$(address n1)" "$(field n1 status address)"
 check_equal "status: exit status 0 with a link" 0 "$(exit_status node n1 status)"
@@ -60,10 +63,11 @@ started=$(now_ms)
 start_node n2
 check "mesh: it comes back" wait_for 15 all_reach
 echo "all reach all again after $(($(now_ms) - started)) ms"
+babelds() { for pid in $(ip netns pids "$PREFIX-$1"); do cat "/proc/$pid/comm" 2>/dev/null; done | grep -c '^babeld$'; }
+check_equal "kill -9: one babeld runs afterwards" 1 "$(babelds n2)"
 check "kill -9: nothing is there twice" test "$(ns n2 ip -6 addr show dev lo | grep -c "$(address n2)")" = 1
 
 # --- a node moves ---
-interfaces() { ns "$1" ip -o link show | grep -o "sixm[0-9]*" | sort -u | tr "\n" " "; }
 links_before=$(interfaces n3)
 move_n3() { # OLD NEW
   ip -n "$PREFIX-n3" -batch - <<IP

@@ -116,3 +116,6 @@ finding "cleartext: finds words that no negotiation has" '^cleartext: control wi
 finding "cleartext: finds a contact that is not signed" '^cleartext: <contact> that is not signed' say pub 4 "$REGISTRY_V4" 3653 UDP \
   "f0000001$(zeros 4)$(hex "$part<tunnel action=\"create\"><contact>$(zeros 30)</contact></tunnel>")"
 finding "cleartext: finds TCP that is not TLS" '^cleartext: TCP port' say pub 4 "$REGISTRY_V4" 8080 TCP "$(hex $'GET / HTTP/1.0\r\n\r\n')"
+start_captures
+stop_captures
+check_fails "cleartext: a capture of nothing shows nothing" cleartext --expect WireGuard

@@ -41,12 +41,20 @@ check_match "topology --dot: is a graph" '^(di)?graph' "$(node cone topology --d
 for what in status peers routes topology; do
   check "$what --json: is JSON" is_json "$(node cone $what --json)"
 done
+has_every_field() {
+  node cone peers --json | "$PYTHON" -c '
+import json, sys
+kinds = dict(peer=str, endpoint=str, transport=str, datapath=str, rtt_ms=float, loss=(int, float), routes=int, age_s=int, bytes=int)
+missing = [(peer["peer"], name) for peer in json.load(sys.stdin)["peers"] for name in kinds if not isinstance(peer.get(name), kinds[name])]
+sys.exit(str(missing) if missing else 0)'
+}
+check "peers --json: each link has all that an operator asks for" wait_for 10 has_every_field
 check "path --json: is JSON" is_json "$(node cone path "${NODE_PREFIX[sym]}" --json)"
 
 # What a stranger could read.
 check "mesh-3: words through the mesh" says_marker cone sym
 stop_captures
-check "mesh-3: nothing in the clear on backbone and LANs" cleartext --marker "$MARKER"
+check "mesh-3: nothing in the clear on backbone and LANs" cleartext --marker "$MARKER" --expect WireGuard --expect negotiation --expect "TLS records"
 
 # babeld is restarted with what it knew.
 before=$(babeld_pid cone)

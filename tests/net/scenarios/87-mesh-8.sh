@@ -30,7 +30,22 @@ check "mesh-8: everyone reaches everyone" everyone_reaches 40
 check "udp blocked: has a link by TCP" wait_for 10 has_link_by tcp tcp
 check "lan: the two have a link" wait_for 15 has_link lan1 lan2
 
-# LAN traffic stays there, also without the uplink.
+# LAN traffic stays there, also without the uplink. 200 pings of 1,000 bytes are 400 KB with their replies.
+uplink_bytes() {
+  ip -n "$PREFIX-rhome" -s -j link show dev eth0 | "$PYTHON" -c 'import json, sys; print(sum(way["bytes"] for way in json.load(sys.stdin)[0]["stats64"].values()))'
+}
+# uplink_carries NODE: how many KB the LAN's uplink carries while lan1 pings that one.
+uplink_carries() {
+  local before
+  before=$(uplink_bytes)
+  ns lan1 ping -6 -n -q -c 200 -i 0.005 -s 1000 "${NODE_ADDRESS[$1]}" >"$TEMP/ping.out" 2>&1
+  grep -q ' [1-9][0-9]* received' "$TEMP/ping.out" || return 1
+  echo $((($(uplink_bytes) - before) / 1000))
+}
+goes_by_lan() { ns lan1 ip -6 route get "${NODE_ADDRESS[lan2]}" | grep -q "dev $(links lan1 | awk '$1 == "lan2" { print $2 }') "; }
+check "lan: what is for a neighbour on it goes by the link to it" wait_for 10 goes_by_lan
+check "lan: what is for others goes by the uplink" test "$(uplink_carries pub1)" -gt 300
+check "lan: what is for the neighbour does not" test "$(uplink_carries lan2)" -lt 100
 cut_off lan1
 check "lan: with the uplink cut the two reach each other" wait_for 10 can_ping lan1 "${NODE_ADDRESS[lan2]}" 1
 check_fails "lan: with the uplink cut nobody else does" can_ping lan1 "${NODE_ADDRESS[pub1]}" 1
@@ -49,7 +64,7 @@ echo "# mesh-8: all pairs $(($(now_ms) - healed)) ms after the partition"
 
 check "mesh-8: words through the mesh" says_marker six sym
 stop_captures
-check "mesh-8: nothing in the clear on backbone and LANs" cleartext --marker "$MARKER"
+check "mesh-8: nothing in the clear on backbone and LANs" cleartext --marker "$MARKER" --expect WireGuard --expect negotiation --expect "TLS records" --expect beacons
 
 # Two die. Nothing that is left needs them.
 kill_node addr

@@ -20,7 +20,7 @@ check "mesh-20: everyone reaches everyone" everyone_reaches 60
 echo "# mesh-20: $(cat "$TEMP/check.out")"
 check "mesh-20: words through the mesh" says_marker six1 sym1
 stop_captures
-check "mesh-20: nothing in the clear on backbone and LANs" cleartext --marker "$MARKER"
+check "mesh-20: nothing in the clear on backbone and LANs" cleartext --marker "$MARKER" --expect WireGuard --expect negotiation --expect "TLS records"
 echo "# mesh-20: $(tail -n 1 "$TEMP/check.out")"
 
 # Where a node is killed that others' traffic passes.

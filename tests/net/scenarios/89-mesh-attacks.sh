@@ -99,8 +99,8 @@ check "old parameters: the mesh goes on" everyone_reaches 15 a b
 # --- Guessed tokens, and floods ---
 
 start_mesh_registry join_anonymous=no
-ask_registry() {  # HTTP status of a request to join
-  ns_hosts evil curl -ks --max-time 5 -o /dev/null -w '%{http_code}\n' -H 'Content-Type: application/json' --data "$1" "$MESH_URL/v1/certificates"
+ask_registry() {  # HTTP status of a request to join, from evil or whoever is named
+  ns_hosts "${2:-evil}" curl -ks --max-time 5 -o /dev/null -w '%{http_code}\n' -H 'Content-Type: application/json' --data "$1" "$MESH_URL/v1/certificates"
 }
 set_hosts evil "$REGISTRY_V4 $REGISTRY_NAME"
 openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$TEMP/guess.key" -subj /CN=guess 2>/dev/null >"$TEMP/guess.csr"
@@ -110,6 +110,10 @@ codes=$(for i in $(seq 1 30); do guess "$i"; done | sort | uniq -c | tr '\n' ' '
 check_match "guessed tokens: soon nobody listens" '429' "$codes"
 check_fails "guessed tokens: none was right" grep -q '20[01]' <<<"$codes"
 echo "# attacks: 30 guesses: $codes"
+token=$(ns registry "$REGISTRY" token new -f "$TEMP/registry/registry.conf" | sed -n 's/.*--token \([a-z2-7]*\).*/\1/p')
+good_token="{\"token\": \"$token\", \"request\": \"$(awk '{ printf "%s\\n", $0 }' "$TEMP/guess.csr")\"}"
+check_equal "guessed tokens: even a good one is not tried from there now" 429 "$(ask_registry "$good_token")"
+check_equal "guessed tokens: from elsewhere it is" 201 "$(ask_registry "$good_token" late)"
 check "flood: the mesh goes on" everyone_reaches 15 a b
 
 # --- A certificate that has expired, and cannot be renewed ---

@@ -61,7 +61,7 @@ ip -n "$PREFIX-one" link add br7 type bridge
 ip -n "$PREFIX-one" link set br7 up
 # shellcheck disable=SC2016 # for the node's shell
 write_node_config one client_count=0 port_mapping=no "neighbour=${NODE_PREFIX[hub]}" link_mtu=1300 main_interface=br7 lan_interface=eth0 \
-  'up=echo $sixlink_ip $sixlink_iface $sixlink_subnet $sixlink_network >'"$TEMP/one/up" "daemon=echo started >>$TEMP/one/daemon; exec sleep 1234"
+  'up=echo $sixlink_ip $sixlink_iface $sixlink_subnet $sixlink_network >'"$TEMP/one/up" "daemon=echo started \$sixlink_ip \$sixlink_iface \$sixlink_subnet \$sixlink_network >>$TEMP/one/daemon; exec sleep 1234"
 write_node_config two client_count=0 port_mapping=no "neighbour=${NODE_ADDRESS[hub]}" link_transport=udp tunnel_refresh=60
 write_node_config three port_mapping=no "client_only=${NODE_V4[hub]}:4000"
 write_node_config four client_count=0 port_mapping=no disable_proto=ipv6,tcp "neighbour=${NODE_PREFIX[hub]}"
@@ -95,6 +95,7 @@ check_match "link_mtu: and so has the other end" 'mtu 1300' "$(ns hub ip -o link
 check_match "main_interface: has the node's address" "${NODE_ADDRESS[one]}/128|${NODE_ADDRESS[one]}/64" "$(ns one ip -6 -o addr show dev br7)"
 check_match "up: was run, with what it is to know" "^${NODE_ADDRESS[one]} br7 ${NODE_PREFIX[one]} $NETWORK\$" "$(cat "$TEMP/one/up" 2>&1)"
 check_equal "daemon: runs" 1 "$(grep -c started "$TEMP/one/daemon")"
+check_match "daemon: knows what up knows" "^started ${NODE_ADDRESS[one]} br7 ${NODE_PREFIX[one]} $NETWORK\$" "$(cat "$TEMP/one/daemon")"
 sleeper=$(pids_called one sleep)
 kill "$sleeper"
 daemon_ran_twice() { [ "$(grep -c started "$TEMP/one/daemon")" = 2 ]; }
@@ -105,6 +106,10 @@ check_fails "gateway: the gateway itself has none" has_default hub
 check_match "port_mapping=no: nothing is asked of a router" '"port_mapping":(null|\{"protocol":"none")' "$(node one status --json)"
 check_match "tunnel_refresh, client_count: the network's stay as they are" '"client_count":10,"tunnel_refresh_s":300' "$(node two status --json)"
 check_match "topology --dot: a graph with the hub in it" "\"${NODE_PREFIX[one]}\" -- \"${NODE_PREFIX[hub]}\"" "$(node one topology --dot)"
+node one path "${NODE_ADDRESS[two]}" --json >"$TEMP/path.json"
+path_field() { "$PYTHON" "$TOOLS/json_field.py" "$1" <"$TEMP/path.json"; }
+check_equal "path: by the hub, then there" "${NODE_ADDRESS[hub]} ${NODE_ADDRESS[two]} " "$(path_field hops.0.address) $(path_field hops.1.address) $(path_field hops.2.address)"
+check_match "path: with round trips" '^[0-9.]+ [0-9.]+$' "$(path_field hops.0.rtt_ms) $(path_field hops.1.rtt_ms)"
 check_match "status: for people" "^subnet +${NODE_PREFIX[one]}" "$(node one status)"
 check_match "doctor: a node that runs" '^ok +node ' "$(ns_hosts one "$SIXLINK" doctor -f "$TEMP/one/one.conf")"
 check_match "doctor: UDP reaches another node" '^ok +udp ' "$(ns_hosts one "$SIXLINK" doctor -f "$TEMP/one/one.conf")"
