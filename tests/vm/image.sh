@@ -9,7 +9,7 @@ VM_PROGRAMS="bash busybox ip tc ss bridge nft nsenter unshare mount umount ping 
   awk basename cat chmod chown cmp comm cp cut date dd df diff dirname env expr false find grep head id kill ln ls mkdir mktemp mv
   nproc od paste printf ps readlink realpath rm rmdir sed seq setsid sha256sum sh sleep sort stat stdbuf stty sync tail tee
   timeout touch tr true truncate uname uniq wc xargs openssl"
-VM_OPTIONAL_PROGRAMS="radvd rdisc6 ndisc6 tracepath nsupdate strace iptables ip6tables iperf3 sysctl dig named rndc wg"
+VM_OPTIONAL_PROGRAMS="radvd rdisc6 ndisc6 tracepath nsupdate strace iptables ip6tables iperf3 sysctl dig named rndc wg babeld"
 
 missing_programs() {
   local program missing=
@@ -130,7 +130,7 @@ make_tree() {
     # Debugging information is most of it, and every byte goes through the emulated machine.
     strip -o "$stage/build/$program" "$BUILD/$program" || return 1
   done
-  cp -r "$ROOT/template" "$ROOT/conf" "$stage/" && cp -r "$ROOT/tests/net" "$ROOT/tests/vm" "$stage/tests/" || return 1
+  cp -r "$ROOT/template" "$ROOT/conf" "$stage/" && cp -r "$ROOT/tests/net" "$ROOT/tests/mesh" "$ROOT/tests/vm" "$stage/tests/" || return 1
   make_disk "$stage" "$1" || return 1
   rm -rf "$stage"
 }
