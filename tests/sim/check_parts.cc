@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // That the stand-ins are what they stand for.
 #include <algorithm>
+#include <array>
+#include <map>
 
 #include "src/mesh/signed_contact.h"
 #include "src/pki/authority.h"
@@ -8,6 +10,7 @@
 #include "src/pki/private_key.h"
 #include "tests/sim/check.h"
 #include "tests/sim/delays.h"
+#include "tests/sim/event_queue.h"
 #include "tests/sim/graph.h"
 #include "tests/sim/nat.h"
 #include "tests/sim/stand_ins.h"
@@ -66,6 +69,61 @@ std::string translators_are_rfc4787s() {
   if (lets({kNone, kAddressAndPort}) != "one mapping, same") return "port: " + lets({kNone, kAddressAndPort});
   if (lets({kAddressAndPort, kAddressAndPort}) != "a mapping each, same")
     return "symmetric: " + lets({kAddressAndPort, kAddressAndPort});
+  return {};
+}
+
+// Against a map: what is over is not there, and nothing else is lost.
+std::string tables_remember() {
+  std::mt19937_64 random(3);
+  NatTable table;
+  std::map<std::uint64_t, std::pair<TimePoint, std::uint16_t>> oracle;
+  TimePoint now(std::chrono::hours(1));
+  for (int step = 0; step < 50'000; ++step) {
+    now += std::chrono::milliseconds(random() % 20);
+    const auto key = random() % 600 * 0x1'0000'0001;
+    const auto* found = table.find(key, now);
+    const auto known = oracle.find(key);
+    const bool is_there = known != oracle.end() && known->second.first > now;
+    if ((found != nullptr) != is_there) return is_there ? "one was forgotten" : "one is there that is over";
+    if (found && found->port != known->second.second) return "it is another one's";
+    if (random() % 3 == 0) continue;
+    auto& entry = table.get(key, now);
+    if ((entry.port != 0) != is_there) return "a new one is not new";
+    entry.port = static_cast<std::uint16_t>(1 + random() % 60'000);
+    entry.until = now + std::chrono::milliseconds(1 + random() % 9'000);
+    oracle[key] = {entry.until, entry.port};
+  }
+  table.forget_old(now);
+  const auto left = static_cast<std::size_t>(
+      std::ranges::count_if(oracle, [&](const auto& one) { return one.second.first > now; }));
+  return table.size() == left ? "" : std::to_string(table.size()) + " are left of " + std::to_string(left);
+}
+
+// Against a sorted one, with what comes at once, soon, and long after.
+std::string events_come_in_order() {
+  struct Event {
+    TimePoint at;
+    std::uint64_t order;
+    auto operator<=>(const Event&) const = default;
+  };
+  std::mt19937_64 random(4);
+  EventQueue<Event> queue;
+  std::multimap<Event, int> oracle;
+  TimePoint now(std::chrono::hours(1));
+  for (std::uint64_t step = 0; step < 50'000; ++step) {
+    if (oracle.empty() || random() % 100 < (step % 10'000 < 5'000 ? 60 : 40)) {
+      constexpr std::array<std::uint64_t, 4> kAhead{1, 1'000'000, 300'000'000, 200'000'000'000};
+      const Event event{now + std::chrono::nanoseconds(random() % kAhead[random() % kAhead.size()]), step};
+      queue.push(event);
+      oracle.emplace(event, 0);
+    } else {
+      if (queue.top() != oracle.begin()->first) return "another one was to come";
+      now = queue.top().at;
+      queue.pop();
+      oracle.erase(oracle.begin());
+    }
+    if (queue.empty() != oracle.empty()) return "it says that it is empty, or is and does not say so";
+  }
   return {};
 }
 
@@ -164,6 +222,8 @@ std::string documents_are_as_long() {
 std::vector<Check> checks_of_parts() {
   return {{"delays: those of an Internet", delays_are_an_internets},
           {"translators: as RFC 4787 has them", translators_are_rfc4787s},
+          {"translators: a table against an obvious one", tables_remember},
+          {"events: in order, against an obvious queue", events_come_in_order},
           {"routes: shortest paths are", shortest_is_shortest},
           {"signatures: what is not the node's is refused", signatures_refuse},
           {"signatures: as long as real ones", documents_are_as_long}};
