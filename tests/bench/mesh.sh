@@ -171,7 +171,7 @@ part_twenty() {
 knows_destinations() { [ "$(ip -n "$PREFIX-$1" -6 route show table all | grep -c "via fe80::bad dev")" -ge $DESTINATIONS ]; }
 
 part_destinations() {
-  local interface pid before seconds=10
+  local interface pid before before_babeld seconds=10
   mesh_network
   add_node left public
   add_node right public
@@ -187,12 +187,14 @@ part_destinations() {
     sleep 10
     pid=$(pids_called left sixlink | head -n 1)
     # What they cost the node, and babeld, from then on: percent of a processor.
-    before=$(cpu_of left)
+    before=$(cpu_of_process "$pid")
+    before_babeld=$(cpu_of_process "$(babeld_pid left)")
     sleep $seconds
     sample destinations "$(awk '/^VmHWM:/ { printf "%.1f", $2 / 1024 }' "/proc/$pid/status")" \
       "resident=$(awk '/^VmRSS:/ { printf "%.1f", $2 / 1024 }' "/proc/$pid/status")" \
       "known=$(node left routes --json | grep -o '"destination"' | wc -l)" \
-      "cpu=$(awk -v ns=$(($(cpu_of left) - before)) -v s=$seconds 'BEGIN { printf "%.2f", ns / s / 1e7 }')"
+      "cpu=$(percent $(($(cpu_of_process "$pid") - before)) $seconds)" \
+      "babeld=$(percent $(($(cpu_of_process "$(babeld_pid left)") - before_babeld)) $seconds)"
   else
     failure destinations "only $(ip -n "$PREFIX-left" -6 route show table all | grep -c "via fe80::bad dev") routes arrived"
   fi
@@ -200,6 +202,10 @@ part_destinations() {
 
 # --- many ---
 
+# Nanoseconds of processor time.
+cpu_of_process() { cat "/proc/$1/task/"*/schedstat 2>/dev/null | awk '{ sum += $1 } END { printf "%.0f\n", sum }'; }
+# percent NANOSECONDS SECONDS: of a processor.
+percent() { awk -v ns="$1" -v s="$2" 'BEGIN { printf "%.2f", ns / s / 1e7 }'; }
 # Nanoseconds of processor time that the node's processes used: the daemon's, and all of its children's.
 cpu_of() {
   local pid
