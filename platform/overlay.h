@@ -4,6 +4,8 @@
 // has no such thing here, the answer is operation_not_supported.
 #pragma once
 
+#include <sys/types.h>
+
 #include <boost/asio/ip/address.hpp>
 #include <boost/system/error_code.hpp>
 #include <boost/system/result.hpp>
@@ -47,6 +49,10 @@ namespace sixlink::platform {
 // Such a socket gets no multicast of groups that it has not joined.
 [[nodiscard]] boost::system::error_code mark_outer(int socket);
 
+// There is one routing table, and so one node in it: whoever has this descriptor may use it, until it is
+// closed, however that comes. address_in_use: `holder` is the process that has it now.
+boost::system::result<int> claim_overlay(pid_t& holder);
+
 // A switch of the system's.
 struct SystemSetting {
   std::string name;
@@ -58,6 +64,9 @@ struct SystemSetting {
 // What is to be changed, in this order, so that the machine forwards IPv6 (and IPv4) and still has its
 // routes afterwards. Empty: it does already.
 std::vector<SystemSetting> settings_for_forwarding(bool has_v4);
+// So that an interface may have addresses of IPv6 where that is switched off, as on many machines with IPv4
+// alone.
+std::vector<SystemSetting> settings_for_ipv6(const std::string& interface);
 [[nodiscard]] boost::system::error_code change_setting(const SystemSetting& setting);
 // To what it was, unless somebody has changed it since.
 [[nodiscard]] boost::system::error_code restore_setting(const SystemSetting& setting);

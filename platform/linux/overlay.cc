@@ -10,10 +10,12 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -272,6 +274,38 @@ std::vector<SystemSetting> settings_for_forwarding(bool has_v4) {
   // The way back may be another one: strictness would drop what took it.
   if (read_setting(reverse_path) == "1") settings.push_back({reverse_path, "1", "2"});
   return settings;
+}
+
+std::vector<SystemSetting> settings_for_ipv6(const std::string& interface) {
+  const auto name = "ipv6/conf/" + interface + "/disable_ipv6";
+  if (!is_setting_name(name) || read_setting(name) != "1") return {};
+  return {{name, "1", "0"}};
+}
+
+// A name that goes with its socket, and is another one in each network namespace: unix(7), abstract.
+boost::system::result<int> claim_overlay(pid_t& holder) {
+  constexpr char kName[] = "\0sixlink-overlay";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, kName, sizeof kName - 1);
+  const auto* const name = reinterpret_cast<const sockaddr*>(&address);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + sizeof kName - 1);
+  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return last_error();
+  if (::bind(socket.get(), name, size) == 0) {
+    if (::listen(socket.get(), 1) != 0) return last_error();
+    return socket.release();
+  }
+  if (errno != EADDRINUSE) return last_error();
+  // Anybody may have taken the name; only who may run a node counts.
+  ucred other{};
+  socklen_t length = sizeof other;
+  if (::connect(socket.get(), name, size) == 0 &&
+      ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &other, &length) == 0 && other.uid != ::geteuid() &&
+      other.uid != 0)
+    return to_error(EPERM);
+  holder = other.pid;
+  return to_error(EADDRINUSE);
 }
 
 boost::system::error_code change_setting(const SystemSetting& setting) {

@@ -45,6 +45,12 @@ boost::system::error_code remove_last_table(std::uint32_t /*table*/) {
 boost::system::error_code mark_outer(int /*socket*/) {
   return unsupported();
 }
+boost::system::result<int> claim_overlay(pid_t& /*holder*/) {
+  return unsupported();
+}
+std::vector<SystemSetting> settings_for_ipv6(const std::string& /*interface*/) {
+  return {};
+}
 std::vector<SystemSetting> settings_for_forwarding(bool /*has_v4*/) {
   return {};
 }

@@ -10,7 +10,9 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "platform/kernel_wireguard.h"
+#include "platform/overlay.h"
 #include "platform/platform.h"
+#include "platform/posix/descriptor.h"
 #include "src/client/exit_code.h"
 #include "src/client/lan_beacons.h"
 #include "src/client/mesh_cache.h"
@@ -18,6 +20,7 @@
 #include "src/client/mesh_hooks.h"
 #include "src/client/mesh_identity.h"
 #include "src/client/mesh_path.h"
+#include "src/client/mesh_servers.h"
 #include "src/client/mesh_setup.h"
 #include "src/client/mesh_status.h"
 #include "src/client/reachability.h"
@@ -26,7 +29,6 @@
 #include "src/config/build_info.h"
 #include "src/config/directory.h"
 #include "src/config/small_file.h"
-#include "src/net/resolve.h"
 
 namespace sixlink::client {
 namespace {
@@ -42,8 +44,6 @@ constexpr std::chrono::seconds kCacheInterval{60};
 constexpr std::chrono::seconds kFirstCache{1};
 // Each is a signature to check, of 0.2 ms: others have their turn in between.
 constexpr std::size_t kCacheChunk = 16;
-constexpr std::chrono::seconds kResolveLimit{10};
-constexpr std::chrono::seconds kResolvePause{10};
 constexpr std::chrono::milliseconds kGoodbye{1500};
 constexpr std::chrono::milliseconds kSettled{500};  // a network that changes does so several times
 
@@ -88,9 +88,10 @@ class MeshDaemon::Machine {
 
  private:
   std::string load_identity();
-  asio::awaitable<std::optional<mesh::Endpoint>> resolve_client_only();
-  std::string start(const std::optional<mesh::Endpoint>& client_only);
-  MeshEdge::Settings edge_settings(const std::optional<mesh::Endpoint>& client_only) const;
+  asio::awaitable<void> find_servers();
+  std::string claim();
+  std::string start();
+  MeshEdge::Settings edge_settings() const;
   MeshEdge::Events edge_events();
   std::string use_kernel(MeshEdge::Settings& settings);
   void start_helpers();
@@ -113,10 +114,13 @@ class MeshDaemon::Machine {
   std::shared_ptr<bool> life_ = std::make_shared<bool>(true);
 
   std::optional<MeshIdentity> identity_;
+  platform::posix::Descriptor claim_;
   net::Prefix network_;
   std::optional<asio::ip::address_v4> address_v4_;  // IPv4 inside
   MeshSetup setup_;
   RemoteGateways gateways_{mesh_.remote_gateways, setup_};
+  std::optional<mesh::Endpoint> client_only_;
+  std::unique_ptr<MeshServers> servers_;
   std::unique_ptr<MeshEdge> edge_;
   std::unique_ptr<RegistrySync> registry_;
   std::unique_ptr<Reachability> reachability_;
@@ -154,9 +158,9 @@ asio::awaitable<int> MeshDaemon::Machine::run() {
     log_.critical("{}", problem);
     co_return kExitBadConfiguration;
   }
-  const auto client_only = co_await resolve_client_only();
+  co_await find_servers();
   if (is_stopping_) co_return kExitOk;
-  problem = start(client_only);
+  problem = start();
   if (!problem.empty()) {
     log_.critical("{}", problem);
     edge_.reset();
@@ -173,38 +177,31 @@ asio::awaitable<int> MeshDaemon::Machine::run() {
   co_return kExitOk;
 }
 
-asio::awaitable<std::optional<mesh::Endpoint>> MeshDaemon::Machine::resolve_client_only() {
-  if (!mesh_.client_only) co_return std::nullopt;
-  const auto& server = *mesh_.client_only;
-  const auto protocols = used_protocols();
-  while (!is_stopping_) {
-    const auto addresses = co_await net::resolve(server.host, kResolveLimit);
-    if (addresses) {
-      for (const auto& address : *addresses) {
-        if (protocols.has(mesh::Transport::kUdp, address.is_v4()) ||
-            protocols.has(mesh::Transport::kTcp, address.is_v4()))
-          co_return mesh::Endpoint(address, server.port);
-      }
-    }
-    last_error_ =
-        "cannot find client_only=" + server.text + ": " +
-        (addresses ? "no address of a kind that disable_proto= leaves" : addresses.error().message());
-    log_.error("{}; tried again in {} s", last_error_, kResolvePause.count());
-    asio::steady_timer pause(io_, kResolvePause);
-    co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
-  }
-  co_return std::nullopt;
+// Where client_only= is, first: without that there is nothing to begin with.
+asio::awaitable<void> MeshDaemon::Machine::find_servers() {
+  if (!mesh_.client_only) co_return;
+  MeshServers::Events events;
+  events.on_found = [this](const std::vector<mesh::Endpoint>& servers) {
+    client_only_ = best_server(servers);
+    last_error_.clear();
+    stop_signal_.cancel();
+  };
+  events.on_problem = [this](const std::string& problem) { last_error_ = problem; };
+  servers_ = std::make_unique<MeshServers>(io_, *mesh_.client_only, used_protocols(), network_, log_,
+                                           std::move(events));
+  while (!is_stopping_ && !client_only_)
+    co_await stop_signal_.async_wait(asio::as_tuple(asio::use_awaitable));
+  servers_.reset();
 }
 
-MeshEdge::Settings MeshDaemon::Machine::edge_settings(
-    const std::optional<mesh::Endpoint>& client_only) const {
+MeshEdge::Settings MeshDaemon::Machine::edge_settings() const {
   const auto& prefix = identity_->certificate.prefix();
   const auto address = node_address(prefix);
   MeshEdge::Settings settings;
   auto& node = settings.node;
   node.prefix = prefix;
   node.neighbours = mesh_.neighbours;
-  node.client_only = client_only;
+  node.client_only = client_only_;
   node.transports.clear();
   for (const auto transport : mesh_.transports) {
     if (mesh_.protocols.has(transport)) node.transports.push_back(transport);
@@ -226,7 +223,7 @@ MeshEdge::Settings MeshDaemon::Machine::edge_settings(
   if (std::find(node.transports.begin(), node.transports.end(), mesh::Transport::kTcp) !=
       node.transports.end()) {
     TlsSettings tls;
-    tls.ports = client_only ? std::vector<std::uint16_t>() : mesh_.tcp_ports;
+    tls.ports = mesh_.client_only ? std::vector<std::uint16_t>() : mesh_.tcp_ports;
     settings.tls = tls;
   }
   auto& router = settings.router;
@@ -284,15 +281,33 @@ MeshEdge::Events MeshDaemon::Machine::edge_events() {
   return events;
 }
 
-std::string MeshDaemon::Machine::start(const std::optional<mesh::Endpoint>& client_only) {
+// A second node would take away the routes of the first, and share its port.
+std::string MeshDaemon::Machine::claim() {
+  pid_t holder = 0;
+  const auto claimed = platform::claim_overlay(holder);
+  if (claimed) {
+    claim_.reset(*claimed);
+  } else if (claimed.error() == boost::system::errc::address_in_use) {
+    return "a node of a mesh runs on this machine already (process " + std::to_string(holder) +
+           "), and there can be one only: stop that one first, or give this one a network namespace of its "
+           "own";
+  } else if (claimed.error() != boost::system::errc::operation_not_supported) {
+    log_.warn("whether another node runs on this machine cannot be found out: {}", claimed.error().message());
+  }
+  return {};
+}
+
+std::string MeshDaemon::Machine::start() {
   const auto& prefix = identity_->certificate.prefix();
   const auto address = node_address(prefix);
   for (const auto& directory : {mesh_.directory}) {
     if (const auto error = config::make_private_directory(directory, 0700))
       return config::explain_directory_error("state_dir", directory, error);
   }
+  auto problem = claim();
+  if (!problem.empty()) return problem;
   setup_.undo_leftovers();
-  auto settings = edge_settings(client_only);
+  auto settings = edge_settings();
   // The kernel's own routes and those of an earlier babeld first: what is
   // learned comes after the address.
   MeshPlan plan;
@@ -304,7 +319,7 @@ std::string MeshDaemon::Machine::start(const std::optional<mesh::Endpoint>& clie
   plan.address_v4 = address_v4_;
   if (plan.address_v4) plan.network_v4 = settings.router.network_v4;
   if (!mesh_.is_gateway) plan.default_table = kDefaultTable;
-  auto problem = setup_.apply(plan);
+  problem = setup_.apply(plan);
   if (!problem.empty()) return problem;
   problem = use_kernel(settings);
   if (!problem.empty()) return problem;

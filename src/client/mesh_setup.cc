@@ -179,6 +179,10 @@ bool MeshSetup::undo_leftovers() {
 
 std::string MeshSetup::apply(const MeshPlan& plan) {
   std::vector<Made> wanted;
+  for (auto& setting : platform::settings_for_ipv6(plan.main_interface)) {
+    log_.info("IPv6 is switched off on {}: it is on while the node runs", plan.main_interface);
+    wanted.emplace_back(std::move(setting));
+  }
   if (plan.forwards) {
     for (auto& setting : platform::settings_for_forwarding(plan.address_v4.has_value()))
       wanted.emplace_back(std::move(setting));
