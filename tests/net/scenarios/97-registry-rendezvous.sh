@@ -37,7 +37,7 @@ check_fails "rendezvous: nothing without the registry" wait_for 3 can_ping one "
 check_equal "rendezvous: and no link" "" "$(links one)$(links two)"
 start_mesh_registry
 started=$(now_ms)
-check "rendezvous: the two reach each other" everyone_reaches 30 one two
+check "rendezvous: the two reach each other" everyone_reaches 50 one two
 echo "# rendezvous: $(($(now_ms) - started)) ms after the registry was there"
 check "rendezvous: through a hole in each NAT" is_direct one two
 check "rendezvous: the other way as well" is_direct two one
