@@ -103,8 +103,13 @@ void ContactBook::drop_one(SeededRandom& random) {
     if (!entry.worked && !entry.seen_near) return remove_at(i);
     second_best = i;
   }
-  // All that were drawn are neighbours: more of them than the book is to have.
-  if (second_best) remove_at(*second_best);
+  if (second_best) return remove_at(*second_best);
+  // All that were drawn are neighbours. Where all are, there are more of them than the book is to have.
+  const auto first = random.below(entries_.size());
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const auto place = (first + i) % entries_.size();
+    if (!entries_[place].is_neighbour) return remove_at(place);
+  }
 }
 
 bool Backoffs::may_try(const net::Prefix& peer, TimePoint now) const {

@@ -104,6 +104,20 @@ TEST_CASE("contact book: is bounded, and keeps those that worked") {
   CHECK(found == book.size());
 }
 
+TEST_CASE("contact book: is bounded where nearly all are neighbours") {
+  mesh::SeededRandom random(1);
+  ContactBook book(20);
+  for (unsigned i = 0; i < 18; ++i) {
+    book.take(contact(i), kStart, random);
+    book.find(prefix_of(i))->is_neighbour = true;
+  }
+  for (unsigned i = 18; i < 200; ++i) {
+    book.take(contact(i), kStart, random);
+    CHECK(book.size() <= 20);
+  }
+  for (unsigned i = 0; i < 18; ++i) CHECK(book.find(prefix_of(i)));
+}
+
 TEST_CASE("contact book: against an obvious one") {
   mesh::SeededRandom random(7);
   ContactBook book(1000);
