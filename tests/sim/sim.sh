@@ -32,7 +32,9 @@ fi
 
 # MiB that a node takes, and what is needed while a copy is worked on.
 available() { awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo 2>/dev/null || echo 0; }
-kib_per_node=${SIM_KIB_PER_NODE:-200}
+kib_per_node() { # of so many nodes: those of 25,000 took 64 KiB each, those of 10,000, which remember more, 105
+  if [ "$1" -gt 20000 ]; then echo "${SIM_KIB_PER_NODE:-140}"; else echo "${SIM_KIB_PER_NODE:-220}"; fi
+}
 
 run() { # measure|seed nodes seed
   local file=$runs/$1-$2-$3
@@ -51,9 +53,10 @@ status=0
 : >"$out/sim.log"
 for nodes in $sizes; do
   rm -f "$runs/measure-$nodes-1.skipped"
+  needed=$((nodes * $(kib_per_node "$nodes") / 1024))
   if [ ! -s "$runs/measure-$nodes-1.json" ] && [ "$(uname -s)" = Linux ] &&
-    [ "$(available)" -lt $((nodes * kib_per_node / 1024)) ]; then
-    echo "# $nodes nodes need about $((nodes * kib_per_node / 1024)) MiB of memory; $(available) are available: left out" |
+    [ "$(available)" -lt "$needed" ]; then
+    echo "# $nodes nodes need about $needed MiB of memory; $(available) are available: left out" |
       tee "$runs/measure-$nodes-1.skipped"
   fi
 done
