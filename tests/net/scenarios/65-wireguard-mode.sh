@@ -43,7 +43,7 @@ check "ping: the client from outside" can_ping web $WG_CLIENT_V6
 ns client ping -6 -n -c 1 -W 2 -p 5349584c494e4b "$WEB_V6" >/dev/null
 stop_pid "$capture_pid"
 check "TSP and WireGuard share the port and the socket" grep -q "$(sed -n "s/^udp \([0-9.:]*\) > .*VERSION.*/\1/p" "$TEMP/capture" |
-  head -n 1) > $REGISTRY_V4:3653 b'.x01.x00.x00.x00" "$TEMP/capture"
+  head -n 1) > $REGISTRY_V4:3653 b[\"'].x01.x00.x00.x00" "$TEMP/capture"
 check_fails "no inner packet is readable outside" grep -q 'SIXLINKSIXLINK' "$TEMP/capture"
 check "ping: IPv4 through the tunnel" can_ping_v4 client $WEB_V4
 check "the broker is not reached through the tunnel" ns client ping -4 -n -c 1 -W 2 $REGISTRY_V4

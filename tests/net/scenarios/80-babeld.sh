@@ -210,7 +210,7 @@ check "liar: none of them is followed" has_no_route ann 2001:db8:bad::/48
 check "liar: not even a part of the own prefix" has_no_route ann 2001:db8:42:a:8000::/65
 check "liar: none of them is passed on" has_no_route bob 2001:db8:bad::/48
 stop_pid "$SPAWNED"
-check "liar: gone, so is its prefix" wait_for 10 has_no_route ann "$(prefix_of liar)"
+check "liar: gone, so is its prefix" wait_for 30 has_no_route ann "$(prefix_of liar)"
 
 old=$(babeld_of ann)
 lie "$(id_of liar)" 2001:db8:42:77::/64
