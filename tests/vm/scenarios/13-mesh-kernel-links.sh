@@ -47,10 +47,10 @@ has_mixed_link() {
   return 1
 }
 drop_filter() { ns "$1" nft delete table inet "$(ns "$1" nft list tables | sed -n 's/^table inet \(sixlink_mesh_.*\)/\1/p')"; }
-# foreign_arrived: one packet of an address that is not the network's is sent to b; how many came there.
-foreign_arrived() {
-  ns a ping -6 -n -c 1 -W 1 -I 2001:db8:bad::1 "${NODE_ADDRESS[b]}" >/dev/null 2>&1
-  ns b nft list table inet spy | sed -n 's/.*counter packets \([0-9]*\) .*/\1/p'
+# foreign_arrives: packets of an address that is not the network's are sent to b; whether any has come there.
+foreign_arrives() {
+  ns a ping -6 -n -c 3 -i 0.2 -W 1 -I 2001:db8:bad::1 "${NODE_ADDRESS[b]}" >/dev/null 2>&1
+  ns b nft list table inet spy | grep -q 'counter packets [1-9]'
 }
 # has_rtt NODE PEER: in-link echoes are answered.
 has_rtt() {
@@ -85,6 +85,8 @@ check "kernel links: and with ours" wait_for 10 has_rtt c a
 # What may not pass: a lets out what b's filter then drops; without that, too, it arrives.
 check_match "filter: there are the rules" 'table inet sixlink_mesh_' "$(ns a nft list tables)"
 ns a ip addr add 2001:db8:bad::1/128 dev lo
+# By the link that is tested, whatever babel thinks of its round trips on a machine that is emulated.
+ns a ip -6 route add "${NODE_ADDRESS[b]}/128" dev "$link" metric 1
 ns b nft -f - <<'NFT'
 table inet spy {
   chain input {
@@ -94,9 +96,10 @@ table inet spy {
 }
 NFT
 drop_filter a
-check_equal "filter: from outside of the network nothing comes through" 0 "$(foreign_arrived)"
+check_fails "filter: from outside of the network nothing comes through" foreign_arrives
 drop_filter b
-check_equal "filter: without it, it would have" 1 "$(foreign_arrived)"
+check "filter: without it, it would have" wait_for 20 foreign_arrives
+ns a ip -6 route del "${NODE_ADDRESS[b]}/128" dev "$link" metric 1
 ns b nft delete table inet spy
 ns a ip addr del 2001:db8:bad::1/128 dev lo
 
