@@ -119,7 +119,7 @@ class MeshDaemon::Machine {
   std::optional<asio::ip::address_v4> address_v4_;  // IPv4 inside
   MeshSetup setup_;
   RemoteGateways gateways_{mesh_.remote_gateways, setup_};
-  std::optional<mesh::Endpoint> client_only_;
+  std::vector<mesh::Endpoint> client_only_;
   std::unique_ptr<MeshServers> servers_;
   std::unique_ptr<MeshEdge> edge_;
   std::unique_ptr<RegistrySync> registry_;
@@ -163,6 +163,7 @@ asio::awaitable<int> MeshDaemon::Machine::run() {
   problem = start();
   if (!problem.empty()) {
     log_.critical("{}", problem);
+    servers_.reset();
     edge_.reset();
     setup_.undo();
     co_return kExitFailed;
@@ -181,17 +182,18 @@ asio::awaitable<int> MeshDaemon::Machine::run() {
 asio::awaitable<void> MeshDaemon::Machine::find_servers() {
   if (!mesh_.client_only) co_return;
   MeshServers::Events events;
-  events.on_found = [this](const std::vector<mesh::Endpoint>& servers) {
-    client_only_ = best_server(servers);
+  events.on_found = [this](std::vector<mesh::Endpoint> servers) {
+    if (edge_) return edge_->on_servers(std::move(servers));
+    client_only_ = std::move(servers);
     last_error_.clear();
     stop_signal_.cancel();
   };
   events.on_problem = [this](const std::string& problem) { last_error_ = problem; };
+  events.has_link = [this] { return edge_ && edge_->links_up() > 0; };
   servers_ = std::make_unique<MeshServers>(io_, *mesh_.client_only, used_protocols(), network_, log_,
                                            std::move(events));
-  while (!is_stopping_ && !client_only_)
+  while (!is_stopping_ && client_only_.empty())
     co_await stop_signal_.async_wait(asio::as_tuple(asio::use_awaitable));
-  servers_.reset();
 }
 
 MeshEdge::Settings MeshDaemon::Machine::edge_settings() const {
@@ -532,6 +534,7 @@ void MeshDaemon::Machine::watch_network() {
                           if (changes.clock || state != network_state_) {
                             network_state_ = std::move(state);
                             edge_->on_network_change();
+                            if (servers_) servers_->look();
                             if (beacons_) beacons_->on_network_change();
                           }
                           watch_network();
@@ -564,6 +567,7 @@ asio::awaitable<void> MeshDaemon::Machine::say_goodbye() {
   edge_->stop(done);
   done();
   if (*left > 0) co_await all_done.async_wait(asio::as_tuple(asio::use_awaitable));
+  servers_.reset();
   registry_->stop();
   registry_.reset();
   beacons_.reset();

@@ -437,6 +437,11 @@ void MeshEdge::on_endpoints(std::vector<mesh::ContactEndpoint> endpoints) {
   schedule();
 }
 
+void MeshEdge::on_servers(std::vector<mesh::Endpoint> servers) {
+  node_->on_servers(std::move(servers), times());
+  schedule();
+}
+
 bool MeshEdge::on_parameters(std::span<const std::uint8_t> der) {
   const bool is_taken = node_->on_parameters(der, times());
   schedule();

@@ -76,6 +76,7 @@ class MeshEdge {
   void on_contact(std::span<const std::uint8_t> der);
   void on_local_contact(std::span<const std::uint8_t> der, const mesh::Endpoint& endpoint);
   void on_endpoints(std::vector<mesh::ContactEndpoint> endpoints);
+  void on_servers(std::vector<mesh::Endpoint> servers);
   bool on_parameters(std::span<const std::uint8_t> der);
   void on_network_change();
   void renewed();

@@ -6,7 +6,6 @@
 #include <exception>
 #include <utility>
 
-#include "platform/platform.h"
 #include "src/net/resolve.h"
 
 namespace sixlink::client {
@@ -15,7 +14,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::chrono::seconds kLimit = 10s;
-constexpr std::chrono::seconds kPause = 10s;
+// Also how long a server that has got another address is not found, besides what DNS remembers.
+constexpr std::chrono::seconds kPause = 30s;
+constexpr std::chrono::seconds kPauseAfterFailure = 10s;
 
 }  // namespace
 
@@ -32,13 +33,6 @@ std::vector<mesh::Endpoint> usable_servers(const std::vector<boost::asio::ip::ad
     if (may_be_used && !is_inside) servers.emplace_back(address, port);
   }
   return servers;
-}
-
-mesh::Endpoint best_server(const std::vector<mesh::Endpoint>& servers) {
-  for (const auto& server : servers) {
-    if (platform::source_towards(server.address())) return server;
-  }
-  return servers.front();
 }
 
 MeshServers::MeshServers(boost::asio::io_context& io, net::ServerAddress server, MeshProtocols protocols,
@@ -58,11 +52,15 @@ MeshServers::~MeshServers() {
 }
 
 void MeshServers::look() {
+  if (is_looking_) return;
+  is_looking_ = true;
+  timer_.cancel();
   boost::asio::co_spawn(
       io_, net::resolve(server_.host, kLimit),
       [this, life = life_](const std::exception_ptr& error,
                            const boost::system::result<std::vector<boost::asio::ip::address>>& found) {
         if (!*life) return;
+        is_looking_ = false;
         if (error) {
           take(boost::system::errc::make_error_code(boost::system::errc::not_enough_memory));
         } else {
@@ -74,21 +72,26 @@ void MeshServers::look() {
 void MeshServers::look_after(std::chrono::seconds pause) {
   timer_.expires_after(pause);
   timer_.async_wait([this, life = life_](const boost::system::error_code& error) {
-    if (!error && *life) look();
+    if (error || !*life || is_looking_) return;
+    if (events_.has_link()) return look_after(kPause);
+    look();
   });
 }
 
 void MeshServers::take(const boost::system::result<std::vector<boost::asio::ip::address>>& found) {
   auto servers =
       found ? usable_servers(*found, server_.port, protocols_, network_) : std::vector<mesh::Endpoint>();
-  if (!servers.empty()) return events_.on_found(servers);
-  look_after(kPause);
+  look_after(servers.empty() ? kPauseAfterFailure : kPause);
+  if (!servers.empty()) {
+    problem_.clear();
+    return events_.on_found(std::move(servers));
+  }
   auto problem = "cannot find client_only=" + server_.text + ": " +
                  (found ? "no address of a kind that disable_proto= and link_transport= leave"
                         : found.error().message());
   if (problem != problem_)
     log_.error("{}; check the name, and this machine's DNS; it is tried again every {} s", problem,
-               kPause.count());
+               kPauseAfterFailure.count());
   problem_ = problem;
   events_.on_problem(std::move(problem));
 }

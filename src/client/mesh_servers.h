@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Where client_only= is. A name may stand for several addresses, of which the network that a machine is in
-// reaches some. It is looked up until there is one.
+// Where client_only= is. A name may stand for several addresses, of which a network that a machine is in
+// reaches some, and for others tomorrow: it is looked up again as long as there is no link.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -20,23 +20,26 @@ namespace sixlink::client {
 
 class MeshServers {
  public:
-  static constexpr std::size_t kMost = 6;  // addresses
+  static constexpr std::size_t kMost = 6;  // addresses: each is tried by UDP and by TCP
 
   struct Events {
-    // Once, and never none.
-    std::function<void(const std::vector<mesh::Endpoint>&)> on_found;
+    // Never none.
+    std::function<void(std::vector<mesh::Endpoint>)> on_found;
     std::function<void(const std::string&)> on_problem;  // in words; it is tried again
+    std::function<bool()> has_link;
   };
 
-  // `io` and `log` outlive it. Nothing is told after the destructor, and nothing is done after on_found().
+  // `io` and `log` outlive it. Looks at once. Nothing is told after the destructor.
   MeshServers(boost::asio::io_context& io, net::ServerAddress server, MeshProtocols protocols,
               net::Prefix network, spdlog::logger& log, Events events);
   ~MeshServers();
   MeshServers(const MeshServers&) = delete;
   MeshServers& operator=(const MeshServers&) = delete;
 
- private:
+  // Now: the network below is another one.
   void look();
+
+ private:
   void look_after(std::chrono::seconds pause);
   void take(const boost::system::result<std::vector<boost::asio::ip::address>>& found);
 
@@ -47,6 +50,7 @@ class MeshServers {
   spdlog::logger& log_;
   Events events_;
   boost::asio::steady_timer timer_;
+  bool is_looking_ = false;
   std::string problem_;
   std::shared_ptr<bool> life_ = std::make_shared<bool>(true);
 };
@@ -55,8 +59,5 @@ class MeshServers {
 std::vector<mesh::Endpoint> usable_servers(const std::vector<boost::asio::ip::address>& addresses,
                                            std::uint16_t port, const MeshProtocols& protocols,
                                            const net::Prefix& network);
-
-// The first that this machine has a way to now, or else the first; there is one.
-mesh::Endpoint best_server(const std::vector<mesh::Endpoint>& servers);
 
 }  // namespace sixlink::client

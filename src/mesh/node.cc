@@ -257,6 +257,18 @@ void MeshNode::Machine::on_endpoints(std::vector<ContactEndpoint> endpoints, Tim
   finish();
 }
 
+void MeshNode::Machine::on_servers(std::vector<Endpoint> servers, Times at) {
+  begin(at);
+  // Name servers tell the same addresses in another order each time.
+  const bool is_news = !servers.empty() && !std::ranges::is_permutation(servers, settings_.client_only);
+  if (!is_leaving_ && is_client_only() && is_news) {
+    settings_.client_only = std::move(servers);
+    for (const auto& attempt : attempts_) attempt->is_done = true;
+    wake_selection(std::chrono::milliseconds(200));
+  }
+  finish();
+}
+
 void MeshNode::Machine::on_network_change(Times at) {
   begin(at);
   if (is_leaving_) return;
@@ -380,6 +392,9 @@ void MeshNode::on_contact(std::span<const std::uint8_t> der, bool is_local, Time
 }
 void MeshNode::on_endpoints(std::vector<ContactEndpoint> endpoints, Times at) {
   machine_->on_endpoints(std::move(endpoints), at);
+}
+void MeshNode::on_servers(std::vector<Endpoint> servers, Times at) {
+  machine_->on_servers(std::move(servers), at);
 }
 bool MeshNode::on_parameters(std::span<const std::uint8_t> der, Times at) {
   return machine_->on_parameters(der, at);

@@ -171,8 +171,9 @@ struct NodeSettings {
   net::Prefix prefix;
   // Always linked, besides the random ones.
   std::vector<net::Prefix> neighbours;
-  // Instead of everything else: one link, to whoever answers there. No links for others.
-  std::optional<Endpoint> client_only;
+  // Instead of everything else: one link, to whoever answers first at one of these. No links for others.
+  // Empty: a node like others.
+  std::vector<Endpoint> client_only;
   // In order of preference.
   std::vector<Transport> transports{Transport::kUdp, Transport::kTcp};
   // Overrides of the network's parameters.
@@ -237,6 +238,9 @@ class MeshNode {
   // Where this node can be reached, as the edge found out (interfaces, mappings, configuration). Endpoints
   // that peers see are the node's own business.
   void on_endpoints(std::vector<ContactEndpoint> endpoints, Times at);
+  // The name that client_only stands for has these addresses now. Nothing to a node that has none; a link
+  // that is there stays.
+  void on_servers(std::vector<Endpoint> servers, Times at);
   // From the file, or the registry. False: not taken, as it is no newer or not good.
   bool on_parameters(std::span<const std::uint8_t> der, Times at);
   // The network under us has changed (another address, a cable, wake-up): links are probed at once.

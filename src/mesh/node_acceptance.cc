@@ -44,7 +44,7 @@ void MeshNode::Machine::on_create(const ControlMessage& message, const Path& fro
 }
 
 int MeshNode::Machine::judge_create(const ControlMessage& message, const Path& from, ContactRef& contact) {
-  if (settings_.client_only) return tsp::kModeNotSupported;
+  if (is_client_only()) return tsp::kModeNotSupported;
   if (message.to && *message.to != settings_.prefix) return tsp::kInvalidIpv6;
   switch (take_contact(message.contacts.front(), contact)) {
     case Trust::kBad:

@@ -197,7 +197,7 @@ void MeshNode::Machine::step(Link& link) {
     if (auto* entry = book_.find(link.peer)) entry->shared_port_until = at_.now + kSharedPortTime;
     close(link, NodeEvent::kLinkFailed,
           "no handshake between ports of the link's own: it is made over the shared ones");
-    if (!settings_.client_only) start_attempt(link.peer, link.purpose);
+    if (!is_client_only()) start_attempt(link.peer, link.purpose);
     return;
   }
   without_handshake(link);
@@ -229,7 +229,7 @@ void MeshNode::Machine::close(Link& link, NodeEvent event, const std::string& wh
   if (is_isolated()) ask_due_ = std::min(ask_due_, at_.now + random_.jitter(seconds(2), 0.5, 1.5));
   // It began anew a moment ago, and was told that the link is there.
   if (event == NodeEvent::kLinkLost && link.replaced != TimePoint::min() &&
-      at_.now - link.replaced < kReplacedLately && !settings_.client_only) {
+      at_.now - link.replaced < kReplacedLately && !is_client_only()) {
     backoffs_.clear(link.peer);
     start_attempt(link.peer, link.purpose == Purpose::kServed ? Purpose::kRandom : link.purpose);
   }

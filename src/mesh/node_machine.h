@@ -136,6 +136,7 @@ class MeshNode::Machine {
   void on_routes(std::span<const Reached> reached, Times at);
   void on_contact(std::span<const std::uint8_t> der, bool is_local, Times at, std::optional<Endpoint> from);
   void on_endpoints(std::vector<ContactEndpoint> endpoints, Times at);
+  void on_servers(std::vector<Endpoint> servers, Times at);
   bool on_parameters(std::span<const std::uint8_t> der, Times at);
   void on_network_change(Times at);
   void on_identity(Times at);
@@ -241,6 +242,7 @@ class MeshNode::Machine {
   void recheck(Link& link);
   void recheck_links();
   bool is_isolated() const;
+  bool is_client_only() const { return !settings_.client_only.empty(); }
   std::size_t count_links(Purpose purpose) const;
 
   // ---- node_selection.cc ----

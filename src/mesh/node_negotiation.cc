@@ -64,8 +64,9 @@ void MeshNode::Machine::start_attempt(const std::optional<net::Prefix>& peer, Pu
   attempt.mtu = settings_.mtu;
   attempt.due = at_.now;
   if (!peer) {
-    for (const auto transport : settings_.transports)
-      attempt.candidates.push_back({*settings_.client_only, transport});
+    for (const auto transport : settings_.transports) {
+      for (const auto& server : settings_.client_only) attempt.candidates.push_back({server, transport});
+    }
     return step(attempt);
   }
   const auto* entry = book_.find(*peer);
@@ -283,7 +284,7 @@ void MeshNode::Machine::outer_echo_request(const Echo& echo, const Path& from, s
   auto* attempt = attempt_with(echo.nonce);
   const bool is_punching = attempt && attempt->phase == Attempt::Phase::kPunch;
   // A node that makes no links for others need not be found by them.
-  if (settings_.client_only && !is_punching) return;
+  if (is_client_only() && !is_punching) return;
   if (is_punching && attempt->is_incoming) {
     // Before the answer: the handshake begins with that.
     attempt->is_done = true;

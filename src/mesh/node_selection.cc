@@ -64,7 +64,7 @@ std::size_t MeshNode::Machine::client_count() const {
 
 // Those that are missing of the random ones.
 std::size_t MeshNode::Machine::wanted() const {
-  if (settings_.client_only) return 0;
+  if (is_client_only()) return 0;
   auto target = client_count();
   // Nobody comes to it, so its links only cost the others' places.
   if (!endpoints_.is_reachable() && endpoints_.nat() == NatKind::kDependent) target = (target + 1) / 2;
@@ -85,7 +85,7 @@ bool MeshNode::Machine::is_candidate(const net::Prefix& peer) const {
 }
 
 void MeshNode::Machine::select() {
-  if (settings_.client_only) return select_only();
+  if (is_client_only()) return select_only();
   select_fixed();
   select_near();
   const bool is_alone = is_isolated();
@@ -214,7 +214,7 @@ std::optional<net::Prefix> MeshNode::Machine::choose_contact(bool may_be_reached
 void MeshNode::Machine::refresh() {
   const auto pause = settings_.tunnel_refresh.value_or(parameters_.tunnel_refresh);
   refresh_due_ = at_.now + random_.jitter(pause, 0.9, 1.1);
-  if (settings_.client_only || is_isolated()) return;
+  if (is_client_only() || is_isolated()) return;
   // With more than enough already, one that was made for another reason may go.
   trim();
   if (wanted() == 0 && client_count() > 0) {
@@ -249,12 +249,12 @@ void MeshNode::Machine::trim() {
 
 // Somebody that is known and not reached: gone, or in another part of a network that fell apart.
 void MeshNode::Machine::try_lost() {
-  if (settings_.client_only || is_isolated() || destinations_.size() == 0) return;
+  if (is_client_only() || is_isolated() || destinations_.size() == 0) return;
   if (const auto peer = choose_contact(false)) start_attempt(peer, Purpose::kRandom);
 }
 
 void MeshNode::Machine::ask_registry() {
-  if (settings_.client_only) {
+  if (is_client_only()) {
     ask_due_ = TimePoint::max();
     return;
   }

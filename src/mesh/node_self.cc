@@ -45,7 +45,7 @@ void MeshNode::Machine::sign_own() {
   Contact contact;
   contact.prefix = settings_.prefix;
   contact.key = key_;
-  contact.endpoints = settings_.client_only ? std::vector<ContactEndpoint>() : endpoints_.list();
+  contact.endpoints = is_client_only() ? std::vector<ContactEndpoint>() : endpoints_.list();
   contact.nat = endpoints_.nat();
   contact.parameters = parameters_.version;
   contact.software = settings_.software;

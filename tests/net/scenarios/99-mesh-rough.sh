@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # A node where things are not as they should be: IPv6 switched off, a cable that carries less than 1,500 bytes, a second daemon by
-# mistake, a network that goes away and comes back as another one, a name of client_only= with an address out of reach. Without a registry.
+# mistake, a network that goes away and comes back as another one, a name of client_only= that leads elsewhere. Without a registry.
 # Topology: tests/mesh/lib.sh.
 #
 #   one, two (public)   old (IPv4 alone, IPv6 switched off)   small (an MTU of 1,300)   client (client_only)
@@ -51,8 +51,8 @@ stop_pid "$early"
 check_equal "client_only: it ends at once all the same" "" "$(pids_called client sixlink)"
 check "client_only: within a moment" test $(($(now_ms) - started)) -lt 2000
 
-# Before the address that answers, one of a kind that this machine cannot reach.
-set_hosts client "${NODE_V6[two]} $SERVER_NAME" "${NODE_V4[two]} $SERVER_NAME"
+# Before the one that answers, an address of a kind that this machine cannot reach, and one where nobody is.
+set_hosts client "2001:db8:ff:99::9 $SERVER_NAME" "198.51.100.99 $SERVER_NAME" "${NODE_V4[one]} $SERVER_NAME"
 check_fails "nobody reaches anybody before" can_ping one "${NODE_ADDRESS[two]}" 1
 run_nodes "${NODES[@]}"
 check "everyone reaches everyone" everyone_reaches 30
@@ -86,3 +86,7 @@ started=$(now_ms)
 reaches_again() { can_ping one "${NODE_ADDRESS[two]}" 1 && can_ping two "${NODE_ADDRESS[one]}" 1; }
 check "another network: it is back" wait_for 15 reaches_again
 echo "another network: back after $(($(now_ms) - started)) ms"
+
+# --- and its name with it ---
+set_hosts client "203.0.113.5 $SERVER_NAME"
+check "client_only: the name is looked up again" wait_for 50 can_ping client "${NODE_ADDRESS[two]}" 1

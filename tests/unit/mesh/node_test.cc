@@ -301,7 +301,7 @@ TEST_CASE("node: client_only makes one link, with whoever is there, and none for
   TestNetwork network;
   network.add(1);
   network.add(2);
-  network.add(3).settings.client_only = network.node(1).outside;
+  network.add(3).settings.client_only = {network.node(1).outside};
   for (unsigned i : {1U, 2U, 3U}) network.start(i);
   network.introduce(2, 1);
   network.introduce(1, 3);
@@ -318,6 +318,28 @@ TEST_CASE("node: client_only makes one link, with whoever is there, and none for
   CHECK(network.node(3).links_up() == 0);
   network.start(1);
   CHECK(network.run_until([&] { return network.node(3).links_up() == 1; }, 20s));
+}
+
+TEST_CASE("node: client_only with several addresses takes the one that answers, and new ones") {
+  TestNetwork network;
+  network.add(1);
+  network.add(2);
+  // Nobody is at the first.
+  network.add(3).settings.client_only = {endpoint("203.0.113.9"), network.node(1).outside};
+  for (unsigned i : {1U, 2U, 3U}) network.start(i);
+  CHECK(network.run_until([&] { return network.node(3).is_linked(1); }, 10s));
+  // Its name stands for another machine now.
+  network.kill(1);
+  REQUIRE(network.run_until([&] { return network.node(3).links_up() == 0; }, 60s));
+  network.node(3).mesh->on_servers({network.node(2).outside}, network.now());
+  CHECK(network.run_until([&] { return network.node(3).is_linked(2); }, 10s));
+  // A look-up that found nothing changes nothing.
+  network.node(3).mesh->on_servers({}, network.now());
+  network.run(1min);
+  CHECK(network.node(3).is_linked(2));
+  // And none makes a client of another node.
+  network.node(2).mesh->on_servers({network.node(1).outside}, network.now());
+  CHECK_FALSE(network.node(2).mesh->own_contact().contact.endpoints.empty());
 }
 
 TEST_CASE("node: a node that leaves says so") {
