@@ -8,11 +8,13 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <utility>
 
 #include "platform/kernel_wireguard.h"
 #include "platform/overlay.h"
 #include "platform/platform.h"
 #include "platform/posix/descriptor.h"
+#include "src/client/clock_watch.h"
 #include "src/client/exit_code.h"
 #include "src/client/lan_beacons.h"
 #include "src/client/mesh_cache.h"
@@ -45,6 +47,8 @@ constexpr std::chrono::seconds kFirstCache{1};
 // Each is a signature to check, of 0.2 ms: others have their turn in between.
 constexpr std::size_t kCacheChunk = 16;
 constexpr std::chrono::milliseconds kGoodbye{1500};
+// Where the system does not tell that its clock was set, and for certificates that begin to be valid.
+constexpr std::chrono::seconds kClockInterval{10};
 constexpr std::chrono::milliseconds kSettled{500};  // a network that changes does so several times
 
 // The first one in it; of a /31 or /32 the only one that can be.
@@ -55,7 +59,8 @@ asio::ip::address_v4 address_v4_of(const net::PrefixV4& prefix) {
 }  // namespace
 
 //  run(): identity -> set-up -> running --stop()--> goodbye -> everything taken
-//  away -> the end
+//            ^                     |                              away -> the end
+//            +----- start_over() --+-> goodbye -> everything taken away
 class MeshDaemon::Machine {
  public:
   Machine(asio::io_context& io, const Config& config, spdlog::logger& log, Settings settings)
@@ -67,6 +72,7 @@ class MeshDaemon::Machine {
         setup_(config.run_dir + "/" + config.instance_name() + ".mesh", log),
         stop_signal_(io),
         cache_timer_(io),
+        clock_timer_(io),
         change_timer_(io),
         changes_(io) {
     stop_signal_.expires_at(Clock::time_point::max());
@@ -80,6 +86,7 @@ class MeshDaemon::Machine {
 
   asio::awaitable<int> run();
   void stop() {
+    starts_over_ = false;
     is_stopping_ = true;
     stop_signal_.cancel();
   }
@@ -95,7 +102,11 @@ class MeshDaemon::Machine {
   MeshEdge::Events edge_events();
   std::string use_kernel(MeshEdge::Settings& settings);
   void start_helpers();
-  void read_cache(std::size_t from);
+  void start_over();
+  void read_cache();
+  void read_some();
+  void watch_clock();
+  void look_at_clock();
   void keep_cache(std::chrono::seconds after);
   void save_cache();
   void save_parameters();
@@ -130,14 +141,18 @@ class MeshDaemon::Machine {
 
   asio::steady_timer stop_signal_;
   asio::steady_timer cache_timer_;
+  asio::steady_timer clock_timer_;
   asio::steady_timer change_timer_;
   std::optional<platform::ChangeMonitor> monitor_;
   asio::posix::stream_descriptor changes_;  // watches the monitor's descriptor, does not own it
   std::string network_state_;
-  std::vector<std::vector<std::uint8_t>> cached_;  // still to be read
+  ClockWatch clock_{Clock::now(), std::chrono::system_clock::now()};
+  std::vector<std::vector<std::uint8_t>> cached_;  // being read
+  std::size_t read_ = 0;                           // of these
   std::vector<mesh::ContactEndpoint> endpoints_;   // as this machine finds them
   std::optional<asio::ip::address> observed_;      // by the registry
   bool is_stopping_ = false;
+  bool starts_over_ = false;  // once it has stopped
   std::string last_error_;
   WallTime since_ = std::chrono::system_clock::now();
 };
@@ -148,7 +163,7 @@ std::string MeshDaemon::Machine::load_identity() {
   identity_.emplace(std::move(*loaded.identity));
   network_ = identity_->joined_with.front().prefix();
   const auto warning = certificate_warning(identity_->certificate, std::chrono::system_clock::now());
-  if (!warning.empty()) log_.warn("this node's certificate {}", warning);
+  if (!warning.empty()) log_.warn("{}", warning);
   return {};
 }
 
@@ -158,29 +173,42 @@ asio::awaitable<int> MeshDaemon::Machine::run() {
     log_.critical("{}", problem);
     co_return kExitBadConfiguration;
   }
-  co_await find_servers();
-  if (is_stopping_) co_return kExitOk;
-  problem = start();
-  if (!problem.empty()) {
-    log_.critical("{}", problem);
-    servers_.reset();
-    edge_.reset();
-    setup_.undo();
-    co_return kExitFailed;
+  bool was_up = false;
+  for (;;) {
+    co_await find_servers();
+    if (is_stopping_) co_return kExitOk;
+    problem = start();
+    if (!problem.empty()) {
+      log_.critical("{}", problem);
+      servers_.reset();
+      edge_.reset();
+      setup_.undo();
+      co_return kExitFailed;
+    }
+    log_.info("node {} of network {} runs, with the address {} on {}",
+              identity_->certificate.prefix().to_string(), network_.to_string(),
+              node_address(identity_->certificate.prefix()).to_string(), mesh_.main_interface);
+    if (!std::exchange(was_up, true)) settings_.on_first_up();
+    if (!is_stopping_) co_await stop_signal_.async_wait(asio::as_tuple(asio::use_awaitable));
+    is_stopping_ = true;
+    co_await say_goodbye();
+    if (!starts_over_) co_return kExitOk;
+    starts_over_ = false;
+    is_stopping_ = false;
   }
-  log_.info("node {} of network {} runs, with the address {} on {}",
-            identity_->certificate.prefix().to_string(), network_.to_string(),
-            node_address(identity_->certificate.prefix()).to_string(), mesh_.main_interface);
-  settings_.on_first_up();
-  if (!is_stopping_) co_await stop_signal_.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+void MeshDaemon::Machine::start_over() {
+  if (is_stopping_) return;
+  starts_over_ = true;
   is_stopping_ = true;
-  co_await say_goodbye();
-  co_return kExitOk;
+  stop_signal_.cancel();
 }
 
 // Where client_only= is, first: without that there is nothing to begin with.
 asio::awaitable<void> MeshDaemon::Machine::find_servers() {
   if (!mesh_.client_only) co_return;
+  client_only_.clear();
   MeshServers::Events events;
   events.on_found = [this](std::vector<mesh::Endpoint> servers) {
     if (edge_) return edge_->on_servers(std::move(servers));
@@ -285,6 +313,7 @@ MeshEdge::Events MeshDaemon::Machine::edge_events() {
 
 // A second node would take away the routes of the first, and share its port.
 std::string MeshDaemon::Machine::claim() {
+  if (claim_) return {};
   pid_t holder = 0;
   const auto claimed = platform::claim_overlay(holder);
   if (claimed) {
@@ -409,10 +438,7 @@ void MeshDaemon::Machine::start_helpers() {
         });
   }
   if (!identity_->parameters.empty()) edge_->on_parameters(identity_->parameters);
-  auto cache = load_mesh_cache(mesh_.contacts_path());
-  if (!cache.problem.empty()) log_.warn("{}", cache.problem);
-  cached_ = std::move(cache.contacts);
-  read_cache(0);
+  read_cache();
   registry_->start(edge_->node().parameters().version);
   if (mesh_.client_only) {
     edge_->on_endpoints({});
@@ -432,19 +458,34 @@ void MeshDaemon::Machine::start_helpers() {
                                                    });
   }
   watch_network();
+  watch_clock();
 }
 
 // ---- contacts, parameters, certificate ----
 
-void MeshDaemon::Machine::read_cache(std::size_t from) {
-  const auto end = std::min(from + kCacheChunk, cached_.size());
-  for (auto i = from; i < end; ++i) edge_->on_contact(cached_[i]);
+void MeshDaemon::Machine::read_cache() {
+  auto cache = load_mesh_cache(mesh_.contacts_path());
+  if (!cache.problem.empty()) log_.warn("{}", cache.problem);
+  const bool is_reading = !cached_.empty();
+  cached_ = std::move(cache.contacts);
+  read_ = 0;
+  if (!is_reading) read_some();
+}
+
+void MeshDaemon::Machine::read_some() {
+  const auto end = std::min(read_ + kCacheChunk, cached_.size());
+  for (; read_ < end; ++read_) edge_->on_contact(cached_[read_]);
   if (end == cached_.size()) {
     cached_ = {};
     return;
   }
-  asio::post(io_, [this, end, life = life_] {
-    if (*life && !is_stopping_) read_cache(end);
+  asio::post(io_, [this, life = life_] {
+    if (!*life) return;
+    if (is_stopping_) {
+      cached_ = {};
+    } else {
+      read_some();
+    }
   });
 }
 
@@ -471,6 +512,7 @@ void MeshDaemon::Machine::save_cache() {
 void MeshDaemon::Machine::save_parameters() {
   const auto& document = edge_->node().parameters_document();
   if (document.empty()) return;
+  identity_->parameters = document;
   const std::string_view bytes(reinterpret_cast<const char*>(document.data()), document.size());
   const auto error = config::write_small_file(mesh_.parameters_path(), bytes, config::Existing::kReplace);
   if (!error) return;
@@ -531,6 +573,7 @@ void MeshDaemon::Machine::watch_network() {
                           if (stopped || !*life || is_stopping_) return;
                           const auto changes = monitor_->drain();
                           auto state = platform::network_state({});
+                          if (changes.clock) look_at_clock();
                           if (changes.clock || state != network_state_) {
                             network_state_ = std::move(state);
                             edge_->on_network_change();
@@ -542,13 +585,41 @@ void MeshDaemon::Machine::watch_network() {
                       });
 }
 
+void MeshDaemon::Machine::watch_clock() {
+  clock_timer_.expires_after(kClockInterval);
+  clock_timer_.async_wait([this, life = life_](const boost::system::error_code& error) {
+    if (error || !*life || is_stopping_) return;
+    look_at_clock();
+    watch_clock();
+  });
+}
+
+// Without a right clock nobody could be believed: what is stored is looked at again.
+void MeshDaemon::Machine::look_at_clock() {
+  const auto now = std::chrono::system_clock::now();
+  if (is_stopping_ || !clock_.look(Clock::now(), now, identity_->certificate.not_before())) return;
+  log_.info("the clock was set to {}: cached parameters and contacts are looked at again", utc_time(now));
+  const auto warning = certificate_warning(identity_->certificate, now);
+  if (!warning.empty()) log_.warn("{}", warning);
+  edge_->on_clock_change();
+  if (!identity_->parameters.empty()) edge_->on_parameters(identity_->parameters);
+  // The node, its filters and its router have IPv4 from the beginning, or not at all.
+  if (!address_v4_ && identity_->prefix_v4 && edge_->node().parameters().network_v4) {
+    log_.info("the network has IPv4 inside, as is known only now: the node starts over");
+    return start_over();
+  }
+  read_cache();
+}
+
 // ---- the end ----
 
 asio::awaitable<void> MeshDaemon::Machine::say_goodbye() {
   log_.info("leaving the mesh");
   save_cache();
   cache_timer_.cancel();
+  clock_timer_.cancel();
   change_timer_.cancel();
+  if (changes_.is_open()) changes_.cancel();
   // All at once; each has a limit of its own.
   const auto left = std::make_shared<int>(1);
   asio::steady_timer all_done(io_, Clock::time_point::max());

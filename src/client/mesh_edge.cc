@@ -253,10 +253,7 @@ void MeshEdge::perform(const mesh::PublishContact& /*action*/) {
 
 void MeshEdge::perform(const mesh::UseParameters& /*action*/) {
   const auto& parameters = node_->parameters();
-  const auto anchor = mesh::anchor_of(identity_.joined_with, parameters, std::chrono::system_clock::now());
-  contacts_.set_anchor(anchor);
-  contacts_.set_revoked(parameters.revoked);
-  verifier_->anchor = anchor;
+  believe(parameters);
   router_->set_hello_interval(parameters.hello_interval);
   log_.info(
       "the network's parameters are now version {}: {} links a node, one "
@@ -265,6 +262,14 @@ void MeshEdge::perform(const mesh::UseParameters& /*action*/) {
       parameters.version, parameters.client_count, parameters.tunnel_refresh.count(),
       parameters.revoked.size());
   events_.on_parameters();
+}
+
+// Of the authorities those that have not expired.
+void MeshEdge::believe(const mesh::NetworkParameters& parameters) {
+  const auto anchor = mesh::anchor_of(identity_.joined_with, parameters, std::chrono::system_clock::now());
+  contacts_.set_anchor(anchor);
+  contacts_.set_revoked(parameters.revoked);
+  verifier_->anchor = anchor;
 }
 
 void MeshEdge::perform(const mesh::Report& action) {
@@ -452,6 +457,12 @@ void MeshEdge::on_network_change() {
   const auto count = links_->reconnect();
   if (count > 0)
     log_.info("the network has changed: {} links have another address of this machine now", count);
+  node_->on_network_change(times());
+  schedule();
+}
+
+void MeshEdge::on_clock_change() {
+  believe(node_->parameters());
   node_->on_network_change(times());
   schedule();
 }

@@ -79,6 +79,9 @@ class MeshEdge {
   void on_servers(std::vector<mesh::Endpoint> servers);
   bool on_parameters(std::span<const std::uint8_t> der);
   void on_network_change();
+  // The calendar's clock was set: whom the authorities vouch for is another matter, and who was not believed
+  // may be tried again.
+  void on_clock_change();
   void renewed();
 
   const mesh::MeshNode& node() const { return *node_; }
@@ -114,6 +117,7 @@ class MeshEdge {
   void perform(const mesh::UseParameters& action);
   void perform(const mesh::Report& action);
   bool is_inside(const mesh::Endpoint& endpoint) const;
+  void believe(const mesh::NetworkParameters& parameters);
   void open(const mesh::OpenLink& link, boost::system::result<int> socket);
   void on_datagram(std::span<std::uint8_t> datagram, const mesh::Path& from);
   void on_routes(const std::vector<mesh::Route>& routes);
