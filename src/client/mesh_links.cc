@@ -359,11 +359,14 @@ std::vector<mesh::Traffic> MeshLinks::traffic() {
     if (link->kernel) {
       poll(id);
       const auto& counters = link->kernel->counters();
-      all.push_back({id, counters.received(), counters.sent(), counters.bytes_in() + counters.bytes_out()});
+      all.push_back({id, counters.received(), counters.sent(), counters.bytes_in() + counters.bytes_out(),
+                     link->kernel->endpoint()});
       continue;
     }
     const auto one = link->tunnel->traffic();
-    all.push_back({id, one.received, one.sent, one.bytes_in + one.bytes_out});
+    const bool is_udp = link->wanted.transport == mesh::Transport::kUdp;
+    all.push_back({id, one.received, one.sent, one.bytes_in + one.bytes_out,
+                   is_udp ? link->tunnel->endpoint() : mesh::Endpoint()});
   }
   return all;
 }

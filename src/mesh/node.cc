@@ -275,7 +275,9 @@ void MeshNode::Machine::on_network_change(Times at) {
   endpoints_.forget_observed();
   backoffs_.shorten(at_.now + std::chrono::seconds(1));
   for (const auto& link : links_) {
-    if (link->is_up()) link->monitor.ask(at_.now);
+    if (!link->is_up()) continue;
+    link->monitor.ask(at_.now);
+    link->is_place_asked = may_tell_place(*link);
   }
   wake_selection(std::chrono::milliseconds(500));
   ask_pause_ = std::chrono::seconds(0);

@@ -121,6 +121,8 @@ struct Traffic {
   // These would make two nodes ask each other for ever.
   std::uint64_t sent = 0;
   std::uint64_t bytes = 0;  // both ways
+  // Where WireGuard has the peer of a link over UDP now, as it authenticated from there. Port 0: not known.
+  Endpoint endpoint{};
 };
 struct Reached {
   net::Prefix node;

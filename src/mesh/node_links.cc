@@ -138,6 +138,7 @@ void MeshNode::Machine::on_traffic(std::span<const Traffic> traffic, Times at) {
     link->received = one.received;
     link->sent = one.sent;
     link->bytes = one.bytes;
+    if (one.endpoint.port() != 0) saw_at(*link, one.endpoint);
     if (has_received) {
       heard(*link);
     } else if (has_sent && link->is_up()) {
@@ -250,6 +251,13 @@ void MeshNode::Machine::in_link(Link& link, std::string_view text, std::uint32_t
   if (const auto echo = parse_link_echo(text)) {
     if (echo->is_response) {
       link.monitor.answered(sequence & kSequenceBits, at_.now);
+      // What was sent while the network changed may be lost; this gets there.
+      if (link.is_place_asked) {
+        ControlMessage question;
+        question.kind = ControlKind::kAskContacts;
+        question.count = 0;
+        send_in(link, question);
+      }
     } else {
       send(from, sequence, link_echo({true, 0, 0, parameters_.version}));
     }
@@ -271,11 +279,17 @@ void MeshNode::Machine::link_message(Link& link, const ControlMessage& message) 
       end_by_peer(link, message.delay);
       return;
     case ControlKind::kAskContacts:
-      give_contacts(link, message.count);
+      if (message.count == 0) {
+        tell_observed(link);
+      } else {
+        give_contacts(link, message.count);
+      }
       return;
     case ControlKind::kContacts:
-      if (message.observed && link.transport == Transport::kUdp)
+      if (message.observed && link.transport == Transport::kUdp) {
+        link.is_place_asked = false;
         on_observed(link.endpoint.address(), *message.observed);
+      }
       for (const auto& der : message.contacts) {
         if (!creates_.take(node_address(link.peer), at_.now, random_)) {
           ++counters_.rate_limited;
@@ -314,12 +328,34 @@ void MeshNode::Machine::end_by_peer(Link& link, seconds delay) {
 // Who did not ask for the link, or asked over the overlay, has not heard where it is seen. One mapping for
 // all destinations, or one for each: that takes several words.
 void MeshNode::Machine::tell_observed(Link& link) {
-  const auto& address = link.endpoint.address();
-  if (link.transport != Transport::kUdp || (address.is_v6() && address.to_v6().is_link_local())) return;
+  if (!may_tell_place(link)) return;
   ControlMessage message;
   message.kind = ControlKind::kContacts;
   message.observed = link.endpoint;
   send_in(link, message);
+}
+
+bool MeshNode::Machine::may_tell_place(const Link& link) const {
+  const auto& address = link.endpoint.address();
+  return link.transport == Transport::kUdp && !(address.is_v6() && address.to_v6().is_link_local());
+}
+
+// The peer has another address, or its NAT another mapping: nobody else tells it so.
+void MeshNode::Machine::saw_at(Link& link, const Endpoint& endpoint) {
+  if (!link.is_up() || !may_tell_place(link)) return;
+  auto& port_then = link.peers_port;
+  const auto port = port_then != 0 ? port_then : link.endpoint.port();
+  if (endpoint.address() == link.endpoint.address() && endpoint.port() == port) return;
+  if (endpoint.address().is_v6() && endpoint.address().to_v6().is_link_local()) return;
+  link.endpoint.address(endpoint.address());
+  if (port_then == 0) {
+    link.endpoint.port(endpoint.port());
+  } else if (port_then != endpoint.port()) {
+    // A NAT gave the link's own port another number: which one the shared port has there is not known.
+    port_then = endpoint.port();
+    return;
+  }
+  tell_observed(link);
 }
 
 void MeshNode::Machine::give_contacts(Link& link, std::size_t count) {

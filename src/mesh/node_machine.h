@@ -62,6 +62,7 @@ struct Link {
   Purpose purpose = Purpose::kServed;
   bool is_closed = false;  // to be forgotten when the input is done with
   bool is_ours = false;
+  bool is_place_asked = false;  // the other is to say anew where it sees this node
   int mtu = 1280;
   WallTime good_from = WallTime::min();  // as long as its peer's contact is
   WallTime good_until = WallTime::max();
@@ -234,7 +235,10 @@ class MeshNode::Machine {
   void link_message(Link& link, const ControlMessage& message);
   void end_by_peer(Link& link, std::chrono::seconds delay);
   void give_contacts(Link& link, std::size_t count);
+  // Whether what one end sees of the other is of use to that one.
+  bool may_tell_place(const Link& link) const;
   void tell_observed(Link& link);
+  void saw_at(Link& link, const Endpoint& endpoint);
   std::vector<std::vector<std::uint8_t>> some_contacts(std::size_t count, const net::Prefix& whom);
   void heard(Link& link);
   void without_handshake(Link& link);

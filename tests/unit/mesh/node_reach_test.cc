@@ -239,3 +239,77 @@ TEST_CASE("reach: another network below: observations are forgotten, links asked
   CHECK(sent == 3);
   CHECK(network.node(11).mesh->nat() == mesh::NatKind::kUnknown);
 }
+
+TEST_CASE("reach: after a change of the network the links that are left tell where the node is seen") {
+  Behind network(Nat::kPortRestricted, Nat::kPortRestricted);
+  REQUIRE(network.meet());
+  network.run(20s);
+  auto& node = network.node(11);
+  const auto is_seen_at = [&](const Endpoint& endpoint) {
+    return std::ranges::count(node.mesh->own_contact().contact.endpoints,
+                              contact_endpoint(endpoint, mesh::EndpointKind::kObserved)) == 1;
+  };
+  const auto before = node.outside;
+  REQUIRE(is_seen_at(before));
+  const auto links = node.mesh->links().size();
+  // Nothing that goes in links arrives for a moment; then the way out is the same one as before.
+  network.passes = [](unsigned, unsigned) { return false; };
+  node.mesh->on_network_change(network.now());
+  network.run(300ms);
+  network.passes = [](unsigned, unsigned) { return true; };
+  CHECK(network.run_until([&] { return node.mesh->nat() == mesh::NatKind::kIndependent; }, 5s));
+  network.run(15s);
+  CHECK(is_seen_at(before));
+  // Each was asked once.
+  std::size_t sent = 0;
+  network.on_action = [&](TestNode& one, const mesh::Action& action) {
+    const auto* send = std::get_if<mesh::SendDatagram>(&action);
+    if (one.number == 11 && send && send->path.way == mesh::Way::kLink) ++sent;
+  };
+  network.run(20s);
+  CHECK(sent < 20 * links);
+
+  // Another address: WireGuard of its peers says so, and they tell.
+  node.outside = endpoint("203.0.113.11", 5000);
+  node.mesh->on_network_change(network.now());
+  for (const unsigned peer : {1U, 2U, 12U}) {
+    auto& other = network.node(peer);
+    for (const auto& link : other.mesh->links()) {
+      if (link.peer != prefix_of(11)) continue;
+      const mesh::Traffic traffic{link.link, 0, 0, 0, node.outside};
+      for (int i = 0; i < 3; ++i) other.mesh->on_traffic({&traffic, 1}, network.now());
+    }
+    for (const auto& link : other.mesh->links()) {
+      if (link.peer == prefix_of(11)) CHECK(link.endpoint == node.outside);
+    }
+  }
+  network.run(20s);
+  CHECK(is_seen_at(node.outside));
+  CHECK_FALSE(is_seen_at(before));
+  CHECK(node.mesh->nat() == mesh::NatKind::kIndependent);
+  CHECK(node.links_up() == links);
+}
+
+TEST_CASE("reach: a peer that moves and has a port of its own there is told no port that is not known") {
+  TestNetwork network;
+  for (const unsigned i : {1U, 2U}) network.add(i).settings.own_ports = mesh::OwnPorts::kDirectly;
+  REQUIRE(network.start_pair(5s));
+  network.run(5s);
+  auto& node = network.node(2);
+  const auto link = network.node(1).mesh->links()[0];
+  const auto own_port = node.links.begin()->second.own_port;
+  REQUIRE(own_port != 0);
+  const auto see = [&](const Endpoint& at) {
+    const mesh::Traffic traffic{link.link, 0, 0, 0, at};
+    network.node(1).mesh->on_traffic({&traffic, 1}, network.now());
+    return network.node(1).mesh->take_actions().size();
+  };
+  CHECK(see(endpoint("198.51.100.2", own_port)) == 0);
+  CHECK(see(endpoint("203.0.113.2", own_port)) == 1);
+  CHECK(network.node(1).mesh->links()[0].endpoint == endpoint("203.0.113.2"));
+  CHECK(see(endpoint("203.0.113.2", own_port)) == 0);
+  CHECK(see(endpoint("203.0.113.3", 1024)) == 0);
+  CHECK(see(endpoint("203.0.113.3", 1024)) == 0);
+  CHECK(see(Endpoint()) == 0);
+  CHECK(network.node(1).links_up() == 1);
+}
