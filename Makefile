@@ -126,7 +126,7 @@ check-sim: $(BUILD)/tools/sim ## Simulate small networks in trouble
 check-net: all tests ## Run the scenarios in network namespaces (ONLY=name runs one)
 	@BUILD=$(BUILD) ONLY=$(ONLY) bash tools/check.sh net
 
-check-vm: all ## Run the scenarios on a kernel of their own under QEMU (ONLY=name runs one)
+check-vm: all $(BUILD)/tools/mesh_files ## Run the scenarios on a kernel of their own under QEMU (ONLY=name runs one)
 	@BUILD=$(BUILD) ONLY=$(ONLY) bash tools/check.sh vm
 
 asan: ## Build with AddressSanitizer and UBSan and run the unit tests and the fuzz corpus

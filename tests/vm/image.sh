@@ -125,8 +125,9 @@ make_base() {
 make_tree() {
   local stage program
   stage=$(mktemp -d "$VM_DIR/stage.XXXXXX") || return 1
-  mkdir -p "$stage/build" "$stage/tests"
-  for program in sixlink sixlink-registry; do
+  mkdir -p "$stage/build/tools" "$stage/tests"
+  for program in sixlink sixlink-registry tools/mesh_files; do
+    if [ ! -x "$BUILD/$program" ]; then continue; fi
     # Debugging information is most of it, and every byte goes through the emulated machine.
     strip -o "$stage/build/$program" "$BUILD/$program" || return 1
   done

@@ -15,13 +15,19 @@ if ! date -s @"$(date +%s)" >/dev/null 2>&1 || [ -z "${TEST_VM:-}" ]; then
   skip "$SCENARIO" "sets the clock of the machine: only in the VM, with tests/vm/boot.sh"
   exit 0
 fi
+if [ ! -x "$BUILD/tools/mesh_files" ]; then die "$BUILD/tools/mesh_files is missing: run make tests first"; fi
 mesh_network
 for name in a b; do add_node $name public; done
-NODE_PREFIX[a]=2001:db8:42:1::/64 NODE_ADDRESS[a]=2001:db8:42:1::1
-NODE_PREFIX[b]=2001:db8:42:2::/64 NODE_ADDRESS[b]=2001:db8:42:2::1
+number=0
+files=()
+for name in a b; do
+  number=$((number + 1))
+  NODE_PREFIX[$name]=2001:db8:42:$number::/64
+  NODE_ADDRESS[$name]=2001:db8:42:$number::1
+  files+=("$name=${NODE_PREFIX[$name]}=${NODE_V4[$name]}")
+done
 mkdir -p "$TEMP/mesh" "$TEMP/a/state" "$TEMP/b/state"
-"$BUILD/tools/mesh_files" "$TEMP/mesh" "$NETWORK,192.0.2.0/24" "a=${NODE_PREFIX[a]}=${NODE_V4[a]}" \
-  "b=${NODE_PREFIX[b]}=${NODE_V4[b]}" >/dev/null || die "mesh_files failed"
+"$BUILD/tools/mesh_files" "$TEMP/mesh" "$NETWORK,192.0.2.0/24" "${files[@]}" >/dev/null || die "mesh_files failed"
 for name in a b; do
   cp -r "$TEMP/mesh/$name" "$TEMP/$name/state/mesh"
   write_node_config $name registry=https://registry.example.net link_transport=udp port_mapping=no datapath=userspace
@@ -48,7 +54,7 @@ check "clock set: IPv4 inside" wait_for 15 can_ping_v4 a 192.0.2.2
 check "clock set: and back" wait_for 5 can_ping_v4 b 192.0.2.1
 check_equal "clock set: the processes are the same" "$before" "$(pid_of a) $(pid_of b)"
 
-# Two hours back nobody's certificate is valid.
+# Two and a half hours back nobody's certificate is valid.
 set_clock -9000
 sleep 2
 set_clock 9000
