@@ -63,5 +63,8 @@ class KernelWireguardReader {
 // A socket for datagrams to and from ff02::1 with that port at both ends on the interface, as neighbours'
 // control messages are sent in links. Not blocking.
 boost::system::result<int> open_link_socket(const std::string& interface, std::uint16_t port);
+// A whole IPv6 packet that is this machine's, out of the interface.
+[[nodiscard]] boost::system::error_code send_out_of(const std::string& interface,
+                                                    std::span<const std::uint8_t> packet);
 
 }  // namespace sixlink::platform

@@ -369,4 +369,27 @@ boost::system::result<int> open_link_socket(const std::string& interface, std::u
   return socket.release();
 }
 
+error_code send_out_of(const std::string& interface, std::span<const std::uint8_t> packet) {
+  constexpr std::size_t kHeaderSize = 40;
+  constexpr std::size_t kDestination = 24;
+  if (packet.size() < kHeaderSize) return to_error(EINVAL);
+  const auto index = ::if_nametoindex(interface.c_str());
+  if (index == 0) return to_error(ENODEV);
+  // What is sent with this protocol has its header already (raw(7), ipv6(7)).
+  Descriptor socket(::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW));
+  if (!socket) return last_error();
+  const auto scope = static_cast<int>(index);
+  const int off = 0;
+  if (::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_MULTICAST_IF, &scope, sizeof scope) != 0 ||
+      ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &off, sizeof off) != 0)
+    return last_error();
+  sockaddr_in6 to{};
+  to.sin6_family = AF_INET6;
+  to.sin6_scope_id = index;
+  std::memcpy(&to.sin6_addr, packet.data() + kDestination, sizeof to.sin6_addr);
+  const auto sent = ::sendto(socket.get(), packet.data(), packet.size(), 0,
+                             reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  return sent < 0 ? last_error() : error_code();
+}
+
 }  // namespace sixlink::platform

@@ -30,5 +30,9 @@ boost::system::result<KernelWireguardState> KernelWireguardReader::read(const st
 boost::system::result<int> open_link_socket(const std::string& /*interface*/, std::uint16_t /*port*/) {
   return unsupported();
 }
+boost::system::error_code send_out_of(const std::string& /*interface*/,
+                                      std::span<const std::uint8_t> /*packet*/) {
+  return unsupported();
+}
 
 }  // namespace sixlink::platform

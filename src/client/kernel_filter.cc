@@ -73,7 +73,7 @@ std::string last_line(std::string text) {
 
 KernelFilter kernel_filter_of(std::string_view instance) {
   const auto hash = hash_of(instance);
-  return {fmt::format("{}{:08x}", kTablePrefix, hash), kFirstGroup | ((hash & 0x7fffff) << 1)};
+  return {fmt::format("{}{:08x}", kTablePrefix, hash), kFirstGroup | ((hash & 0x3fffff) << 2)};
 }
 
 bool is_kernel_filter_name(std::string_view table) {
@@ -87,7 +87,8 @@ std::string kernel_filter_rules(const KernelFilter& filter, const datapath::Mesh
   const auto own_v4 = mesh.own_v4 ? fmt::format("ip saddr {} drop\n", mesh.own_v4->to_string()) : "";
   const auto inside_v4 =
       mesh.network_v4 ? fmt::format("ip saddr {0} ip daddr {0} accept\n", mesh.network_v4->to_string()) : "";
-  return fmt::format(R"(add table inet {table}
+  return fmt::format(
+      R"(add table inet {table}
 delete table inet {table}
 table inet {table} {{
 chain neighbours {{
@@ -105,27 +106,29 @@ ip6 saddr {network} ip6 daddr {network} accept
 }}
 chain incoming {{
 type filter hook prerouting priority -310; policy accept;
-iifgroup != {{ {group}, {all} }} accept
+iifgroup != {group}-{last} accept
+iifgroup {{ {left}, {last} }} udp dport {babel} udp length != {cost} drop
 jump neighbours
 ip6 saddr {own} drop
-{own_v4}iifgroup {all} accept
+{own_v4}iifgroup {{ {all}, {last} }} accept
 jump reach
 }}
 chain outgoing {{
 type filter hook postrouting priority 310; policy accept;
-oifgroup != {{ {group}, {all} }} accept
+oifgroup != {group}-{last} accept
 ip6 daddr ff02::1 udp dport {control} meta skuid != {user} drop
 jump neighbours
-oifgroup {all} accept
+oifgroup {{ {all}, {last} }} accept
 jump reach
 }}
 }}
 )",
-                     fmt::arg("table", filter.table), fmt::arg("control", datapath::kMeshControlPort),
-                     fmt::arg("babel", datapath::kBabelPort), fmt::arg("network", network),
-                     fmt::arg("inside_v4", inside_v4), fmt::arg("group", filter.group_of(false)),
-                     fmt::arg("all", filter.group_of(true)), fmt::arg("own", mesh.own.to_string()),
-                     fmt::arg("own_v4", own_v4), fmt::arg("user", ::geteuid()));
+      fmt::arg("table", filter.table), fmt::arg("control", datapath::kMeshControlPort),
+      fmt::arg("babel", datapath::kBabelPort), fmt::arg("network", network), fmt::arg("inside_v4", inside_v4),
+      fmt::arg("group", filter.group), fmt::arg("all", filter.group_of(true, false)),
+      fmt::arg("cost", datapath::kBabelCostSize), fmt::arg("left", filter.group_of(false, true)),
+      fmt::arg("last", filter.group_of(true, true)), fmt::arg("own", mesh.own.to_string()),
+      fmt::arg("own_v4", own_v4), fmt::arg("user", ::geteuid()));
 }
 
 std::string make_kernel_filter(const KernelFilter& filter, const datapath::MeshFilter& mesh) {

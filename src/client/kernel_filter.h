@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Which packets may pass links that are WireGuard interfaces of the kernel's: what datapath::MeshFilter
-// decides for ours, as a table of nftables. Its rules are for interfaces of two groups, so that a link is put
-// under them, and under others, by its group alone.
+// decides for ours, as a table of nftables. Its rules are for interfaces of four groups, so that a link is
+// put under them, and under others, by its group alone.
 #pragma once
 
 #include <boost/system/error_code.hpp>
@@ -15,8 +15,12 @@ namespace sixlink::client {
 
 struct KernelFilter {
   std::string table;
-  std::uint32_t group = 0;  // of links that carry the network's packets alone; the next one: of all others
-  std::uint32_t group_of(bool takes_foreign) const { return group + (takes_foreign ? 1 : 0); }
+  // The first of four: of links that carry the network's packets alone. From a link that is being left no
+  // Babel reaches this machine but the one thing that neighbours say of it then, datapath::make_babel_cost().
+  std::uint32_t group = 0;
+  std::uint32_t group_of(bool takes_foreign, bool is_left) const {
+    return group + (takes_foreign ? 1 : 0) + (is_left ? 2 : 0);
+  }
 };
 // A name and groups of this daemon's own.
 KernelFilter kernel_filter_of(std::string_view instance);

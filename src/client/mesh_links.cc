@@ -24,6 +24,9 @@ constexpr unsigned kMostInitiations = 200;  // a second
 constexpr std::chrono::milliseconds kHandshakeInterval{50};
 // For Babel, of a link that is being left: more than any way around, which costs hundreds for each link.
 constexpr std::uint16_t kLeftCost = 8192;
+// To the neighbour it is told that often, as a datagram may be lost.
+constexpr unsigned kCostTimes = 4;
+constexpr std::chrono::milliseconds kCostInterval{200};
 
 wireguard::SecretKey private_key_of(const pki::WireguardKeyPair& key) {
   const auto bytes = key.private_bytes();
@@ -67,6 +70,7 @@ struct MeshLinks::Link {
   std::unique_ptr<datapath::WireguardTunnel> tunnel;  // or
   std::unique_ptr<MeshKernelLink> kernel;
   bool is_left = false;
+  std::optional<boost::asio::steady_timer> cost_timer;
 };
 
 MeshLinks::MeshLinks(const boost::asio::any_io_executor& executor, Settings settings,
@@ -169,7 +173,7 @@ std::string MeshLinks::open_in_kernel(const mesh::OpenLink& wanted) {
   auto error = platform::make_kernel_wireguard(
       {link->interface,
        std::span<const std::uint8_t, 32>(reinterpret_cast<const std::uint8_t*>(secret.data()), 32), link->key,
-       wanted.endpoint, wanted.own_port, settings_.kernel->group_of(settings_.filter.takes_foreign),
+       wanted.endpoint, wanted.own_port, settings_.kernel->group_of(settings_.filter.takes_foreign, false),
        wanted.mtu, wanted.is_initiator, net::AddressV6(address)});
   if (!error) {
     auto opened = MeshKernelLink::open(
@@ -207,28 +211,56 @@ void MeshLinks::on_packet(mesh::LinkId id, std::span<const std::uint8_t> packet)
 // another way for sure. Where Babel cannot tell another way from a loop, it asks the destination (RFC 8966
 // section 3.8.2), but only once it hears of such a way, and that is what the others are asked for. For what
 // is left the kernel keeps the routes until the link is closed.
+// What comes by the kernel's WireGuard goes to babeld unseen, and nothing can be put beside it. So the
+// neighbour, which leaves the link as well, is told by this end, and hears nothing else of its babeld.
 bool MeshLinks::leave(mesh::LinkId id) {
   auto* const link = find(id);
   if (!link) return true;
-  // What comes by the kernel's WireGuard goes to babeld unseen.
-  if (!link->tunnel) return false;
   const auto neighbours = platform::keep_routes(link->interface, platform::kRouteProtocolBabel);
   if (!neighbours) {
     log_.debug("routes into {} cannot be kept: {}", link->interface, neighbours.error().message());
     return false;
   }
   link->is_left = true;
-  link->tunnel->set_filter(filter_of(*link));
-  // Nothing goes that way where there is none: then the neighbour's next hello is early enough.
-  for (const auto& neighbour : *neighbours)
-    link->tunnel->receive(datapath::make_babel_cost(neighbour, kLeftCost));
+  if (link->kernel) {
+    if (const auto error = set_group(*link)) {
+      log_.debug("{} cannot be put into another group: {}", link->interface, error.message());
+      link->is_left = false;
+      return false;
+    }
+  } else {
+    link->tunnel->set_filter(filter_of(*link));
+    // Nothing goes that way where there is none: then the neighbour's next hello is early enough.
+    for (const auto& neighbour : *neighbours)
+      link->tunnel->receive(datapath::make_babel_cost(neighbour, kLeftCost));
+  }
+  tell_cost(id, kCostTimes);
   for (const auto& own : platform::interface_addresses()) {
     if (!own.address.is_v6() || !own.address.to_v6().is_link_local()) continue;
-    const auto* const other = find(link_of(own.interface));
-    if (other && other->tunnel && !other->is_left)
-      other->tunnel->send(datapath::make_babel_request(own.address.to_v6()));
+    auto* const other = find(link_of(own.interface));
+    if (other && !other->is_left) send_babel(*other, datapath::make_babel_request(own.address.to_v6()));
   }
   return true;
+}
+
+void MeshLinks::send_babel(Link& link, std::span<const std::uint8_t> packet) {
+  if (link.tunnel) return link.tunnel->send(packet);
+  if (const auto error = platform::send_out_of(link.interface, packet))
+    log_.debug("{}: no Babel of ours goes out: {}", link.interface, error.message());
+}
+
+void MeshLinks::tell_cost(mesh::LinkId id, unsigned times) {
+  auto* const link = find(id);
+  if (!link || !link->is_left || times == 0) return;
+  for (const auto& own : platform::interface_addresses()) {
+    if (own.interface != link->interface || !own.address.is_v6() || !own.address.to_v6().is_link_local())
+      continue;
+    send_babel(*link, datapath::make_babel_cost(own.address.to_v6(), kLeftCost));
+  }
+  link->cost_timer.emplace(executor_, kCostInterval);
+  link->cost_timer->async_wait([this, id, times](const boost::system::error_code& error) {
+    if (!error) tell_cost(id, times - 1);
+  });
 }
 
 void MeshLinks::close(mesh::LinkId id) {
@@ -338,12 +370,16 @@ void MeshLinks::set_takes_foreign(bool takes_foreign) {
   for (const auto& [id, link] : links_) {
     if (link->tunnel) {
       link->tunnel->set_filter(filter_of(*link));
-    } else if (const auto error = platform::set_interface_group(link->interface,
-                                                                settings_.kernel->group_of(takes_foreign))) {
+    } else if (const auto error = set_group(*link)) {
       log_.warn("cannot put {} into another group of interfaces: {}; what passes it is filtered as before",
                 link->interface, error.message());
     }
   }
+}
+
+boost::system::error_code MeshLinks::set_group(const Link& link) {
+  return platform::set_interface_group(
+      link.interface, settings_.kernel->group_of(settings_.filter.takes_foreign, link.is_left));
 }
 
 datapath::MeshFilter MeshLinks::filter_of(const Link& link) const {

@@ -117,6 +117,9 @@ class MeshLinks {
   std::string free_name();
   Link* find(mesh::LinkId link) const;
   void poll(mesh::LinkId link);
+  void send_babel(Link& link, std::span<const std::uint8_t> packet);
+  void tell_cost(mesh::LinkId link, unsigned times);
+  boost::system::error_code set_group(const Link& link);
   void watch_handshakes();
 
   boost::asio::any_io_executor executor_;

@@ -164,8 +164,9 @@ std::vector<std::uint8_t> make_mesh_control(const net::AddressV6& source,
 }
 
 std::vector<std::uint8_t> make_babel_cost(const net::AddressV6& neighbour, std::uint16_t cost) {
-  std::array<std::uint8_t, 12> text{42, 2, 0, 8,   // magic, version, length
-                                    5,  6, 0, 0};  // IHU, length, to whoever hears it, reserved
+  std::array<std::uint8_t, kBabelCostSize - kUdpHeaderSize> text{
+      42, 2, 0, 8,   // magic, version, length
+      5,  6, 0, 0};  // IHU, length, to whoever hears it, reserved
   net::put16(text, 8, cost);
   net::put16(text, 10, kCostFor);
   return make_udp(neighbour, all_babel_routers(), kBabelPort, text);

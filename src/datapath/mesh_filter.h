@@ -57,6 +57,7 @@ std::optional<net::AddressV6> babel_sender(std::span<const std::uint8_t> packet)
 
 // What the neighbour would say to have its link cost so much (RFC 8966 section 4.6.6, IHU); nothing that it
 // says itself may follow.
+inline constexpr std::size_t kBabelCostSize = 20;  // with UDP's header: nothing that babeld says is as long
 std::vector<std::uint8_t> make_babel_cost(const net::AddressV6& neighbour, std::uint16_t cost);
 // A neighbour is to tell all of its routes (section 4.6.10, a route request for any).
 std::vector<std::uint8_t> make_babel_request(const net::AddressV6& own);

@@ -21,14 +21,16 @@ bool has(const std::string& text, std::string_view part) {
 
 }  // namespace
 
-TEST_CASE("kernel filter: each daemon has its own table and its own two groups") {
+TEST_CASE("kernel filter: each daemon has its own table and its own four groups") {
   const auto home = kernel_filter_of("home");
   const auto other = kernel_filter_of("other");
   CHECK(home.table != other.table);
   CHECK(home.group != other.group);
-  CHECK(home.group % 2 == 0);
-  CHECK(home.group_of(false) == home.group);
-  CHECK(home.group_of(true) == home.group + 1);
+  CHECK(home.group % 4 == 0);
+  CHECK(home.group_of(false, false) == home.group);
+  CHECK(home.group_of(true, false) == home.group + 1);
+  CHECK(home.group_of(false, true) == home.group + 2);
+  CHECK(home.group_of(true, true) == home.group + 3);
   CHECK(kernel_filter_of("home").table == home.table);
   CHECK(is_kernel_filter_name(home.table));
   CHECK(is_kernel_filter_name(kernel_filter_of("a b;\n{}").table));
@@ -50,6 +52,10 @@ TEST_CASE("kernel filter: the rules are the network's") {
   CHECK(has(text, "ip6 saddr 2001:db8:42::/48 ip6 daddr 2001:db8:42::/48 accept\n"));
   CHECK(has(text, "ip6 saddr 2001:db8:42:7::/64 drop\n"));
   CHECK_FALSE(has(text, "ip saddr 192"));
+  // Of links that are being left: the last two groups.
+  const auto babel = "iifgroup { " + std::to_string(filter.group + 2) + ", " +
+                     std::to_string(filter.group + 3) + " } udp dport 6697 udp length != 20 drop\n";
+  CHECK(has(text, babel));
   auto mesh = mesh_filter();
   mesh.network_v4 = *net::PrefixV4::parse("192.0.2.0/24");
   mesh.own_v4 = *net::PrefixV4::parse("192.0.2.16/28");

@@ -113,9 +113,11 @@ TEST_CASE("mesh filter: of a link that is left the node hears the Babel, and say
   auto filter = node_filter();
   const auto hello = udp("fe80::a", "ff02::1:6", kBabelPort);
   CHECK_FALSE(filter.check_incoming(hello).is_control);
+  CHECK_FALSE(filter.check_outgoing(hello).drop);
   filter.takes_babel = true;
   CHECK(filter.check_incoming(hello).is_control);
-  CHECK_FALSE(filter.check_outgoing(hello).is_control);
+  CHECK_FALSE(filter.check_outgoing(hello).drop);
+  CHECK_FALSE(filter.check_outgoing(icmp("fe80::a", "fe80::b", 128)).drop);
   CHECK_FALSE(filter.check_incoming(icmp("fe80::a", "fe80::b", 128)).is_control);
   CHECK_FALSE(filter.check_incoming(udp("2001:db8:42:7::1", "2001:db8:42:1::1", kBabelPort)).is_control);
   CHECK(filter.check_incoming(udp("2001:db8:42:7::1", "ff02::1:6", kBabelPort)).drop == Drop::kLocalScope);
@@ -128,6 +130,7 @@ TEST_CASE("mesh filter: of a link that is left the node hears the Babel, and say
 
 TEST_CASE("mesh filter: what is said in Babel is that of RFC 8966") {
   const auto packet = make_babel_cost(v6("fe80::a"), 0x2000);
+  CHECK(packet.size() == 40 + kBabelCostSize);
   CHECK(babel_sender(packet) == v6("fe80::a"));
   CHECK(Packet(packet.begin() + 24, packet.begin() + 40) ==
         Packet{0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 6});
