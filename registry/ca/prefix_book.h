@@ -16,6 +16,11 @@ struct NetworkV4 {
   net::PrefixV4 network;
   int length = 32;
 
+  // A node's prefix is of this network, and not all of it.
+  bool covers(const net::PrefixV4& prefix) const {
+    return prefix.length > network.length && network.contains(prefix.address);
+  }
+
   friend bool operator==(const NetworkV4&, const NetworkV4&) = default;
 };
 
@@ -36,6 +41,14 @@ class PrefixBook {
   // The node's row is to be deleted by the caller.
   void give_back(Database& database, const net::Prefix& prefix,
                  const std::optional<net::PrefixV4>& prefix_v4);
+  // IPv4 for a node that has none of the network: the prefix that it had before, if that is one. nullopt:
+  // none is left, or another registry with the same database knows of another network.
+  std::optional<net::PrefixV4> take_v4(Database& database, const net::Prefix& node);
+  // That node has another one now, and may have this one again until then.
+  void retire_v4(Database& database, const net::PrefixV4& prefix_v4, const net::Prefix& node,
+                 std::int64_t until);
+  // Those whose time is over.
+  void free_retired_v4(Database& database, std::int64_t now);
   void forget() { revision_ = -1; }
 
  private:

@@ -157,10 +157,24 @@ Answer<Issued> Registrar::issue_new(const pki::CertificateRequest& request, cons
   return issued(*certificate, taken->prefix_v4, true);
 }
 
+// The certificate does not name it: it can be another one at any time.
+std::optional<net::PrefixV4> Registrar::current_v4(const NodeRow& node, WallTime now) {
+  const auto& network = settings_.network_v4;
+  if (!network || (node.prefix_v4 && network->covers(*node.prefix_v4))) return node.prefix_v4;
+  const auto taken = prefixes_.take_v4(database_, node.prefix);
+  if (!taken) return node.prefix_v4;
+  if (node.prefix_v4)
+    prefixes_.retire_v4(database_, *node.prefix_v4, node.prefix, seconds_of(now + settings_.prefix_grace));
+  database_.run("UPDATE mesh_nodes SET prefix_v4 = $2 WHERE prefix = $1",
+                {node.prefix.to_string(), taken->to_string()});
+  return taken;
+}
+
 Answer<Issued> Registrar::issue_again(const NodeRow& node, const pki::CertificateRequest& request,
                                       const std::string& key, WallTime now) {
-  // Asked again, as when the answer was lost: the same answer.
-  const auto stored = issued(node.certificate, node.prefix_v4, false);
+  const auto prefix_v4 = current_v4(node, now);
+  // Asked again, as when the answer was lost, or for IPv4 alone: the same certificate.
+  const auto stored = issued(node.certificate, prefix_v4, false);
   // Not when another authority issues now: that is what a node renews for before its time.
   const auto* issuer = authorities_.issuer(now);
   const bool is_same =
@@ -175,7 +189,7 @@ Answer<Issued> Registrar::issue_again(const NodeRow& node, const pki::Certificat
       {node.prefix.to_string(), key, certificate->subject(), certificate->serial(), certificate->to_pem(),
        seconds_of(certificate->not_after())});
   record(*certificate);
-  return issued(*certificate, node.prefix_v4, true);
+  return issued(*certificate, prefix_v4, true);
 }
 
 Answer<Issued> Registrar::renew(const Asker& asker, const pki::CertificateRequest& request, WallTime now) {

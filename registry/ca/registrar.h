@@ -157,6 +157,8 @@ class Registrar {
                            const std::string& email, WallTime now);
   Answer<Issued> issue_again(const NodeRow& node, const pki::CertificateRequest& request,
                              const std::string& key, WallTime now);
+  // The node's IPv4 prefix as the network is now: another one where it has none of it. In a transaction.
+  std::optional<net::PrefixV4> current_v4(const NodeRow& node, WallTime now);
   std::optional<pki::Certificate> sign(const pki::CertificateRequest& request, const net::Prefix& prefix,
                                        WallTime now);
   void record(const pki::Certificate& certificate);

@@ -74,7 +74,7 @@ std::string Registrar::create_network() {
            settings_.network.to_string() +
            ": put the old prefix back; another network needs another database";
   } else if (rows.front().text(1) != (v4 ? v4->to_string() : "")) {
-    // Nodes keep what they have; the pools are read again everywhere.
+    // Nodes keep what they have until they ask for another; the pools are read again everywhere.
     database_.run("UPDATE mesh_network SET network_v4 = $1, revision = revision + 1 WHERE id = 1",
                   {or_null(v4)});
   }
@@ -120,7 +120,6 @@ bool Registrar::refresh(std::string& problem) {
 mesh::NetworkParameters Registrar::wanted_parameters(WallTime now) {
   auto wanted = settings_.parameters;
   wanted.network = settings_.network;
-  if (settings_.network_v4) wanted.network_v4 = settings_.network_v4->network;
   wanted.authorities = authorities_.certificates(now);
   // The latest ones, if there are too many: whoever was revoked longer ago has long lost its links.
   const auto rows = database_.run(
@@ -134,8 +133,10 @@ mesh::NetworkParameters Registrar::wanted_parameters(WallTime now) {
 
 bool Registrar::publish_parameters(WallTime now) {
   auto wanted = wanted_parameters(now);
-  const auto rows = database_.run("SELECT version, parameters FROM mesh_network WHERE id = 1");
+  const auto rows = database_.run("SELECT version, parameters, network_v4 FROM mesh_network WHERE id = 1");
   if (rows.empty()) return false;
+  // Not of the settings: of several registries the one that was started last says what it is.
+  wanted.network_v4 = net::PrefixV4::parse(rows.front().text(2));
   const auto* root = authorities_.root(now);
   if (!root) return false;
   wanted.version = static_cast<std::uint64_t>(std::max<std::int64_t>(0, rows.front().number(0)));
@@ -170,6 +171,7 @@ std::string Registrar::maintain(WallTime now) {
     database_.run("DELETE FROM mesh_nodes WHERE prefix = $1", {row.text(0)});
     database_.run("DELETE FROM mesh_contacts WHERE prefix = $1", {row.text(0)});
   }
+  prefixes_.free_retired_v4(database_, seconds_of(now));
   database_.run("DELETE FROM mesh_certificates WHERE expires < $1", {over});
   database_.run("DELETE FROM mesh_contacts WHERE expires < $1", {seconds_of(now)});
   // Used ones a while longer, so that whoever asks again is told so.

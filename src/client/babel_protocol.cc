@@ -77,6 +77,7 @@ std::optional<RouterId> parse_router_id(std::string_view text) {
 bool Ownership::is_foreign(const mesh::Destination& destination, const RouterId& origin) const {
   if (const auto* v4 = std::get_if<net::PrefixV4>(&destination)) {
     if (v4->length == 0) return false;
+    if (former_v4 && former_v4->contains(v4->address)) return false;
     if (!network_v4 || v4->length <= network_v4->length || !network_v4->contains(v4->address)) return true;
     return is_own(destination) && origin != router_id_of(own);
   }

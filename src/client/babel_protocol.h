@@ -32,6 +32,8 @@ struct Ownership {
   std::optional<net::PrefixV4> network_v4;
   net::Prefix own;
   std::optional<net::PrefixV4> own_v4;
+  // That IPv4 has been in before: whoever has not heard of the new one announces of it, and is no liar.
+  std::optional<net::PrefixV4> former_v4 = std::nullopt;
 
   // Somebody with this router-id does not own the destination, as far as can be told: of IPv4 only that it is
   // outside of the network, or this node's. A default route is nobody's.
@@ -50,6 +52,8 @@ class BabelMonitor {
 
   explicit BabelMonitor(Ownership ownership);
 
+  // For what is told from now on.
+  void set_ownership(Ownership ownership) { ownership_ = std::move(ownership); }
   // A new connection: nothing is known, nothing was asked.
   void begin();
   // Bytes as they come. False: this is not babeld's protocol; problem() says why, and the connection is of no

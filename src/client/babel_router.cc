@@ -115,6 +115,7 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
   void remove_link(const std::string& interface);
   void announce(const std::vector<mesh::Destination>& destinations);
   void set_hello_interval(milliseconds interval);
+  void use_v4(const std::optional<InnerV4>& v4, const std::optional<net::PrefixV4>& network);
   BabelStatus status() const;
   const BabelMonitor& monitor() const { return monitor_; }
 
@@ -196,6 +197,7 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
   std::string sending_;
   bool is_alive_asked_ = false;
 
+  std::optional<net::PrefixV4> former_v4_;           // IPv4's range before the present one
   std::map<std::string, mesh::Destination> wanted_;  // to be announced, by text
   bool is_announcing_failed_ = false;
 
@@ -548,6 +550,34 @@ void BabelRouter::Driver::set_hello_interval(milliseconds interval) {
   if (state_ == State::kRunning) refresh_later();
 }
 
+void BabelRouter::Driver::use_v4(const std::optional<InnerV4>& v4,
+                                 const std::optional<net::PrefixV4>& network) {
+  const auto network_before = std::exchange(settings_.network_v4, std::nullopt);
+  const auto prefix_before = std::exchange(settings_.prefix_v4, std::nullopt);
+  settings_.source_v4.reset();
+  if (v4) {
+    settings_.network_v4 = v4->network;
+    settings_.prefix_v4 = v4->prefix;
+    settings_.source_v4 = v4->address();
+  }
+  const bool is_other = network_before != settings_.network_v4 || prefix_before != settings_.prefix_v4;
+  // Until the next change: announcements of it may be on their way for as long as a node is behind.
+  if (network_before != settings_.network_v4) former_v4_ = network_before;
+  auto ownership = ownership_of(settings_);
+  ownership.former_v4 = former_v4_;
+  if (network && network != settings_.network_v4) {
+    ownership.former_v4 = settings_.network_v4;
+    ownership.network_v4 = network;
+  }
+  monitor_.set_ownership(std::move(ownership));
+  if (!is_other || (state_ != State::kStarting && state_ != State::kRunning)) return;
+  logger_.info("routing: babeld is started again, with {}",
+               v4 ? "the IPv4 prefix " + v4->prefix.to_string() : "IPv6 alone");
+  drop_process();
+  state_ = State::kWaiting;
+  after(restart_timer_, milliseconds(0), [](Driver& driver) { driver.start_process(); });
+}
+
 void BabelRouter::Driver::announce(const std::vector<mesh::Destination>& destinations) {
   std::map<std::string, mesh::Destination> wanted;
   for (const auto& destination : destinations) wanted.emplace(text_of(destination), destination);
@@ -766,6 +796,9 @@ BabelStatus BabelRouter::status() const {
 }
 const std::vector<mesh::Route>& BabelRouter::routes() const {
   return driver_->monitor().routes();
+}
+void BabelRouter::use_v4(const std::optional<InnerV4>& v4, const std::optional<net::PrefixV4>& network) {
+  driver_->use_v4(v4, network);
 }
 std::vector<mesh::RouterNeighbour> BabelRouter::neighbours() const {
   return driver_->monitor().neighbours();

@@ -6,10 +6,12 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "src/client/babel_settings.h"
+#include "src/client/inner_v4.h"
 #include "src/mesh/router.h"
 
 namespace spdlog {
@@ -54,6 +56,10 @@ class BabelRouter final : public mesh::Router {
   void remove_link(const std::string& interface) override;
   // This node's prefixes, and a default route where it is a gateway: babeld passes over everything else.
   void announce(const std::vector<mesh::Destination>& destinations) override;
+
+  // IPv4 inside is another one, or none any more: babeld, which cannot be told, is started again. The kernel
+  // keeps the routes meanwhile. `network`: the one that others may announce of by now.
+  void use_v4(const std::optional<InnerV4>& v4, const std::optional<net::PrefixV4>& network);
 
   // For links that are added; those that are there take it one after another.
   void set_hello_interval(std::chrono::milliseconds interval);

@@ -16,6 +16,7 @@
 #include "platform/posix/descriptor.h"
 #include "src/client/clock_watch.h"
 #include "src/client/exit_code.h"
+#include "src/client/inner_v4.h"
 #include "src/client/lan_beacons.h"
 #include "src/client/mesh_cache.h"
 #include "src/client/mesh_edge.h"
@@ -51,16 +52,10 @@ constexpr std::chrono::milliseconds kGoodbye{1500};
 constexpr std::chrono::seconds kClockInterval{10};
 constexpr std::chrono::milliseconds kSettled{500};  // a network that changes does so several times
 
-// The first one in it; of a /31 or /32 the only one that can be.
-asio::ip::address_v4 address_v4_of(const net::PrefixV4& prefix) {
-  return prefix.length >= 31 ? prefix.address : asio::ip::address_v4(prefix.address.to_uint() + 1);
-}
-
 }  // namespace
 
 //  run(): identity -> set-up -> running --stop()--> goodbye -> everything taken
-//            ^                     |                              away -> the end
-//            +----- start_over() --+-> goodbye -> everything taken away
+//  away -> the end
 class MeshDaemon::Machine {
  public:
   Machine(asio::io_context& io, const Config& config, spdlog::logger& log, Settings settings)
@@ -74,6 +69,7 @@ class MeshDaemon::Machine {
         cache_timer_(io),
         clock_timer_(io),
         change_timer_(io),
+        v4_timer_(io),
         changes_(io) {
     stop_signal_.expires_at(Clock::time_point::max());
   }
@@ -86,7 +82,6 @@ class MeshDaemon::Machine {
 
   asio::awaitable<int> run();
   void stop() {
-    starts_over_ = false;
     is_stopping_ = true;
     stop_signal_.cancel();
   }
@@ -102,7 +97,6 @@ class MeshDaemon::Machine {
   MeshEdge::Events edge_events();
   std::string use_kernel(MeshEdge::Settings& settings);
   void start_helpers();
-  void start_over();
   void read_cache();
   void read_some();
   void watch_clock();
@@ -111,6 +105,7 @@ class MeshDaemon::Machine {
   void save_cache();
   void save_parameters();
   void take_identity(MeshIdentity identity);
+  void use_v4();
   void tell_endpoints();
   MeshProtocols used_protocols() const;
   void watch_network();
@@ -127,7 +122,10 @@ class MeshDaemon::Machine {
   std::optional<MeshIdentity> identity_;
   platform::posix::Descriptor claim_;
   net::Prefix network_;
-  std::optional<asio::ip::address_v4> address_v4_;  // IPv4 inside
+  std::optional<InnerV4> v4_;
+  std::optional<net::PrefixV4> network_v4_;  // of the parameters
+  Clock::time_point v4_change_{};            // not before
+  MeshPlan plan_;
   MeshSetup setup_;
   RemoteGateways gateways_{mesh_.remote_gateways, setup_};
   std::vector<mesh::Endpoint> client_only_;
@@ -143,6 +141,7 @@ class MeshDaemon::Machine {
   asio::steady_timer cache_timer_;
   asio::steady_timer clock_timer_;
   asio::steady_timer change_timer_;
+  asio::steady_timer v4_timer_;  // until a range of IPv4 that is new is to be used
   std::optional<platform::ChangeMonitor> monitor_;
   asio::posix::stream_descriptor changes_;  // watches the monitor's descriptor, does not own it
   std::string network_state_;
@@ -152,7 +151,6 @@ class MeshDaemon::Machine {
   std::vector<mesh::ContactEndpoint> endpoints_;   // as this machine finds them
   std::optional<asio::ip::address> observed_;      // by the registry
   bool is_stopping_ = false;
-  bool starts_over_ = false;  // once it has stopped
   std::string last_error_;
   WallTime since_ = std::chrono::system_clock::now();
 };
@@ -173,36 +171,24 @@ asio::awaitable<int> MeshDaemon::Machine::run() {
     log_.critical("{}", problem);
     co_return kExitBadConfiguration;
   }
-  bool was_up = false;
-  for (;;) {
-    co_await find_servers();
-    if (is_stopping_) co_return kExitOk;
-    problem = start();
-    if (!problem.empty()) {
-      log_.critical("{}", problem);
-      servers_.reset();
-      edge_.reset();
-      setup_.undo();
-      co_return kExitFailed;
-    }
-    log_.info("node {} of network {} runs, with the address {} on {}",
-              identity_->certificate.prefix().to_string(), network_.to_string(),
-              node_address(identity_->certificate.prefix()).to_string(), mesh_.main_interface);
-    if (!std::exchange(was_up, true)) settings_.on_first_up();
-    if (!is_stopping_) co_await stop_signal_.async_wait(asio::as_tuple(asio::use_awaitable));
-    is_stopping_ = true;
-    co_await say_goodbye();
-    if (!starts_over_) co_return kExitOk;
-    starts_over_ = false;
-    is_stopping_ = false;
+  co_await find_servers();
+  if (is_stopping_) co_return kExitOk;
+  problem = start();
+  if (!problem.empty()) {
+    log_.critical("{}", problem);
+    servers_.reset();
+    edge_.reset();
+    setup_.undo();
+    co_return kExitFailed;
   }
-}
-
-void MeshDaemon::Machine::start_over() {
-  if (is_stopping_) return;
-  starts_over_ = true;
+  log_.info("node {} of network {} runs, with the address {} on {}",
+            identity_->certificate.prefix().to_string(), network_.to_string(),
+            node_address(identity_->certificate.prefix()).to_string(), mesh_.main_interface);
+  settings_.on_first_up();
+  if (!is_stopping_) co_await stop_signal_.async_wait(asio::as_tuple(asio::use_awaitable));
   is_stopping_ = true;
-  stop_signal_.cancel();
+  co_await say_goodbye();
+  co_return kExitOk;
 }
 
 // Where client_only= is, first: without that there is nothing to begin with.
@@ -267,13 +253,10 @@ MeshEdge::Settings MeshDaemon::Machine::edge_settings() const {
   router.preferred_gateways = mesh_.preferred_gateways;
   router.default_table = kDefaultTable;
   router.source = address;
-  // IPv4 inside: a node has it that was given a prefix, in a network that has it.
-  const auto parameters =
-      mesh::open_parameters(identity_->parameters, identity_->anchor, std::chrono::system_clock::now());
-  if (parameters.parameters && parameters.parameters->network_v4 && identity_->prefix_v4) {
-    router.network_v4 = parameters.parameters->network_v4;
-    router.prefix_v4 = identity_->prefix_v4;
-    router.source_v4 = address_v4_of(*identity_->prefix_v4);
+  if (v4_) {
+    router.network_v4 = v4_->network;
+    router.prefix_v4 = v4_->prefix;
+    router.source_v4 = v4_->address();
     settings.filter.network_v4 = router.network_v4;
     settings.filter.own_v4 = router.prefix_v4;
   }
@@ -294,6 +277,7 @@ MeshEdge::Events MeshDaemon::Machine::edge_events() {
   events.on_parameters = [this] {
     save_parameters();
     if (registry_) registry_->use_parameters(edge_->node().parameters());
+    use_v4();
   };
   events.on_open = [this](mesh::LinkId link, const asio::ip::address& peer) {
     const auto problem = gateways_.open(link, peer);
@@ -338,19 +322,22 @@ std::string MeshDaemon::Machine::start() {
   auto problem = claim();
   if (!problem.empty()) return problem;
   setup_.undo_leftovers();
+  // IPv4 inside: a node has it that was given a prefix, in a network that has it.
+  const auto parameters =
+      mesh::open_parameters(identity_->parameters, identity_->anchor, std::chrono::system_clock::now());
+  if (parameters.parameters) network_v4_ = parameters.parameters->network_v4;
+  v4_ = next_inner_v4(std::nullopt, network_v4_, identity_->prefix_v4);
   auto settings = edge_settings();
   // The kernel's own routes and those of an earlier babeld first: what is
   // learned comes after the address.
-  MeshPlan plan;
-  plan.main_interface = mesh_.main_interface;
-  plan.address = address;
-  plan.own = prefix;
-  plan.network = network_;
-  address_v4_ = settings.router.source_v4;
-  plan.address_v4 = address_v4_;
-  if (plan.address_v4) plan.network_v4 = settings.router.network_v4;
-  if (!mesh_.is_gateway) plan.default_table = kDefaultTable;
-  problem = setup_.apply(plan);
+  plan_.main_interface = mesh_.main_interface;
+  plan_.address = address;
+  plan_.own = prefix;
+  plan_.network = network_;
+  plan_.address_v4 = settings.router.source_v4;
+  plan_.network_v4 = settings.router.network_v4;
+  if (!mesh_.is_gateway) plan_.default_table = kDefaultTable;
+  problem = setup_.apply(plan_);
   if (!problem.empty()) return problem;
   problem = use_kernel(settings);
   if (!problem.empty()) return problem;
@@ -521,11 +508,41 @@ void MeshDaemon::Machine::save_parameters() {
 }
 
 void MeshDaemon::Machine::take_identity(MeshIdentity identity) {
+  identity_->prefix_v4 = identity.prefix_v4;
+  use_v4();
+  if (identity.certificate == identity_->certificate) return;
   identity_->certificate = identity.certificate;
   identity_->key = std::move(identity.key);
   identity_->joined_with = std::move(identity.joined_with);
   log_.info("the certificate was renewed: it is good until {}", utc_date(identity_->certificate.not_after()));
   edge_->renewed();
+}
+
+// Links stay, and so do routes of IPv6 (kV4Change).
+void MeshDaemon::Machine::use_v4() {
+  if (!edge_ || is_stopping_) return;
+  const auto& network = edge_->node().parameters().network_v4;
+  if (network != network_v4_) {
+    network_v4_ = network;
+    v4_change_ = network ? Clock::now() + kV4Change : Clock::time_point();
+    v4_timer_.expires_at(v4_change_);
+    v4_timer_.async_wait([this, life = life_](const boost::system::error_code& error) {
+      if (!error && *life) use_v4();
+    });
+  }
+  const auto wanted = next_inner_v4(v4_, network, identity_->prefix_v4);
+  if (wanted != v4_ && Clock::now() >= v4_change_) {
+    log_.info(
+        "IPv4 inside the mesh: {}",
+        wanted ? wanted->address().to_string() + " of " + wanted->network.to_string() : "none any more");
+    v4_ = wanted;
+    const auto problem = setup_.change_v4(plan_, v4_);
+    if (!problem.empty()) {
+      last_error_ = problem;
+      log_.error("{}", problem);
+    }
+  }
+  edge_->use_v4(v4_, network);
 }
 
 void MeshDaemon::Machine::tell_endpoints() {
@@ -603,10 +620,10 @@ void MeshDaemon::Machine::look_at_clock() {
   if (!warning.empty()) log_.warn("{}", warning);
   edge_->on_clock_change();
   if (!identity_->parameters.empty()) edge_->on_parameters(identity_->parameters);
-  // The node, its filters and its router have IPv4 from the beginning, or not at all.
-  if (!address_v4_ && identity_->prefix_v4 && edge_->node().parameters().network_v4) {
-    log_.info("the network has IPv4 inside, as is known only now: the node starts over");
-    return start_over();
+  // IPv4 inside is news to this node alone: there is nobody to wait for.
+  if (!network_v4_) {
+    network_v4_ = edge_->node().parameters().network_v4;
+    use_v4();
   }
   read_cache();
 }
@@ -619,6 +636,7 @@ asio::awaitable<void> MeshDaemon::Machine::say_goodbye() {
   cache_timer_.cancel();
   clock_timer_.cancel();
   change_timer_.cancel();
+  v4_timer_.cancel();
   if (changes_.is_open()) changes_.cancel();
   // All at once; each has a limit of its own.
   const auto left = std::make_shared<int>(1);
@@ -660,7 +678,7 @@ MeshView MeshDaemon::Machine::view() const {
   view.network = network_;
   view.prefix = identity_->certificate.prefix();
   view.address = node_address(view.prefix);
-  view.address_v4 = address_v4_;
+  if (v4_) view.address_v4 = v4_->address();
   view.main_interface = mesh_.main_interface;
   view.is_gateway = mesh_.is_gateway;
   view.node = &edge_->node();

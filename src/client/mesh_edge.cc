@@ -92,17 +92,39 @@ std::string MeshEdge::start() {
           schedule();
         });
   }
-  std::vector<mesh::Destination> own{settings_.node.prefix};
-  if (settings_.is_gateway) own.emplace_back(net::Prefix{net::AddressV6::any(), 0});
-  if (settings_.router.prefix_v4) {
-    own.emplace_back(*settings_.router.prefix_v4);
-    if (settings_.is_gateway) own.emplace_back(net::PrefixV4{boost::asio::ip::address_v4::any(), 0});
-  }
-  router_->announce(own);
+  announce();
   router_->start();
   schedule();
   watch_traffic();
   return {};
+}
+
+void MeshEdge::announce() {
+  std::vector<mesh::Destination> own{settings_.node.prefix};
+  if (settings_.is_gateway) own.emplace_back(net::Prefix{net::AddressV6::any(), 0});
+  if (settings_.filter.own_v4) {
+    own.emplace_back(*settings_.filter.own_v4);
+    if (settings_.is_gateway) own.emplace_back(net::PrefixV4{boost::asio::ip::address_v4::any(), 0});
+  }
+  router_->announce(own);
+}
+
+void MeshEdge::use_v4(const std::optional<InnerV4>& v4, const std::optional<net::PrefixV4>& network) {
+  if (is_stopping_) return;
+  auto& filter = settings_.filter;
+  const auto before = filter;
+  filter.network_v4 = v4 ? std::optional(v4->network) : std::nullopt;
+  filter.own_v4 = v4 ? std::optional(v4->prefix) : std::nullopt;
+  if (before.network_v4 != filter.network_v4 || before.own_v4 != filter.own_v4) {
+    if (settings_.kernel) {
+      const auto problem = make_kernel_filter(*settings_.kernel, filter);
+      if (!problem.empty())
+        log_.error("{}; links of the kernel's filter IPv4 as before: start this node again", problem);
+    }
+    links_->set_v4(filter.network_v4, filter.own_v4);
+    announce();
+  }
+  router_->use_v4(v4, network);
 }
 
 void MeshEdge::stop(std::function<void()> done) {

@@ -83,6 +83,8 @@ class MeshEdge {
   // may be tried again.
   void on_clock_change();
   void renewed();
+  // IPv4 inside is another one, or none any more; its address is there. `network`: as BabelRouter::use_v4().
+  void use_v4(const std::optional<InnerV4>& v4, const std::optional<net::PrefixV4>& network);
 
   const mesh::MeshNode& node() const { return *node_; }
   const MeshLinks& links() const { return *links_; }
@@ -125,6 +127,7 @@ class MeshEdge {
   void wait_for_tick();
   void watch_traffic();
   void finish_stop();
+  void announce();
   MeshSockets::Events socket_events();
   MeshLinks::Events link_events();
   mesh::RouterEvents router_events();

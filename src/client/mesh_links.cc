@@ -382,6 +382,14 @@ boost::system::error_code MeshLinks::set_group(const Link& link) {
       link.interface, settings_.kernel->group_of(settings_.filter.takes_foreign, link.is_left));
 }
 
+void MeshLinks::set_v4(const std::optional<net::PrefixV4>& network, const std::optional<net::PrefixV4>& own) {
+  settings_.filter.network_v4 = network;
+  settings_.filter.own_v4 = own;
+  for (const auto& [id, link] : links_) {
+    if (link->tunnel) link->tunnel->set_filter(filter_of(*link));
+  }
+}
+
 datapath::MeshFilter MeshLinks::filter_of(const Link& link) const {
   auto filter = settings_.filter;
   filter.takes_babel = link.is_left;

@@ -91,6 +91,8 @@ class MeshLinks {
   std::size_t reconnect();
   // Packets of the rest of the Internet may pass.
   void set_takes_foreign(bool takes_foreign);
+  // IPv4 inside is another one, or none any more. The table of the kernel's links is the caller's.
+  void set_v4(const std::optional<net::PrefixV4>& network, const std::optional<net::PrefixV4>& own);
 
   // Of links of the kernel's handshakes and failures are found out by this, too.
   std::vector<mesh::Traffic> traffic();

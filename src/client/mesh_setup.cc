@@ -203,6 +203,29 @@ std::string MeshSetup::apply(const MeshPlan& plan) {
   return {};
 }
 
+// The new address comes before the old one goes, for whoever has both.
+std::string MeshSetup::change_v4(MeshPlan& plan, const std::optional<InnerV4>& v4) {
+  const auto network = v4 ? std::optional(v4->network) : std::nullopt;
+  const auto address = v4 ? std::optional(v4->address()) : std::nullopt;
+  std::vector<Made> wanted;
+  if (v4 && plan.forwards) {
+    for (auto& setting : platform::settings_for_forwarding(true)) wanted.emplace_back(std::move(setting));
+  }
+  if (network && network != plan.network_v4) wanted.emplace_back(MadeUnreachable{net::v4_mapped(*network)});
+  if (address && address != plan.address_v4) wanted.emplace_back(MadeAddress{plan.main_interface, *address});
+  std::string problem;
+  for (auto& one : wanted) {
+    if (problem.empty()) problem = make(std::move(one));
+  }
+  if (plan.address_v4 && plan.address_v4 != address)
+    remove(MadeAddress{plan.main_interface, *plan.address_v4});
+  if (plan.network_v4 && plan.network_v4 != network)
+    remove(MadeUnreachable{net::v4_mapped(*plan.network_v4)});
+  plan.network_v4 = network;
+  plan.address_v4 = address;
+  return problem;
+}
+
 std::string MeshSetup::make(Made made) {
   made_.push_back(std::move(made));
   if (const auto error = write_record()) {

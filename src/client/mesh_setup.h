@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "platform/overlay.h"
+#include "src/client/inner_v4.h"
 #include "src/net/prefix.h"
 
 namespace sixlink::client {
@@ -82,6 +83,9 @@ class MeshSetup {
   void undo();
   // One more thing, after apply(). Empty: done, or it is there already and somebody else's.
   std::string add(Made made) { return make(std::move(made)); }
+  // IPv4 inside, after apply(), is another one than that of `plan`, or none any more, and the plan has it
+  // from now on. Empty: done. Else what failed; what was made before that stays.
+  std::string change_v4(MeshPlan& plan, const std::optional<InnerV4>& v4);
   // No longer wanted. One that is not ours stays.
   void remove(const Made& made);
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "platform/platform.h"
+#include "src/client/inner_v4.h"
 #include "src/client/node_request.h"
 #include "src/config/small_file.h"
 
@@ -56,6 +57,7 @@ RegistrySync::RegistrySync(boost::asio::io_context& io, const MeshConfig& config
     : config_(config),
       certificate_(identity.certificate),
       joined_with_(identity.joined_with),
+      prefix_v4_(identity.prefix_v4),
       log_(log),
       events_(std::move(events)),
       api_(std::make_unique<RegistryApi>(io, api_settings(config))),
@@ -148,6 +150,16 @@ void RegistrySync::wait_for_parameters() {
 void RegistrySync::use_parameters(const mesh::NetworkParameters& parameters) {
   parameters_ = parameters;
   const auto now = std::chrono::system_clock::now();
+  lacks_v4_ = lacks_inner_v4(parameters.network_v4, prefix_v4_);
+  if (lacks_v4_ && asked_network_v4_ != parameters.network_v4) {
+    asked_network_v4_ = parameters.network_v4;
+    renewal_retry_.reset();
+    const auto spread =
+        platform::random_number() % static_cast<std::uint64_t>((kLastV4Request - kFirstV4Request).count());
+    if (!is_renewing_)
+      after(kFirstV4Request + std::chrono::milliseconds(spread), renewal_timer_,
+            &RegistrySync::check_renewal);
+  }
   const auto believed = mesh::anchor_of(joined_with_, parameters, now).authorities();
   // What is in the file stays as long as it is valid: the registry may show either.
   if (believed == joined_with_ || believed.empty()) return;
@@ -169,7 +181,7 @@ void RegistrySync::check_renewal() {
   if (!is_running_) return;
   const auto now = std::chrono::system_clock::now();
   std::chrono::milliseconds pause = kRenewalCheck;
-  if (now >= renewal_time(certificate_)) {
+  if (is_renewal_due() || lacks_v4_) {
     if (!is_renewing_) renew();
   } else {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(renewal_time(certificate_) - now);
@@ -179,35 +191,52 @@ void RegistrySync::check_renewal() {
   after(pause, renewal_timer_, &RegistrySync::check_renewal);
 }
 
+bool RegistrySync::is_renewal_due() const {
+  return std::chrono::system_clock::now() >= renewal_time(certificate_);
+}
+
 void RegistrySync::renew() {
-  const auto later = [this](const std::string& why) {
-    is_renewing_ = false;
-    if (why != renewal_error_ && !why.empty())
-      log_.warn("the certificate cannot be renewed: {}; it expires on {}, and it is tried again", why,
-                utc_time(certificate_.not_after()));
-    renewal_error_ = why;
-    if (!is_running_) return;
-    after(renewal_retry_.next(), renewal_timer_, &RegistrySync::check_renewal);
-  };
   is_renewing_ = true;
   const auto loaded = pki::load_private_key(config_.key_path());
-  if (!loaded.key) return later(loaded.problem);
+  if (!loaded.key) return renewal_failed(loaded.problem);
   std::string problem;
   const auto request = pki::CertificateRequest::make(*loaded.key, subject_of(certificate_), problem);
-  if (!request) return later(problem);
-  api_->renew(request->to_pem(), [this, later](ApiResult<Enrolled> result) {
+  if (!request) return renewal_failed(problem);
+  api_->renew(request->to_pem(), [this](ApiResult<Enrolled> result) {
     if (!result) {
       note(result.error, "cannot renew the certificate");
-      return later(result.error.text);
+      return renewal_failed(result.error.text);
     }
     note_success();
-    auto why = take_certificate(*result.value);
-    if (!why.empty()) return later(why);
-    is_renewing_ = false;
-    renewal_error_.clear();
-    renewal_retry_.reset();
-    if (is_running_) check_renewal();
+    const auto why = take_certificate(*result.value);
+    if (!why.empty()) return renewal_failed(why);
+    renewed();
   });
+}
+
+void RegistrySync::renewal_failed(const std::string& why) {
+  is_renewing_ = false;
+  if (why != renewal_error_ && !why.empty()) {
+    if (is_renewal_due()) {
+      log_.warn("the certificate cannot be renewed: {}; it expires on {}, and it is tried again", why,
+                utc_time(certificate_.not_after()));
+    } else {
+      log_.warn("no IPv4 prefix can be had of the registry: {}; IPv6 works without, and it is tried again",
+                why);
+    }
+  }
+  renewal_error_ = why;
+  if (!is_running_) return;
+  after(renewal_retry_.next(), renewal_timer_, &RegistrySync::check_renewal);
+}
+
+void RegistrySync::renewed() {
+  lacks_v4_ = lacks_inner_v4(parameters_.network_v4, prefix_v4_);
+  if (lacks_v4_) return renewal_failed("it has none left of " + parameters_.network_v4->to_string());
+  is_renewing_ = false;
+  renewal_error_.clear();
+  renewal_retry_.reset();
+  if (is_running_) check_renewal();
 }
 
 std::string RegistrySync::take_certificate(const Enrolled& enrolled) {
@@ -221,18 +250,24 @@ std::string RegistrySync::take_certificate(const Enrolled& enrolled) {
   if (fresh.prefix() != certificate_.prefix())
     return "the registry sent a certificate for " + fresh.prefix().to_string() + ", but this node is " +
            certificate_.prefix().to_string() + ": to change it, run sixlink join again";
-  if (fresh.not_after() <= certificate_.not_after() || fresh.not_after() <= now)
+  // The one that this node has: it was asked for IPv4.
+  const bool is_known = fresh == certificate_ && !is_renewal_due();
+  if (!is_known && (fresh.not_after() <= certificate_.not_after() || fresh.not_after() <= now))
     return "the registry sent a certificate that expires on " + utc_time(fresh.not_after()) +
            ", no later than the old one: does the network's authority expire?";
-  if (const auto error =
-          config::write_small_file(config_.certificate_path(), fresh.to_pem(), config::Existing::kReplace))
+  if (is_known && enrolled.prefix_v4 == prefix_v4_) return {};
+  if (const auto error = is_known ? boost::system::error_code()
+                                  : config::write_small_file(config_.certificate_path(), fresh.to_pem(),
+                                                             config::Existing::kReplace))
     return "cannot write " + config_.certificate_path() + ": " + error.message();
   if (auto problem = store_prefix_v4(config_, enrolled.prefix_v4); !problem.empty()) return problem;
   auto identity = load_mesh_identity(config_);
   if (!identity.identity) return identity.problem;
   certificate_ = fresh;
-  log_.info("the certificate was renewed: serial {}, valid until {}", fresh.serial(),
-            utc_time(fresh.not_after()));
+  prefix_v4_ = enrolled.prefix_v4;
+  if (!is_known)
+    log_.info("the certificate was renewed: serial {}, valid until {}", fresh.serial(),
+              utc_time(fresh.not_after()));
   if (!enrolled.parameters.empty()) events_.on_parameters(enrolled.parameters);
   events_.on_identity(*std::move(identity.identity));
   return {};

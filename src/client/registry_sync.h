@@ -29,7 +29,7 @@ namespace sixlink::client {
 
 // Called from the loop. None of what they are given was checked, but the identity.
 struct RegistrySyncEvents {
-  // A new certificate is in its file, and good. Links stay.
+  // A new certificate, or another IPv4 prefix, is in its file, and good. Links stay.
   std::function<void(MeshIdentity identity)> on_identity = [](const MeshIdentity&) {};
   std::function<void(std::span<const std::uint8_t> der)> on_parameters = [](auto) {};
   std::function<void(std::span<const std::uint8_t> der)> on_contact = [](auto) {};
@@ -72,7 +72,8 @@ class RegistrySync {
   // That node is told of this one, too, so that both can send to each other.
   void ask_contact(const net::Prefix& node);
   // The node has taken these, whoever they came from: their authorities are believed from now on, also of the
-  // registry's TLS.
+  // registry's TLS. Where the network has IPv4 and this node none of it, it is asked for after some seconds,
+  // other for each node.
   void use_parameters(const mesh::NetworkParameters& parameters);
 
   RegistryState state() const;
@@ -81,7 +82,10 @@ class RegistrySync {
   void after(std::chrono::milliseconds pause, boost::asio::steady_timer& timer, void (RegistrySync::*what)());
   void wait_for_parameters();
   void check_renewal();
+  bool is_renewal_due() const;
   void renew();
+  void renewal_failed(const std::string& why);
+  void renewed();
   // Empty: it is this node's now.
   std::string take_certificate(const Enrolled& enrolled);
   void put_contact();
@@ -95,6 +99,7 @@ class RegistrySync {
   MeshConfig config_;
   pki::Certificate certificate_;
   std::vector<pki::Certificate> joined_with_;
+  std::optional<net::PrefixV4> prefix_v4_;
   spdlog::logger& log_;
   RegistrySyncEvents events_;
   std::unique_ptr<RegistryApi> api_;
@@ -112,6 +117,8 @@ class RegistrySync {
   bool is_putting_ = false;
   bool has_newer_contact_ = false;
   bool is_renewing_ = false;
+  std::optional<net::PrefixV4> asked_network_v4_;  // that a prefix was asked of
+  bool lacks_v4_ = false;                          // to be asked for
   bool is_asking_contacts_ = false;
   std::chrono::steady_clock::time_point last_put_{};
   std::vector<net::Prefix> asked_;  // whose contact is being asked

@@ -125,6 +125,74 @@ TEST_CASE("registrar: anonymous nodes where that is allowed") {
   CHECK(prefixes.size() == 4);
 }
 
+TEST_CASE("registrar: nodes that ask get IPv4 of the network as it is now") {
+  RegistrarParts parts;
+  const auto key = pki::PrivateKey::generate();
+  const auto other = pki::PrivateKey::generate();
+  const auto first = parts.join(key);
+  const auto second = parts.join(other);
+  CHECK_FALSE(first.prefix_v4);
+  const auto asks = [&](const Issued& node, const pki::PrivateKey& with, const pki::WallTime& now) {
+    const auto asker = parts.registrar->identify(node.certificate, now);
+    REQUIRE(asker);
+    const auto issued = parts.registrar->renew(*asker, request_of(with), now);
+    REQUIRE(issued);
+    // It has the certificate that it had: IPv4 is not in there.
+    CHECK(issued->certificate == node.certificate);
+    return issued->prefix_v4 ? issued->prefix_v4->to_string() : std::string();
+  };
+  const auto use = [&](const char* network, const pki::WallTime& now) {
+    parts.settings.network_v4 = NetworkV4{*net::PrefixV4::parse(network), 30};
+    parts.open(now);
+  };
+  CHECK(asks(first, key, kNow) == "");
+  const auto before = parts.registrar->parameters().version;
+
+  // A range, a larger one, another one.
+  use("203.0.113.0/28", kNow);
+  CHECK(parts.registrar->parameters().version > before);
+  CHECK(asks(first, key, kNow) == "203.0.113.4/30");
+  CHECK(asks(first, key, kNow) == "203.0.113.4/30");
+  use("203.0.113.0/24", kNow);
+  CHECK(asks(first, key, kNow) == "203.0.113.4/30");
+  CHECK(asks(second, other, kNow) == "203.0.113.8/30");
+  use("198.51.100.0/28", kNow);
+  CHECK(asks(first, key, kNow) == "198.51.100.4/30");
+
+  // The old one is kept for it. The other node's, which did not ask meanwhile, is its own still.
+  use("203.0.113.0/28", kNow);
+  CHECK(parts.join(pki::PrivateKey::generate()).prefix_v4->to_string() == "203.0.113.12/30");
+  CHECK_FALSE(parts.join(pki::PrivateKey::generate()).prefix_v4);
+  CHECK(asks(first, key, kNow) == "203.0.113.4/30");
+  CHECK(asks(second, other, kNow) == "203.0.113.8/30");
+
+  // Until the grace is over.
+  use("198.51.100.0/28", kNow);
+  CHECK(parts.join(pki::PrivateKey::generate()).prefix_v4->to_string() == "198.51.100.8/30");
+  CHECK(parts.join(pki::PrivateKey::generate()).prefix_v4->to_string() == "198.51.100.12/30");
+  CHECK_FALSE(parts.join(pki::PrivateKey::generate()).prefix_v4);
+  const auto later = kNow + parts.settings.prefix_grace + hours(1);
+  CHECK(parts.registrar->maintain(later) == "");
+  CHECK(parts.join(pki::PrivateKey::generate(), 0, kNow).prefix_v4->to_string() == "198.51.100.4/30");
+  // None is left: what it has stays.
+  CHECK(asks(first, key, kNow) == "203.0.113.4/30");
+}
+
+TEST_CASE("registrar: one that knows another range gives none of its own") {
+  RegistrarParts parts;
+  parts.settings.network_v4 = NetworkV4{*net::PrefixV4::parse("203.0.113.0/24"), 30};
+  parts.open();
+  auto settings = parts.settings;
+  settings.network_v4 = NetworkV4{*net::PrefixV4::parse("198.51.100.0/24"), 30};
+  Registrar newer(*parts.database, settings);
+  REQUIRE(newer.open(kNow).empty());
+  const auto version = newer.parameters().version;
+  CHECK_FALSE(parts.join(pki::PrivateKey::generate()).prefix_v4);
+  // Nor does it publish its own.
+  CHECK(parts.registrar->maintain(kNow + hours(1)).empty());
+  CHECK(parts.registrar->parameters().version == version);
+}
+
 TEST_CASE("registrar: renewal keeps the prefix, and comes when it is time") {
   RegistrarParts parts;
   const auto key = pki::PrivateKey::generate();

@@ -52,7 +52,7 @@ TEST_CASE("babel: a router-id is the first 64 bits of a prefix") {
 }
 
 TEST_CASE("babel: only the owner of a prefix may announce it") {
-  const auto rules = ownership();
+  auto rules = ownership();
   const auto id = [](const char* text) { return *client::parse_router_id(text); };
   const auto v6 = [](const char* text) { return mesh::Destination(*net::Prefix::parse(text)); };
   const auto v4 = [](const char* text) { return mesh::Destination(*net::PrefixV4::parse(text)); };
@@ -71,6 +71,10 @@ TEST_CASE("babel: only the owner of a prefix may announce it") {
   CHECK(rules.is_foreign(v4("203.0.113.0/24"), id(kNode2)));
   CHECK(rules.is_foreign(v4("198.51.100.0/24"), id(kNode2)));
   CHECK_FALSE(rules.is_foreign(v4("0.0.0.0/0"), id(kNode2)));
+  // The range was another one: who has not heard of the present one is no liar.
+  rules.former_v4 = net::PrefixV4::parse("203.0.113.0/24");
+  CHECK_FALSE(rules.is_foreign(v4("203.0.113.16/28"), id(kNode2)));
+  CHECK(rules.is_foreign(v4("192.0.2.16/28"), id(kNode2)));
   CHECK(rules.is_own(v6("2001:db8:42:1::/64")));
   CHECK(rules.is_own(v6("2001:db8:42:1:8000::/65")));
   CHECK_FALSE(rules.is_own(v6("2001:db8:42::/48")));

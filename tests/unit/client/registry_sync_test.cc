@@ -64,6 +64,12 @@ struct Joined {
       io.run_one_for(std::chrono::milliseconds(50));
     return predicate();
   }
+  // Whether the certificate was renewed meanwhile.
+  bool run_for(std::chrono::milliseconds time) {
+    io.restart();
+    io.run_for(time);
+    return renewed.has_value();
+  }
   int asked(const std::string& what) const {
     int count = 0;
     for (const auto& request : registry.requests())
@@ -228,6 +234,38 @@ TEST_CASE("registry_sync: the next authority is believed when the parameters nam
   api.address([&](const auto& result) { is_believed = result.error.kind != ApiFailure::kNotTrusted; });
   CHECK(joined.run_until([&] { return is_believed.has_value(); }));
   CHECK(is_believed == true);
+}
+
+TEST_CASE("registry_sync: asks for an IPv4 prefix where the network has IPv4 and the node none of it") {
+  Joined joined;
+  const auto own = net::PrefixV4::parse("203.0.113.16/28");
+  joined.answers["POST /v1/certificates/renew"] = {
+      201,
+      json::serialize(
+          json::object{{"certificate", joined.node.certificate->to_pem()}, {"prefix_v4", own->to_string()}}),
+      "", false};
+  joined.sync->start(0);
+  mesh::NetworkParameters parameters;
+  parameters.version = 2;
+  parameters.network = test::kNetwork;
+  joined.sync->use_parameters(parameters);
+  CHECK_FALSE(joined.run_for(std::chrono::milliseconds(200)));
+  CHECK(joined.asked("POST /v1/certificates/renew") == 0);
+  parameters.version = 3;
+  parameters.network_v4 = net::PrefixV4::parse("203.0.113.0/24");
+  joined.sync->use_parameters(parameters);
+  // Everybody is to have heard before the first one asks.
+  CHECK_FALSE(joined.run_for(std::chrono::milliseconds(500)));
+  CHECK(joined.asked("POST /v1/certificates/renew") == 0);
+  REQUIRE(joined.run_until([&] { return joined.renewed.has_value(); }));
+  CHECK(*joined.renewed == *joined.node.certificate);
+  CHECK(load_mesh_identity(joined.config).identity->prefix_v4 == own);
+  // It has one now.
+  parameters.version = 4;
+  joined.sync->use_parameters(parameters);
+  joined.run_for(std::chrono::milliseconds(200));
+  CHECK(joined.asked("POST /v1/certificates/renew") == 1);
+  CHECK(joined.sync->state().last_error.empty());
 }
 
 TEST_CASE("registry_sync: a registry that is away is told of once, and goodbyes do not wait for it") {
