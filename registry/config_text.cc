@@ -145,7 +145,8 @@ listen=@LISTEN@
 # Where nodes find this registry; the first is told with tokens. Several are for several names and addresses of it.
 @REGISTRY_URL@
 
-# Where HTTPS is served: addresses with an optional :port (default 443), separated by blanks.
+# Where HTTPS is served: addresses with an optional :port (default 443), separated by blanks. By UDP on the same ports nodes are told
+# where they are seen, as those behind NATs need: let it through.
 @HTTPS_LISTEN@
 
 # Whether nodes may join without a token ("sixlink-registry token new"), and how many join from one address in an hour.

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "registry/api/endpoint_server.h"
 #include "registry/api/https_server.h"
 #include "registry/api/mesh_api.h"
 #include "registry/ca/contact_directory.h"
@@ -49,6 +50,7 @@ class MeshService::Impl {
             [this](const std::shared_ptr<const HttpRequest>& request, HttpsServer::Reply reply) {
               api_.handle(request, std::move(reply));
             }),
+        endpoints_(io_, log),
         timer_(io_) {}
 
   ~Impl() {
@@ -65,6 +67,9 @@ class MeshService::Impl {
     if (auto problem = renew_identity(wall); !problem.empty()) return problem;
     for (const auto& where : config_.mesh.listen) {
       if (auto problem = server_.listen({where.address, where.port}); !problem.empty()) return problem;
+      // Most of what nodes need works without.
+      const auto missing = endpoints_.listen({where.address, where.port});
+      if (!missing.empty()) log_.warn("{}", missing);
     }
     next_flush_ = next_maintenance_ = now().now;
     next_maintenance_ += kMaintain;
@@ -178,6 +183,7 @@ class MeshService::Impl {
   MeshApi api_;
   asio::io_context io_{1};
   HttpsServer server_;
+  EndpointServer endpoints_;
   asio::steady_timer timer_;
   MeshApi::TimePoint next_flush_{};
   MeshApi::TimePoint next_maintenance_{};

@@ -27,6 +27,7 @@
 #include "src/client/mesh_setup.h"
 #include "src/client/mesh_status.h"
 #include "src/client/reachability.h"
+#include "src/client/registry_echo.h"
 #include "src/client/registry_sync.h"
 #include "src/client/remote_gateways.h"
 #include "src/config/build_info.h"
@@ -107,6 +108,8 @@ class MeshDaemon::Machine {
   void take_identity(MeshIdentity identity);
   void use_v4();
   void tell_endpoints();
+  void start_echo();
+  bool is_translated() const;
   MeshProtocols used_protocols() const;
   void watch_network();
   asio::awaitable<void> say_goodbye();
@@ -132,6 +135,7 @@ class MeshDaemon::Machine {
   std::unique_ptr<MeshServers> servers_;
   std::unique_ptr<MeshEdge> edge_;
   std::unique_ptr<RegistrySync> registry_;
+  std::unique_ptr<RegistryEcho> echo_;  // none: client_only=, or no UDP over IPv4
   std::unique_ptr<Reachability> reachability_;
   std::unique_ptr<LanBeacons> beacons_;
   std::unique_ptr<MeshHooks> hooks_;
@@ -292,6 +296,9 @@ MeshEdge::Events MeshDaemon::Machine::edge_events() {
   events.ask_contact = [this](const net::Prefix& node) {
     if (registry_) registry_->ask_contact(node);
   };
+  events.on_control = [this](std::span<const std::uint8_t> datagram, const mesh::Endpoint& from) {
+    return echo_ && echo_->input(datagram, from);
+  };
   return events;
 }
 
@@ -411,6 +418,8 @@ void MeshDaemon::Machine::start_helpers() {
     return neighbours;
   };
   registry.on_observed = [this](const asio::ip::address& seen) {
+    // It answers: perhaps by UDP as well now.
+    if (echo_ && !echo_->problem().empty()) echo_->ask();
     if (observed_ == seen) return;
     observed_ = seen;
     tell_endpoints();
@@ -444,8 +453,30 @@ void MeshDaemon::Machine::start_helpers() {
                                                      tell_endpoints();
                                                    });
   }
+  start_echo();
   watch_network();
   watch_clock();
+}
+
+void MeshDaemon::Machine::start_echo() {
+  if (mesh_.client_only || !used_protocols().udp4 || !mesh_.is_node()) return;
+  RegistryEcho::Events events;
+  events.send = [this](std::span<const std::uint8_t> datagram, const mesh::Endpoint& to) {
+    return edge_->send_outer(datagram, to);
+  };
+  events.on_seen = [this](const asio::ip::address& observer, const mesh::Endpoint& seen) {
+    edge_->on_observed(observer, seen);
+  };
+  events.is_needed = [this] { return edge_->links_up() == 0 && is_translated(); };
+  echo_ = std::make_unique<RegistryEcho>(io_, echo_address(mesh_.registry), log_, std::move(events));
+}
+
+// Also when nobody has told yet.
+bool MeshDaemon::Machine::is_translated() const {
+  std::optional<asio::ip::address> seen = observed_ && observed_->is_v4() ? observed_ : std::nullopt;
+  if (echo_ && echo_->seen()) seen = echo_->seen()->address();
+  return !seen || std::none_of(endpoints_.begin(), endpoints_.end(),
+                               [&](const auto& endpoint) { return endpoint.address == *seen; });
 }
 
 // ---- contacts, parameters, certificate ----
@@ -596,6 +627,7 @@ void MeshDaemon::Machine::watch_network() {
                             edge_->on_network_change();
                             if (servers_) servers_->look();
                             if (beacons_) beacons_->on_network_change();
+                            if (echo_) echo_->ask();
                           }
                           watch_network();
                         });
@@ -659,6 +691,7 @@ asio::awaitable<void> MeshDaemon::Machine::say_goodbye() {
   servers_.reset();
   registry_->stop();
   registry_.reset();
+  echo_.reset();
   beacons_.reset();
   reachability_.reset();
   paths_.reset();
@@ -691,6 +724,9 @@ MeshView MeshDaemon::Machine::view() const {
   if (reachability_) view.reachability = reachability_->status();
   view.tls = edge_->tls();
   view.last_error = edge_->problem().empty() ? last_error_ : edge_->problem();
+  // Alone behind a NAT: nobody else tells the port that others are to send to.
+  if (view.last_error.empty() && echo_ && edge_->links_up() == 0 && observed_ && is_translated())
+    view.last_error = echo_->problem();
   return view;
 }
 

@@ -354,6 +354,7 @@ void MeshEdge::wait_for_tick() {
 void MeshEdge::on_datagram(std::span<std::uint8_t> datagram, const mesh::Path& from) {
   if (datagram.empty()) return;
   if (datagram[0] >> 4 == 0xF) {
+    if (from.way == mesh::Way::kOuter && events_.on_control(datagram, from.endpoint)) return;
     node_->input(datagram, from, times());
     schedule();
   } else if (from.way == mesh::Way::kOuter) {
@@ -467,6 +468,16 @@ void MeshEdge::on_endpoints(std::vector<mesh::ContactEndpoint> endpoints) {
 void MeshEdge::on_servers(std::vector<mesh::Endpoint> servers) {
   node_->on_servers(std::move(servers), times());
   schedule();
+}
+
+void MeshEdge::on_observed(const boost::asio::ip::address& observer, const mesh::Endpoint& seen) {
+  node_->on_observed(observer, seen, times());
+  schedule();
+}
+
+boost::system::error_code MeshEdge::send_outer(std::span<const std::uint8_t> datagram,
+                                               const mesh::Endpoint& to) {
+  return sockets_->send_outer(datagram, to);
 }
 
 bool MeshEdge::on_parameters(std::span<const std::uint8_t> der) {

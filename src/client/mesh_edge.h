@@ -51,6 +51,9 @@ class MeshEdge {
     std::function<void(mesh::LinkId, const boost::asio::ip::address&)> on_open =
         [](mesh::LinkId, const boost::asio::ip::address&) {};
     std::function<void(mesh::LinkId)> on_close = [](mesh::LinkId) {};
+    // What comes to the shared UDP port. True: it is not the node's.
+    std::function<bool(std::span<const std::uint8_t> control, const mesh::Endpoint& from)> on_control =
+        [](std::span<const std::uint8_t>, const mesh::Endpoint&) { return false; };
     // As MeshLinks::Events.
     std::function<std::string(const std::string& interface)> record = nullptr;
     std::function<void(const std::string& interface)> remove = nullptr;
@@ -77,6 +80,9 @@ class MeshEdge {
   void on_local_contact(std::span<const std::uint8_t> der, const mesh::Endpoint& endpoint);
   void on_endpoints(std::vector<mesh::ContactEndpoint> endpoints);
   void on_servers(std::vector<mesh::Endpoint> servers);
+  void on_observed(const boost::asio::ip::address& observer, const mesh::Endpoint& seen);
+  // From the shared UDP port.
+  boost::system::error_code send_outer(std::span<const std::uint8_t> datagram, const mesh::Endpoint& to);
   bool on_parameters(std::span<const std::uint8_t> der);
   void on_network_change();
   // The calendar's clock was set: whom the authorities vouch for is another matter, and who was not believed

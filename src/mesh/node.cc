@@ -269,6 +269,14 @@ void MeshNode::Machine::on_servers(std::vector<Endpoint> servers, Times at) {
   finish();
 }
 
+void MeshNode::Machine::on_observed(const boost::asio::ip::address& observer, const Endpoint& seen,
+                                    Times at) {
+  begin(at);
+  if (is_leaving_ || is_client_only()) return;
+  on_observed(observer, seen);
+  finish();
+}
+
 void MeshNode::Machine::on_network_change(Times at) {
   begin(at);
   if (is_leaving_) return;
@@ -397,6 +405,9 @@ void MeshNode::on_endpoints(std::vector<ContactEndpoint> endpoints, Times at) {
 }
 void MeshNode::on_servers(std::vector<Endpoint> servers, Times at) {
   machine_->on_servers(std::move(servers), at);
+}
+void MeshNode::on_observed(const boost::asio::ip::address& observer, const Endpoint& seen, Times at) {
+  machine_->on_observed(observer, seen, at);
 }
 bool MeshNode::on_parameters(std::span<const std::uint8_t> der, Times at) {
   return machine_->on_parameters(der, at);

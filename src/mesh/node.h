@@ -243,6 +243,8 @@ class MeshNode {
   // The name that client_only stands for has these addresses now. Nothing to a node that has none; a link
   // that is there stays.
   void on_servers(std::vector<Endpoint> servers, Times at);
+  // Somebody outside of the mesh (the registry) sees this node's UDP port there.
+  void on_observed(const boost::asio::ip::address& observer, const Endpoint& seen, Times at);
   // From the file, or the registry. False: not taken, as it is no newer or not good.
   bool on_parameters(std::span<const std::uint8_t> der, Times at);
   // The network under us has changed (another address, a cable, wake-up): links are probed at once.

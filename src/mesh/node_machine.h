@@ -139,6 +139,7 @@ class MeshNode::Machine {
   void on_endpoints(std::vector<ContactEndpoint> endpoints, Times at);
   void on_servers(std::vector<Endpoint> servers, Times at);
   bool on_parameters(std::span<const std::uint8_t> der, Times at);
+  void on_observed(const boost::asio::ip::address& observer, const Endpoint& seen, Times at);
   void on_network_change(Times at);
   void on_identity(Times at);
   void leave(Times at);
