@@ -139,7 +139,7 @@ listen=@LISTEN@
 # kept in a backup. Empty: no mesh. With a mesh, prefix= may be left out: then there are no tunnels.
 @NETWORK@
 
-# IPv4 inside the mesh: a prefix, and the length of each node's. Empty: IPv6 only.
+# IPv4 inside the mesh: a prefix, and the length of each node's. Empty: IPv6 only. May be changed later: nodes take it over by themselves.
 @NETWORK_V4@
 
 # Where nodes find this registry; the first is told with tokens. Several are for several names and addresses of it.

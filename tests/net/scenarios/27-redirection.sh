@@ -4,8 +4,8 @@
 #
 #   registry  198.51.100.10 (broker.example.net)  redirects everybody
 #   near      198.51.100.21    2 ms   2001:db8:51::/48   dead at first
-#   middle    198.51.100.22   40 ms   2001:db8:52::/48
-#   far       198.51.100.23  120 ms   2001:db8:53::/48
+#   middle    198.51.100.22  100 ms   2001:db8:52::/48
+#   far       198.51.100.23  300 ms   2001:db8:53::/48
 #
 # The rest of the topology: ../lib.sh.
 #
@@ -56,8 +56,8 @@ said() { tr -d '\n' <"$TEMP/home/out"; }
 begin "$@"
 topology
 add_distant_host near 198.51.100.21 2
-add_distant_host middle 198.51.100.22 40
-add_distant_host far 198.51.100.23 120
+add_distant_host middle 198.51.100.22 100
+add_distant_host far 198.51.100.23 300
 write_registry_config near prefix=2001:db8:51::/48
 write_registry_config middle prefix=2001:db8:52::/48
 write_registry_config far prefix=2001:db8:53::/48
@@ -153,7 +153,7 @@ mkdir -m 700 "$TEMP/home/state"
 ln -s "$TEMP/victim" "$TEMP/home/state/tsp-last-server.txt.new"
 mkdir "$TEMP/home/state/tsp-broker-list.txt"
 start_home
-check "files: the tunnel comes up although a file cannot be written" wait_for 30 uses 198.51.100.21
+check "files: the tunnel comes up although a file cannot be written" wait_for 30 is_up home
 check_match "files: which is a warning" 'cannot write broker_list=' "$(cat "$TEMP/home/out")"
 check_equal "files: a link is not written through" precious "$(cat "$TEMP/victim")"
 stop_client home

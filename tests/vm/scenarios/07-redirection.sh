@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # A broker that only redirects, and three others at different distances: the closest that lives is used, and the files say so.
 #
-#   direct --- router --- registry (redirects), far 120 ms, near 5 ms, middle 40 ms: delays by netem
+#   direct --- router --- registry (redirects), far 300 ms, near 5 ms, middle 100 ms: delays by netem
 #
 # Topology: ../lib.sh.
 
@@ -12,7 +12,7 @@
 begin "$@"
 needs_kernel sch_netem
 vm_topology
-declare -A ADDRESS=([far]=198.51.100.51 [near]=198.51.100.52 [middle]=198.51.100.53) DELAY=([far]=120 [near]=5 [middle]=40) PID=()
+declare -A ADDRESS=([far]=198.51.100.51 [near]=198.51.100.52 [middle]=198.51.100.53) DELAY=([far]=300 [near]=5 [middle]=100) PID=()
 number=43
 for broker in far near middle; do
   add_internet_host $broker ${ADDRESS[$broker]}
