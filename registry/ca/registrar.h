@@ -111,8 +111,8 @@ class Registrar {
   // The command to paste.
   std::string join_line(const std::string& token, WallTime now) const;
 
-  // A node by prefix, address or name (its CN or whole subject), with all its certificates; or one certificate
-  // by its serial number.
+  // A node by prefix, address or name (its CN or whole subject), with all its certificates; or one
+  // certificate by its serial number.
   Answer<Revoked> revoke(std::string_view who, WallTime now);
 
   // The next authority, which issues nothing before `issues_from`.

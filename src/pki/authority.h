@@ -14,7 +14,6 @@
 
 namespace sixlink::pki {
 
-
 // Moves.
 class Authority {
  public:

@@ -23,6 +23,7 @@ have_v4() {
     if [ "$1" = none ]; then
       [ -z "$(address_v4 "$name")" ] || return 1
     else
+      # shellcheck disable=SC2053 # a pattern
       [[ $(address_v4 "$name") == $1 ]] || return 1
     fi
   done
