@@ -212,7 +212,7 @@ start_node
 if in_user_namespace; then
   skip "port mapping: UPnP is spoken without privileges" "this user namespace has no other user"
 else
-  check "port mapping: UPnP is spoken without privileges" wait_for 5 helper_is_nobody
+  check "port mapping: UPnP is spoken without privileges" wait_for 20 helper_is_nobody
 fi
 if wait_for 15 is_mapped_by UPnP; then
   pass "port mapping: UPnP maps where the router knows nothing else"
