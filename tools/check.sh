@@ -228,7 +228,8 @@ find_scenarios() { # suite directory
 
 run_net() {
   find_scenarios net tests/net/scenarios
-  run_scripts net "${NET_JOBS:-$(nproc)}" bash
+  # Other suites compute beside it.
+  TEST_SLOWNESS=${TEST_SLOWNESS:-3} run_scripts net "${NET_JOBS:-$(nproc)}" bash
 }
 
 # Each in a machine of its own with one emulated processor: as many at a time as there are real ones.

@@ -140,7 +140,7 @@ die() {
   exit 1
 }
 
-# wait_for SECONDS COMMAND...: polls until the command succeeds; fails when the time is over. TEST_SLOWNESS stretches the time, for
+# wait_for SECONDS COMMAND...: polls until the command succeeds; fails when the time is over. TEST_SLOWNESS stretches the time, for busy and
 # emulated machines.
 wait_for() {
   local deadline=$((SECONDS + $1 * ${TEST_SLOWNESS:-1}))

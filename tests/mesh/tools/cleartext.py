@@ -45,6 +45,9 @@ PORT_MAPPING_SIZES = {2, 8, 12, 16, 24, 60}
 BEACON_GROUP = ipaddress.ip_address("ff12::6c69:6e6b").packed
 PART = re.compile(rb"PART (\d+)/(\d+) [0-9a-f]{16}\r\n")
 ECHO = re.compile(rb"ECHO (REQUEST|RESPONSE) [0-9a-f]{16}( [0-9a-f]{16})? *\r\n")
+# Where the registry sees who asks: an outer address. As long as any of them.
+ENDPOINT = re.compile(rb"ENDPOINT (REQUEST [0-9a-f]{16}|RESPONSE [0-9a-f]{16} \d{1,5} [0-9a-f.:]{2,45}) *\r\n")
+ENDPOINT_SIZE = 96 - 8
 
 
 class Checker:
@@ -178,7 +181,8 @@ class Checker:
 
     def control(self, packet, flow, sequence, text):
         part = PART.match(text)
-        if ECHO.fullmatch(text):
+        is_endpoint = len(text) == ENDPOINT_SIZE and ENDPOINT.fullmatch(text)
+        if ECHO.fullmatch(text) or is_endpoint:
             self.seen["negotiation"] += 1
             return
         if part is None:

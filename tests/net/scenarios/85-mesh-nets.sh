@@ -108,6 +108,8 @@ finding "cleartext: finds a plain inner packet" '^cleartext: UDP port' say pub 4
 finding "cleartext: finds it on a LAN" '^cleartext: UDP port' say lan1 4 192.0.2.3 3653 UDP "60000000$(zeros 60)"
 finding "cleartext: finds control that holds something else" '^cleartext: control that is no part' \
   say pub 6 $REGISTRY_V6 3653 UDP "f0000001$(zeros 4)$(hex 'some words')"
+finding "cleartext: finds words in a question to the registry" '^cleartext: control that is no part' \
+  say pub 4 "$REGISTRY_V4" 443 UDP "f0000000$(zeros 4)$(hex "$(printf 'ENDPOINT REQUEST %-69s' 'some words')")0d0a"
 part=$'PART 1/1 0123456789abcdef\r\n'
 finding "cleartext: finds a message that holds something else" '^cleartext: control that is no XML' \
   say pub 6 $REGISTRY_V6 3653 UDP "f0000001$(zeros 4)$(hex "${part}some words")"
