@@ -57,12 +57,7 @@ missing_for_mesh() {
 
 # The backbone and the registry's host.
 mesh_network() {
-  local why
-  why=$(missing_for_mesh)
-  if [ -n "$why" ]; then
-    skip "$SCENARIO" "$why"
-    exit 0
-  fi
+  skip_where_missing "$(missing_for_mesh)"
   add_namespace backbone
   ip -n "$PREFIX-backbone" addr add 198.51.100.1/32 dev lo
   set_sysctl backbone net/ipv4/ip_forward 1
@@ -338,6 +333,27 @@ log_rotation=no
 CONF
 }
 
+# equip_nodes INNER [KEY=VALUE...]: each of add_node has what `sixlink join` leaves, and knows where those in the open are, without a
+# registry: certificates of a network with the prefixes INNER, contacts in the caches, and a configuration with these keys.
+equip_nodes() {
+  local inner=$1 name place number=0 files=()
+  shift
+  for name in "${NODES[@]}"; do
+    number=$((number + 1))
+    NODE_PREFIX[$name]=2001:db8:42:$(printf '%x' $number)::/64
+    NODE_ADDRESS[$name]=${NODE_PREFIX[$name]%/64}1
+    case ${NODE_KIND[$name]} in public | v4) place=${NODE_V4[$name]} ;; *) place=- ;; esac
+    files+=("$name=${NODE_PREFIX[$name]}=$place")
+  done
+  mkdir -p "$TEMP/mesh"
+  "$BUILD/tools/mesh_files" "$TEMP/mesh" "$inner" "${files[@]}" >/dev/null || die "mesh_files failed"
+  for name in "${NODES[@]}"; do
+    mkdir -p "$TEMP/$name/state"
+    cp -r "$TEMP/mesh/$name" "$TEMP/$name/state/mesh"
+    write_node_config "$name" registry=https://registry.example.net "$@"
+  done
+}
+
 # join_node NODE [FLAG...]: by default without a token, believing whoever answers.
 join_node() {
   local name=$1 dir=$TEMP/$1
@@ -500,6 +516,14 @@ links() {
   node "$1" peers --json 2>/dev/null | "$PYTHON" "$MESH_TOOLS/links.py" | while read -r prefix interface transport; do
     echo "$(node_of_prefix "$prefix") $interface $transport"
   done
+}
+# endpoint_of NODE PEER: where NODE has its link to PEER that is up; nothing: there is none.
+endpoint_of() {
+  node "$1" peers --json | "$PYTHON" -c '
+import json, sys
+for peer in json.load(sys.stdin)["peers"]:
+    if peer["peer"] == sys.argv[1] and peer["state"] == "up":
+        print(peer["endpoint"])' "${NODE_PREFIX[$2]}"
 }
 has_link() { links "$1" | grep -q "^$2 "; }
 has_link_by() { links "$1" | grep -q " $2\$"; }

@@ -11,12 +11,8 @@
 
 # segment HOST...: with their link-local addresses alone. Skips the scenario where nodes cannot run.
 segment() {
-  local why host
-  why=$(missing_for_mesh)
-  if [ -n "$why" ]; then
-    skip "$SCENARIO" "$why"
-    exit 0
-  fi
+  local host
+  skip_where_missing "$(missing_for_mesh)"
   add_namespace hub
   ip -n "$PREFIX-hub" link add br0 type bridge
   ip -n "$PREFIX-hub" link set br0 up

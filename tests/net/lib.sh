@@ -66,6 +66,13 @@ missing_for_namespaces() {
   fi
 }
 
+# skip_where_missing WHY: ends the scenario, skipped, if there is a reason why it cannot run.
+skip_where_missing() {
+  [ -n "$1" ] || return 0
+  skip "$SCENARIO" "$1"
+  exit 0
+}
+
 # Runs the calling script again as root of a new user namespace unless we are root already. `ip netns` writes below /run, which
 # in a user namespace is not ours: a tmpfs takes its place.
 become_root() {
@@ -268,12 +275,8 @@ lose_nat_mappings() {
 }
 
 topology() {
-  local why host
-  why=$(missing_for_namespaces)
-  if [ -n "$why" ]; then
-    skip "$SCENARIO" "$why"
-    exit 0
-  fi
+  local host
+  skip_where_missing "$(missing_for_namespaces)"
   for host in client router registry web; do add_namespace "$host"; done
   ip -n "$PREFIX-router" -batch - <<'IP' || die "cannot set up the router"
 link add lan0 type bridge
@@ -422,16 +425,11 @@ remove_everything() {
 
 # Call first. Makes the temporary directory and the trap that cleans up.
 begin() {
-  local why
   if [ ! -x "$SIXLINK" ] || [ ! -x "$REGISTRY" ]; then
     fail "$SCENARIO" "$SIXLINK or $REGISTRY is missing: run 'make' first"
     exit 1
   fi
-  if ! can_make_namespaces; then
-    why=$(missing_for_namespaces)
-    skip "$SCENARIO" "$why"
-    exit 0
-  fi
+  can_make_namespaces || skip_where_missing "$(missing_for_namespaces)"
   become_root "$@"
   TEMP=$(mktemp -d "${TMPDIR:-/tmp}/sixlink-net.XXXXXX") || exit 1
   trap cleanup EXIT

@@ -8,11 +8,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 begin "$@"
-why=$(missing_for_namespaces)
-if [ -n "$why" ]; then
-  skip "$SCENARIO" "$why"
-  exit 0
-fi
+skip_where_missing "$(missing_for_namespaces)"
 check_fails "demo: an unknown word is refused" env TMPDIR="$TEMP" bash "$ROOT/tests/net/demo.sh" --unknown
 TMPDIR=$TEMP KEEP='' bash "$ROOT/tests/net/demo.sh" >"$TEMP/out" 2>&1
 check_equal "demo: exit status 0" 0 $?

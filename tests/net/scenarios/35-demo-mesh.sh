@@ -8,11 +8,7 @@
 . "$(dirname "$0")/../../mesh/lib.sh"
 
 begin "$@"
-why=$(missing_for_mesh)
-if [ -n "$why" ]; then
-  skip "$SCENARIO" "$why"
-  exit 0
-fi
+skip_where_missing "$(missing_for_mesh)"
 TMPDIR=$TEMP KEEP='' bash "$ROOT/tests/mesh/demo.sh" >"$TEMP/out" 2>&1
 check_equal "demo-mesh: exit status 0" 0 $?
 check_match "demo-mesh: its last line says that all went well" '^demo-mesh: OK' "$(tail -n 1 "$TEMP/out")"

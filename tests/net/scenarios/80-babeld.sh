@@ -18,11 +18,7 @@ if ! command -v babeld >/dev/null; then
   skip "$SCENARIO" "the program 'babeld' is not installed (make deps)"
   exit 0
 fi
-why=$(missing_for_namespaces)
-if [ -n "$why" ]; then
-  skip "$SCENARIO" "$why"
-  exit 0
-fi
+skip_where_missing "$(missing_for_namespaces)"
 
 declare -A NUMBER=([ann]=a [bob]=b [cid]=c [liar]=d) INPUT=() ROUTER_PID=()
 prefix_of() { echo "2001:db8:42:${NUMBER[$1]}::/64"; }

@@ -23,10 +23,7 @@ why=$(missing_for_namespaces)
 for program in miniupnpd babeld openssl; do
   [ -n "$why" ] || command -v $program >/dev/null || why="the program '$program' is not installed (make deps)"
 done
-if [ -n "$why" ]; then
-  skip "$SCENARIO" "$why"
-  exit 0
-fi
+skip_where_missing "$why"
 
 add_namespace node
 add_namespace router

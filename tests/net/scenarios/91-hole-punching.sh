@@ -20,36 +20,12 @@ add_node ar address-restricted
 add_node sym1 symmetric
 add_node sym2 symmetric
 
-files=()
-number=0
-for name in "${NODES[@]}"; do
-  number=$((number + 1))
-  NODE_PREFIX[$name]=2001:db8:42:$number::/64
-  NODE_ADDRESS[$name]=2001:db8:42:$number::1
-  place=-
-  [ "$name" != open ] || place=${NODE_V4[open]}
-  files+=("$name=${NODE_PREFIX[$name]}=$place")
-  mkdir -p "$TEMP/$name/state"
-done
-mkdir -p "$TEMP/mesh"
-"$BUILD/tools/mesh_files" "$TEMP/mesh" $NETWORK "${files[@]}" >/dev/null || die "mesh_files failed"
-for name in "${NODES[@]}"; do
-  cp -r "$TEMP/mesh/$name" "$TEMP/$name/state/mesh"
-  # By TCP the public node is reached through every NAT; what is to be seen here is UDP.
-  write_node_config "$name" registry=https://registry.example.net link_transport=udp port_mapping=no
-done
+# By TCP the public node is reached through every NAT; what is to be seen here is UDP.
+equip_nodes $NETWORK link_transport=udp port_mapping=no
 
-# link_of NODE PEER: where NODE has its link to PEER that is up; nothing: there is none.
-link_of() {
-  node "$1" peers --json | "$PYTHON" -c '
-import json, sys
-for peer in json.load(sys.stdin)["peers"]:
-    if peer["peer"] == sys.argv[1] and peer["state"] == "up":
-        print(peer["endpoint"])' "${NODE_PREFIX[$2]}"
-}
 # has_link NODE PEER: with the outside of the peer's NAT.
-has_link() { link_of "$1" "$2" | grep -qF "${NODE_V4[$2]}:"; }
-has_no_link() { [ -z "$(link_of "$1" "$2")" ]; }
+has_link() { endpoint_of "$1" "$2" | grep -qF "${NODE_V4[$2]}:"; }
+has_no_link() { [ -z "$(endpoint_of "$1" "$2")" ]; }
 
 check_fails "punching: nobody reaches a NAT's inside before" can_ping pr1 "${NODE_ADDRESS[pr2]}" 1
 
@@ -61,7 +37,7 @@ expect_link() {
     pass "punching: ${NODE_KIND[$1]} and ${NODE_KIND[$2]} ($1, $2) link directly"
   else
     fail "punching: ${NODE_KIND[$1]} and ${NODE_KIND[$2]} ($1, $2) link directly" \
-      "$1 has '$(link_of "$1" "$2")'; $(grep -F "${NODE_PREFIX[$2]}" "$TEMP/$1/log" | tail -n 2 | tr '\n' ' ')"
+      "$1 has '$(endpoint_of "$1" "$2")'; $(grep -F "${NODE_PREFIX[$2]}" "$TEMP/$1/log" | tail -n 2 | tr '\n' ' ')"
   fi
 }
 expect_link pr1 open

@@ -22,16 +22,8 @@ join_nodes one two three four
 # By UDP: TCP does not get into them either.
 for name in one two three four; do set_node_key "$name" link_transport=udp port_mapping=no; done
 
-# link_of NODE PEER: where NODE has its link to PEER that is up; nothing: there is none.
-link_of() {
-  node "$1" peers --json | "$PYTHON" -c '
-import json, sys
-for peer in json.load(sys.stdin)["peers"]:
-    if peer["peer"] == sys.argv[1] and peer["state"] == "up":
-        print(peer["endpoint"])' "${NODE_PREFIX[$2]}"
-}
 # is_direct NODE PEER PORT: of the outside of the peer's NAT.
-is_direct() { link_of "$1" "$2" | grep -qxF "${NODE_V4[$2]}:$3"; }
+is_direct() { endpoint_of "$1" "$2" | grep -qxF "${NODE_V4[$2]}:$3"; }
 
 # Without the registry they never hear of each other.
 stop_mesh_registry

@@ -11,21 +11,8 @@
 
 begin "$@"
 mesh_network
-files=()
-for number in 1 2 3 4 5 6 7 8 9 10; do
-  name=n$number
-  add_node $name v4
-  NODE_PREFIX[$name]=2001:db8:42:$number::/64
-  NODE_ADDRESS[$name]=2001:db8:42:$number::1
-  files+=("$name=${NODE_PREFIX[$name]}=${NODE_V4[$name]}")
-  mkdir -p "$TEMP/$name/state"
-done
-mkdir -p "$TEMP/mesh"
-"$BUILD/tools/mesh_files" "$TEMP/mesh" $NETWORK "${files[@]}" >/dev/null || die "mesh_files failed"
-for name in "${NODES[@]}"; do
-  cp -r "$TEMP/mesh/$name" "$TEMP/$name/state/mesh"
-  write_node_config "$name" registry=https://registry.example.net port_mapping=no client_count=1 most_served=4 tunnel_refresh=10
-done
+for number in 1 2 3 4 5 6 7 8 9 10; do add_node n$number v4; done
+equip_nodes $NETWORK port_mapping=no client_count=1 most_served=4 tunnel_refresh=10
 
 check_fails "refresh: no ping before the nodes run" can_ping n1 "${NODE_ADDRESS[n10]}" 1
 run_nodes "${NODES[@]}"

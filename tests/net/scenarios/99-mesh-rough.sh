@@ -23,21 +23,7 @@ for interface in all default lo; do set_sysctl old net/ipv6/conf/$interface/disa
 ip -n "$PREFIX-small" link set eth0 mtu 1300
 ip -n "$PREFIX-backbone" link set bsmall mtu 1300
 
-files=()
-number=0
-for name in "${NODES[@]}"; do
-  number=$((number + 1))
-  NODE_PREFIX[$name]=2001:db8:42:$number::/64
-  NODE_ADDRESS[$name]=2001:db8:42:$number::1
-  files+=("$name=${NODE_PREFIX[$name]}=${NODE_V4[$name]}")
-  mkdir -p "$TEMP/$name/state"
-done
-mkdir -p "$TEMP/mesh"
-"$BUILD/tools/mesh_files" "$TEMP/mesh" $NETWORK "${files[@]}" >/dev/null || die "mesh_files failed"
-for name in "${NODES[@]}"; do
-  cp -r "$TEMP/mesh/$name" "$TEMP/$name/state/mesh"
-  write_node_config "$name" registry=https://registry.example.net link_transport=udp port_mapping=no
-done
+equip_nodes $NETWORK link_transport=udp port_mapping=no
 set_node_key client client_only=$SERVER_NAME
 
 # --- a name that nobody knows yet ---

@@ -18,20 +18,7 @@ fi
 if [ ! -x "$BUILD/tools/mesh_files" ]; then die "$BUILD/tools/mesh_files is missing: run make tests first"; fi
 mesh_network
 for name in a b; do add_node $name public; done
-number=0
-files=()
-for name in a b; do
-  number=$((number + 1))
-  NODE_PREFIX[$name]=2001:db8:42:$number::/64
-  NODE_ADDRESS[$name]=2001:db8:42:$number::1
-  files+=("$name=${NODE_PREFIX[$name]}=${NODE_V4[$name]}")
-done
-mkdir -p "$TEMP/mesh" "$TEMP/a/state" "$TEMP/b/state"
-"$BUILD/tools/mesh_files" "$TEMP/mesh" "$NETWORK,192.0.2.0/24" "${files[@]}" >/dev/null || die "mesh_files failed"
-for name in a b; do
-  cp -r "$TEMP/mesh/$name" "$TEMP/$name/state/mesh"
-  write_node_config $name registry=https://registry.example.net link_transport=udp port_mapping=no datapath=userspace
-done
+equip_nodes $NETWORK,192.0.2.0/24 link_transport=udp port_mapping=no datapath=userspace
 set_clock() { date -s "@$(($(date +%s) + $1))" >/dev/null; }
 links_of() { node "$1" status --json | "$PYTHON" "$TOOLS/json_field.py" links.up; }
 pid_of() { pids_called "$1" sixlink; }
