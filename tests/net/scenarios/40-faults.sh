@@ -158,12 +158,10 @@ stop_pid "$PINGING"
 before=$(reconnections)
 ns router nft add rule ip guard forward udp dport 3653 numgen random mod 2 0 drop
 ns router nft add rule ip guard forward udp sport 3653 numgen random mod 2 0 drop
-received=0
-for _ in {1..20}; do
-  if works >/dev/null 2>&1; then received=$((received + 1)); fi
-done
-echo "# half the packets lost: $received of 20 pings answered, $(($(reconnections) - before)) reconnections in 30 s"
-check "half lost: the tunnel still carries some" test "$received" -ge 1
+# One in four is answered: of a hundred, none by chance never happens, and few only if the tunnel is away most of the time.
+received=$(ns client ping -6 -n -q -i 0.3 -c 100 -W 1 "$WEB_V6" | sed -n 's/.* \([0-9]*\) received.*/\1/p')
+echo "# half the packets lost: ${received:-0} of 100 pings answered, $(($(reconnections) - before)) reconnections in 30 s"
+check "half lost: the tunnel still carries some" test "${received:-0}" -ge 5
 began=$(now_ms)
 nat_ports
 check "half lost: works when the line is good again" wait_for 30 works
