@@ -162,30 +162,33 @@ Found look_at(const nlmsghdr& message) {
   return found;
 }
 
+// Into a request about a dumped route, of its attributes those that `is_wanted` names.
+void copy_attributes(const nlmsghdr& message, bool (*is_wanted)(int type), std::size_t longest,
+                     Request& request) {
+  const auto* dumped = body_of<rtmsg>(&message);
+  auto size = static_cast<unsigned>(RTM_PAYLOAD(&message));
+  for (const auto* attribute = RTM_RTA(dumped); RTA_OK(attribute, size);
+       attribute = RTA_NEXT(attribute, size)) {
+    if (!is_wanted(attribute->rta_type) || RTA_PAYLOAD(attribute) > longest) continue;
+    request.add(attribute->rta_type,
+                std::span(static_cast<const std::uint8_t*>(RTA_DATA(attribute)), RTA_PAYLOAD(attribute)));
+  }
+}
+
+// What tells a route from others and where it leads.
+bool identifies_route(int type) {
+  return type == RTA_DST || type == RTA_SRC || type == RTA_TABLE || type == RTA_GATEWAY || type == RTA_OIF;
+}
+
 // The request that removes a dumped route.
 Request removal_of(const nlmsghdr& message) {
   const auto* dumped = body_of<rtmsg>(&message);
   Request request(RTM_DELROUTE, NLM_F_ACK, dumped->rtm_family);
   *request.route() = *dumped;
   request.route()->rtm_flags = 0;
-  auto size = static_cast<unsigned>(RTM_PAYLOAD(&message));
-  for (const auto* attribute = RTM_RTA(dumped); RTA_OK(attribute, size);
-       attribute = RTA_NEXT(attribute, size)) {
-    switch (attribute->rta_type) {
-      case RTA_DST:
-      case RTA_SRC:
-      case RTA_TABLE:
-      case RTA_PRIORITY:
-      case RTA_GATEWAY:
-      case RTA_OIF:
-        if (RTA_PAYLOAD(attribute) > kLongestAddress) continue;
-        request.add(attribute->rta_type,
-                    std::span(static_cast<const std::uint8_t*>(RTA_DATA(attribute)), RTA_PAYLOAD(attribute)));
-        break;
-      default:
-        break;
-    }
-  }
+  copy_attributes(
+      message, [](int type) { return identifies_route(type) || type == RTA_PRIORITY; }, kLongestAddress,
+      request);
   return request;
 }
 
@@ -224,25 +227,9 @@ Request copy_of(const nlmsghdr& message) {
   *request.route() = *dumped;
   request.route()->rtm_flags = dumped->rtm_flags & RTNH_F_ONLINK;
   request.route()->rtm_protocol = kKeptProtocol;
-  auto size = static_cast<unsigned>(RTM_PAYLOAD(&message));
-  for (const auto* attribute = RTM_RTA(dumped); RTA_OK(attribute, size);
-       attribute = RTA_NEXT(attribute, size)) {
-    switch (attribute->rta_type) {
-      case RTA_DST:
-      case RTA_SRC:
-      case RTA_TABLE:
-      case RTA_GATEWAY:
-      case RTA_VIA:
-      case RTA_OIF:
-      case RTA_PREFSRC:
-        if (RTA_PAYLOAD(attribute) > kLongestVia) continue;
-        request.add(attribute->rta_type,
-                    std::span(static_cast<const std::uint8_t*>(RTA_DATA(attribute)), RTA_PAYLOAD(attribute)));
-        break;
-      default:
-        break;
-    }
-  }
+  copy_attributes(
+      message, [](int type) { return identifies_route(type) || type == RTA_VIA || type == RTA_PREFSRC; },
+      kLongestVia, request);
   request.add(RTA_PRIORITY, kKeptMetric);
   return request;
 }

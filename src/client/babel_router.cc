@@ -15,9 +15,9 @@
 
 #include "platform/interface_state.h"
 #include "platform/platform.h"
-#include "platform/route_table.h"
 #include "src/client/babel_links.h"
 #include "src/client/babel_process.h"
+#include "src/client/babel_tables.h"
 #include "src/config/directory.h"
 #include "src/config/small_file.h"
 #include "src/log/log.h"
@@ -69,17 +69,6 @@ Ownership ownership_of(const BabelSettings& settings) {
   return {settings.network, settings.network_v4, settings.prefix, settings.prefix_v4};
 }
 
-std::string text_of(const mesh::Destination& destination) {
-  return std::visit([](const auto& prefix) { return prefix.to_string(); }, destination);
-}
-
-template <typename Call>
-auto with_address(const mesh::Destination& destination, Call call) {
-  return std::visit(
-      [&](const auto& prefix) { return call(asio::ip::address(prefix.address), prefix.length); },
-      destination);
-}
-
 }  // namespace
 
 //   kStopped --start()--> kStarting --greeted, dump complete--> kRunning
@@ -97,6 +86,7 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
         events_(std::move(events)),
         monitor_(ownership_of(settings_)),
         links_(settings_, monitor_, link_actions()),
+        tables_(settings_, logger),
         socket_(io),
         restart_timer_(io),
         connect_timer_(io),
@@ -156,8 +146,6 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
   void tell_foreign(const mesh::ForeignAnnouncement& foreign);
   void refuse(const mesh::ForeignAnnouncement& foreign);
   void settle();
-  void remove_routes(std::uint32_t lowest_metric, std::uint32_t highest_metric);
-  void empty_announcements();
   void stopped();
 
   // Runs `call` after a while unless this is over.
@@ -175,6 +163,7 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
   mesh::RouterEvents events_;
   BabelMonitor monitor_;
   BabelLinks links_;
+  BabelTables tables_;
 
   State state_ = State::kStopped;
   bool is_closed_ = false;
@@ -197,9 +186,7 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
   std::string sending_;
   bool is_alive_asked_ = false;
 
-  std::optional<net::PrefixV4> former_v4_;           // IPv4's range before the present one
-  std::map<std::string, mesh::Destination> wanted_;  // to be announced, by text
-  bool is_announcing_failed_ = false;
+  std::optional<net::PrefixV4> former_v4_;  // IPv4's range before the present one
 
   bool is_routes_timer_set_ = false;
   bool is_neighbours_timer_set_ = false;
@@ -228,13 +215,8 @@ void BabelRouter::Driver::start() {
   starts_ = 0;
   failures_ = 0;
   // What a predecessor left that was killed together with its babeld.
-  remove_routes(kLastRouteMetric, kFirstRouteMetric);
-  remove_routes(kRetractedMetric, kRetractedMetric);
-  empty_announcements();
-  const auto wanted = std::exchange(wanted_, {});
-  std::vector<mesh::Destination> destinations;
-  for (const auto& [text, destination] : wanted) destinations.push_back(destination);
-  announce(destinations);
+  tables_.remove_all_routes();
+  tables_.restore_announcements();
   start_process();
 }
 
@@ -289,7 +271,8 @@ std::string BabelRouter::Driver::prepare() {
 std::string BabelRouter::Driver::write_configuration() {
   route_metric_ = route_metric_ <= kLastRouteMetric ? kFirstRouteMetric : route_metric_ - 1;
   // From the beginning again: what is left of others is no longer told by its number.
-  if (route_metric_ == kFirstRouteMetric && starts_ > 0) remove_routes(kLastRouteMetric, kFirstRouteMetric);
+  if (route_metric_ == kFirstRouteMetric && starts_ > 0)
+    tables_.remove_routes(kLastRouteMetric, kFirstRouteMetric);
   auto text = babel_configuration(settings_, route_metric_, refused_);
   text += links_.begin();
   const auto error = config::write_small_file(configuration_path(), text, config::Existing::kReplace,
@@ -381,7 +364,7 @@ void BabelRouter::Driver::fail(const std::string& why, milliseconds least_delay)
                   delay.count() == 0 ? "it is started again now"
                                      : "trying again in " + std::to_string(delay.count() / 1000) + " s");
   // The kernel keeps its routes over a short break. Over a long one they would lead astray.
-  if (delay >= settings_.hello_interval) remove_routes(kLastRouteMetric, kFirstRouteMetric);
+  if (delay >= settings_.hello_interval) tables_.remove_routes(kLastRouteMetric, kFirstRouteMetric);
   after(restart_timer_, delay, [](Driver& driver) { driver.start_process(); });
   if (!was_running && !is_news) return;
   // We may be inside of a call of the owner's.
@@ -579,37 +562,9 @@ void BabelRouter::Driver::use_v4(const std::optional<InnerV4>& v4,
 }
 
 void BabelRouter::Driver::announce(const std::vector<mesh::Destination>& destinations) {
-  std::map<std::string, mesh::Destination> wanted;
-  for (const auto& destination : destinations) wanted.emplace(text_of(destination), destination);
-  std::swap(wanted, wanted_);
-  if (state_ == State::kStopped || state_ == State::kStopping) return;
-  error_code error;
-  for (const auto& [text, destination] : wanted) {
-    if (wanted_.contains(text)) continue;
-    const auto failed = with_address(destination, [&](const auto& address, int length) {
-      return platform::remove_unreachable_route(settings_.announce_table, address, length);
-    });
-    if (failed) error = failed;
-  }
-  for (const auto& [text, destination] : wanted_) {
-    if (wanted.contains(text)) continue;
-    const auto failed = with_address(destination, [&](const auto& address, int length) {
-      return platform::add_unreachable_route(settings_.announce_table, address, length);
-    });
-    if (failed) error = failed;
-  }
-  if (error)
-    logger_.error(
-        "routing: what this node announces cannot be put into the kernel's table {}: {}; others "
-        "will not find the way to it",
-        settings_.announce_table, error.message());
-}
-
-void BabelRouter::Driver::empty_announcements() {
-  const auto removed = platform::remove_routes({settings_.announce_table, platform::kRouteProtocolStatic});
-  if (!removed)
-    logger_.error("routing: the kernel's table {} cannot be emptied: {}", settings_.announce_table,
-                  removed.error().message());
+  // Started, it puts them there.
+  if (state_ == State::kStopped || state_ == State::kStopping) return tables_.keep(destinations);
+  tables_.announce(destinations);
 }
 
 // ---- What it tells ----
@@ -647,15 +602,17 @@ void BabelRouter::Driver::tell_routes() {
 
 void BabelRouter::Driver::tell_foreign(const mesh::ForeignAnnouncement& foreign) {
   const auto now = Clock::now();
-  const auto key = text_of(foreign.destination) + " " + foreign.origin + (foreign.is_followed ? "!" : "");
+  const auto key =
+      mesh::to_string(foreign.destination) + " " + foreign.origin + (foreign.is_followed ? "!" : "");
   std::erase_if(foreign_told_, [&](const auto& told) { return now - told.second > kForeignPause; });
   if (foreign_told_.size() < kMostForeignTold && foreign_told_.emplace(key, now).second) {
     if (foreign_limit_.allow(now))
       logger_.warn(
           "routing: the node with router-id {} announces {}, which is {}; heard on {}, {}. Its certificate "
           "should be revoked",
-          foreign.origin, text_of(foreign.destination), foreign.is_own ? "this node's" : "not its own",
-          foreign.interface, foreign.is_followed ? "and it is followed" : "and it is not followed");
+          foreign.origin, mesh::to_string(foreign.destination),
+          foreign.is_own ? "this node's" : "not its own", foreign.interface,
+          foreign.is_followed ? "and it is followed" : "and it is not followed");
     events_.on_foreign(foreign);
   }
   if (foreign.is_followed) refuse(foreign);
@@ -672,28 +629,14 @@ void BabelRouter::Driver::refuse(const mesh::ForeignAnnouncement& foreign) {
   next_refusal_ = now + refusal_pause_;
   refusal_pause_ = std::min(refusal_pause_ * 2, kLongestRefusalPause);
   failures_ = 0;
-  fail("babeld is to refuse " + text_of(foreign.destination) + " of " + foreign.origin);
+  fail("babeld is to refuse " + mesh::to_string(foreign.destination) + " of " + foreign.origin);
 }
 
 // The routes of a babeld before this one have been replaced, or are nobody's any more.
 void BabelRouter::Driver::settle() {
   if (route_metric_ == kFirstRouteMetric) return;
-  remove_routes(route_metric_ + 1, kFirstRouteMetric);
-  remove_routes(kRetractedMetric, kRetractedMetric);
-}
-
-void BabelRouter::Driver::remove_routes(std::uint32_t lowest_metric, std::uint32_t highest_metric) {
-  std::set<unsigned> tables{settings_.table};
-  if (settings_.default_table) tables.insert(*settings_.default_table);
-  for (const auto table : tables) {
-    const auto removed =
-        platform::remove_routes({table, platform::kRouteProtocolBabel, lowest_metric, highest_metric});
-    if (!removed)
-      logger_.error("routing: routes that babeld left in the kernel's table {} cannot be removed: {}", table,
-                    removed.error().message());
-    else if (*removed > 0)
-      logger_.debug("routing: removed {} routes that babeld left in table {}", *removed, table);
-  }
+  tables_.remove_routes(route_metric_ + 1, kFirstRouteMetric);
+  tables_.remove_routes(kRetractedMetric, kRetractedMetric);
 }
 
 // ---- The end ----
@@ -728,9 +671,8 @@ void BabelRouter::Driver::stopped() {
   monitor_.begin();
   is_routes_timer_set_ = false;
   is_neighbours_timer_set_ = false;
-  remove_routes(kLastRouteMetric, kFirstRouteMetric);
-  remove_routes(kRetractedMetric, kRetractedMetric);
-  empty_announcements();
+  tables_.remove_all_routes();
+  tables_.withdraw_announcements();
   ::unlink(socket_path().c_str());
   ::unlink(configuration_path().c_str());
   // Made by us; with anything else in it, it stays.

@@ -30,10 +30,6 @@ std::string seconds_text(std::chrono::milliseconds time) {
   return time.count() % 1000 == 0 ? text : text + '.' + rest.substr(1);
 }
 
-std::string text_of(const mesh::Destination& destination) {
-  return std::visit([](const auto& prefix) { return prefix.to_string(); }, destination);
-}
-
 void add_default_in(std::string& text, const BabelSettings& settings, const std::string& destination) {
   const auto line = "in ip " + destination + " eq 0";
   if (settings.is_gateway || !settings.accepts_default) {
@@ -58,7 +54,7 @@ void add_in(std::string& text, const BabelSettings& settings, const std::vector<
   text += "in src-ip ::/0 src-ge 1 deny\n";
   for (const auto& route : refused) {
     const int length = std::visit([](const auto& prefix) { return prefix.length; }, route.destination);
-    text += "in ip " + text_of(route.destination) + " eq " + std::to_string(length) + " id " +
+    text += "in ip " + mesh::to_string(route.destination) + " eq " + std::to_string(length) + " id " +
             to_string(route.origin) + " deny\n";
   }
   // A part of this node's own prefix would take traffic from it. Of the whole babeld has its own route, and

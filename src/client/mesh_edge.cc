@@ -433,7 +433,7 @@ void MeshEdge::on_foreign(const mesh::ForeignAnnouncement& foreign) {
   ++foreign_;
   if (!foreign.is_own) return;
   problem_ = "the router " + foreign.origin + " announces this node's own prefix " +
-             std::visit([](const auto& prefix) { return prefix.to_string(); }, foreign.destination) +
+             mesh::to_string(foreign.destination) +
              ": two nodes have one certificate, or somebody lies; its certificate should be revoked";
 }
 

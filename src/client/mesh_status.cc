@@ -30,10 +30,6 @@ json::value time_or_null(const std::optional<WallTime>& time) {
   return time ? json::value(utc_time(*time)) : json::value(nullptr);
 }
 
-std::string destination_text(const mesh::Destination& destination) {
-  return std::visit([](const auto& prefix) { return prefix.to_string(); }, destination);
-}
-
 json::array endpoints_json(const std::vector<mesh::ContactEndpoint>& endpoints) {
   json::array array;
   for (const auto& endpoint : endpoints) {
@@ -227,7 +223,7 @@ std::string mesh_routes_json(const MeshView& view) {
   for (const auto& route : *view.routes) {
     const auto peer = peer_of.find(route.interface);
     routes.push_back(
-        json::object{{"destination", destination_text(route.destination)},
+        json::object{{"destination", mesh::to_string(route.destination)},
                      {"interface", route.interface},
                      {"peer", text_or_null(peer == peer_of.end() ? std::string() : peer->second)},
                      {"metric", route.metric},

@@ -17,6 +17,9 @@ namespace sixlink::mesh {
 
 // A destination prefix, of either family.
 using Destination = std::variant<net::Prefix, net::PrefixV4>;
+inline std::string to_string(const Destination& destination) {
+  return std::visit([](const auto& prefix) { return prefix.to_string(); }, destination);
+}
 
 // One installed route of the routing table.
 struct Route {
