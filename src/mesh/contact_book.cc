@@ -38,7 +38,8 @@ ContactBook::Taken ContactBook::take(ContactRef contact, TimePoint now, SeededRa
     entry.contact = std::move(contact);
     return Taken::kNew;
   }
-  if (entries_.size() >= most_) drop_one(random);
+  while (entries_.size() >= most_ && drop_one(random)) {
+  }
   places_.emplace(key, static_cast<std::uint32_t>(entries_.size()));
   ends_.push_back(end_of(contact->der));
   entries_.push_back({std::move(contact), now, {}, {}, {}, {}, {}, {}, false});
@@ -93,23 +94,24 @@ void ContactBook::remove_at(std::size_t i) {
   ends_.pop_back();
 }
 
-void ContactBook::drop_one(SeededRandom& random) {
-  if (entries_.empty()) return;
-  std::optional<std::size_t> second_best;
+bool ContactBook::drop_one(SeededRandom& random) {
+  if (entries_.empty()) return false;
+  std::optional<std::size_t> place;
   for (int draw = 0; draw < kDraws; ++draw) {
     const auto i = random.below(entries_.size());
     const auto& entry = entries_[i];
     if (entry.is_neighbour) continue;
-    if (!entry.worked && !entry.seen_near) return remove_at(i);
-    second_best = i;
+    place = i;
+    if (!entry.worked && !entry.seen_near) break;
   }
-  if (second_best) return remove_at(*second_best);
   // All that were drawn are neighbours. Where all are, there are more of them than the book is to have.
-  const auto first = random.below(entries_.size());
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    const auto place = (first + i) % entries_.size();
-    if (!entries_[place].is_neighbour) return remove_at(place);
+  const auto first = place ? 0 : random.below(entries_.size());
+  for (std::size_t i = 0; !place && i < entries_.size(); ++i) {
+    const auto next = (first + i) % entries_.size();
+    if (!entries_[next].is_neighbour) place = next;
   }
+  if (place) remove_at(*place);
+  return place.has_value();
 }
 
 bool Backoffs::may_try(const net::Prefix& peer, TimePoint now) const {

@@ -53,7 +53,7 @@ class ContactBook {
   const Entry& at(std::size_t i) const { return entries_[i]; }
 
  private:
-  void drop_one(SeededRandom& random);
+  bool drop_one(SeededRandom& random);  // false: all are neighbours
   void remove_at(std::size_t i);
 
   std::size_t most_;

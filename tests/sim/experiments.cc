@@ -55,7 +55,7 @@ WorldSettings settings_for(std::size_t nodes, std::uint64_t seed) {
   settings.router.interval = milliseconds(2000);
   if (nodes <= kMedium) return settings;
   settings.traffic_interval = milliseconds(2000);
-  settings.most_known = 32;
+  settings.most_known = 64;  // more than links, which are never forgotten
   settings.router.sample = 48;
   settings.router.interval = milliseconds(5000);
   settings.router.tree_interval = std::chrono::seconds(0);

@@ -118,6 +118,20 @@ TEST_CASE("contact book: is bounded where nearly all are neighbours") {
   for (unsigned i = 0; i < 18; ++i) CHECK(book.find(prefix_of(i)));
 }
 
+TEST_CASE("contact book: more neighbours than it is to have make it larger for as long as they are some") {
+  mesh::SeededRandom random(1);
+  ContactBook book(20);
+  for (unsigned i = 0; i < 30; ++i) {
+    book.take(contact(i), kStart, random);
+    book.find(prefix_of(i))->is_neighbour = true;
+  }
+  CHECK(book.size() == 30);
+  for (unsigned i = 0; i < 25; ++i) book.find(prefix_of(i))->is_neighbour = false;
+  book.take(contact(30), kStart, random);
+  CHECK(book.size() == 20);
+  for (unsigned i = 25; i < 31; ++i) CHECK(book.find(prefix_of(i)));
+}
+
 TEST_CASE("contact book: against an obvious one") {
   mesh::SeededRandom random(7);
   ContactBook book(1000);
