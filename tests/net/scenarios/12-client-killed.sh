@@ -29,8 +29,7 @@ check "killed: addresses, routes and settings are as before" is_as_before client
 # A pid file that names a process of someone else: it is not ours to stop, and no reason not to start.
 run_client home || die "the client does not come up"
 pid_file=$(echo "$TEMP"/home/run/*.pid)
-kill -KILL "$(daemon_pid home)"
-sleep 0.3
+stop_pid "$(daemon_pid home)" KILL
 spawn "$TEMP/sleep.out" sleep 1000
 other=$SPAWNED
 echo "$other" >"$pid_file"

@@ -28,7 +28,7 @@ check_match "icmp: hop limit" 'Time exceeded|Hop limit' "$(ns client ping -6 -n 
 
 # Its place on the outer side goes to another client, without it having said goodbye: alice's address is leased, but nowhere.
 port=$(ns client ss -Hnu state established | awk '{ sub(/.*:/, "", $3); print $3; exit }')
-kill -KILL "$(daemon_pid home)"
+stop_pid "$(daemon_pid home)" KILL
 take_endpoint() { ns client "$PYTHON" "$TOOLS/take_endpoint.py" "$REGISTRY_V4" "$port" "$@"; }
 check_equal "endpoint: an anonymous request, which may be forged, does not take a living tunnel's place" 521 "$(take_endpoint)"
 check_equal "endpoint: another user's does" 200 "$(take_endpoint bob secret2)"
