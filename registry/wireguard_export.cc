@@ -87,7 +87,8 @@ std::optional<pki::Secret> qr_text(std::string_view text) {
   };
   // Two rows a line: the upper halves in the foreground's colour.
   std::string drawn;
-  drawn.reserve(static_cast<std::size_t>((width + 2 * kQuietZone) * (width + 2 * kQuietZone) * 2 + 2048));
+  const auto side = static_cast<std::size_t>(width) + 2 * kQuietZone;
+  drawn.reserve(side * side * 2 + 2048);
   for (int y = -kQuietZone; y < width + kQuietZone; y += 2) {
     drawn += "\033[38;5;16;48;5;231m";
     for (int x = -kQuietZone; x < width + kQuietZone; ++x) {

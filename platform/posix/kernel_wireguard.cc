@@ -23,7 +23,7 @@ boost::system::error_code remove_kernel_wireguard(const std::string& /*interface
 boost::system::error_code set_interface_group(const std::string& /*interface*/, std::uint32_t /*group*/) {
   return unsupported();
 }
-KernelWireguardReader::~KernelWireguardReader() = default;
+KernelWireguardReader::~KernelWireguardReader() {}  // Linux has something to close
 boost::system::result<KernelWireguardState> KernelWireguardReader::read(const std::string& /*interface*/) {
   return unsupported();
 }

@@ -89,9 +89,10 @@ bool BabelLinks::leave(const std::string& interface, Told& told) {
   // Gone already: babeld knows, or will in a moment.
   if (!error || error == boost::system::errc::no_such_device) return true;
   actions_.complain(interface + " cannot be switched off: " + error.message());
-  const auto name = interface;
-  told_.erase(name);
-  return actions_.command("flush interface " + name);
+  // The name may be the entry's own.
+  const auto command = "flush interface " + interface;
+  told_.erase(interface);
+  return actions_.command(command);
 }
 
 void BabelLinks::on_news() {

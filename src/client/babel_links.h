@@ -22,7 +22,7 @@ class BabelLinks {
  public:
   struct Actions {
     // A line for babeld. False: it cannot be told anything any more, and end() was called.
-    std::function<bool(std::string line)> command;
+    std::function<bool(const std::string& line)> command;
     // See platform/interface_state.h. Which of the two took the interface away from babeld is the one that
     // gives it back.
     std::function<boost::system::error_code(const std::string& name, bool is_on)> set_carrier;

@@ -133,7 +133,7 @@ class BabelRouter::Driver : public std::enable_shared_from_this<Driver> {
   void reconnect(const std::string& why);
   void read();
   void on_bytes(std::size_t size);
-  bool command(std::string line);
+  bool command(const std::string& line);
   void flush();
   void check_alive();
 
@@ -439,7 +439,7 @@ void BabelRouter::Driver::on_bytes(std::size_t size) {
 }
 
 // False: not any more.
-bool BabelRouter::Driver::command(std::string line) {
+bool BabelRouter::Driver::command(const std::string& line) {
   if (!monitor_.expect(line) || outbox_.size() + line.size() > kLongestOutbox) {
     fail("babeld does not take what it is told over " + socket_path());
     return false;
@@ -503,7 +503,7 @@ void BabelRouter::Driver::completed() {
 }
 
 BabelLinks::Actions BabelRouter::Driver::link_actions() {
-  return {[this](std::string line) { return command(std::move(line)); }, platform::set_carrier,
+  return {[this](const std::string& line) { return command(line); }, platform::set_carrier,
           platform::set_interface_up,
           [this](const std::string& problem) { logger_.warn("routing: {}", problem); }};
 }

@@ -77,6 +77,7 @@ asio::awaitable<std::vector<MeasuredBroker>> measure_brokers(const Config& confi
                                                              std::vector<net::ServerAddress> servers,
                                                              MeasureLimits limits) {
   std::vector<MeasuredBroker> brokers;
+  brokers.reserve(servers.size());
   for (auto& server : servers) brokers.push_back({std::move(server), {}, {}});
   co_await resolve_all(brokers, limits.resolve);
   std::vector<tunnel::EchoTarget> targets;
@@ -95,6 +96,7 @@ asio::awaitable<std::vector<MeasuredBroker>> measure_brokers(const Config& confi
     if (measured[i]) distance = std::min(distance.value_or(microseconds::max()), *measured[i]);
   }
   std::vector<std::optional<microseconds>> distances;
+  distances.reserve(brokers.size());
   for (const auto& broker : brokers) distances.push_back(broker.distance);
   std::vector<MeasuredBroker> sorted;
   for (const auto i : order_by_distance(distances)) sorted.push_back(std::move(brokers[i]));

@@ -40,7 +40,7 @@ MeshServers::MeshServers(boost::asio::io_context& io, net::ServerAddress server,
     : io_(io),
       server_(std::move(server)),
       protocols_(protocols),
-      network_(network),
+      network_(std::move(network)),
       log_(log),
       events_(std::move(events)),
       timer_(io) {
@@ -86,14 +86,14 @@ void MeshServers::take(const boost::system::result<std::vector<boost::asio::ip::
     problem_.clear();
     return events_.on_found(std::move(servers));
   }
-  auto problem = "cannot find client_only=" + server_.text + ": " +
-                 (found ? "no address of a kind that disable_proto= and link_transport= leave"
-                        : found.error().message());
+  const auto problem = "cannot find client_only=" + server_.text + ": " +
+                       (found ? "no address of a kind that disable_proto= and link_transport= leave"
+                              : found.error().message());
   if (problem != problem_)
     log_.error("{}; check the name, and this machine's DNS; it is tried again every {} s", problem,
                kPauseAfterFailure.count());
   problem_ = problem;
-  events_.on_problem(std::move(problem));
+  events_.on_problem(problem);
 }
 
 }  // namespace sixlink::client

@@ -81,7 +81,9 @@ struct Sorted {
 
 Sorted sort(const OwnEndpointSettings& settings, const OwnAddresses& found) {
   auto interfaces = found.interfaces;
-  std::ranges::stable_partition(interfaces, [&](const auto& one) { return one.address == found.preferred; });
+  // std::ranges' is more than clang 14 takes of this library.
+  std::stable_partition(interfaces.begin(), interfaces.end(),
+                        [&](const auto& one) { return one.address == found.preferred; });
   Sorted sorted;
   for (const auto& one : interfaces) {
     if (!is_candidate(settings, one)) continue;

@@ -218,7 +218,7 @@ void MeshNode::Machine::send_in(const Link& link, const ControlMessage& message)
 }
 
 void MeshNode::Machine::report(NodeEvent event, std::optional<net::Prefix> peer, std::string detail) {
-  actions_.push_back(Report{event, peer, std::move(detail)});
+  actions_.push_back(Report{event, std::move(peer), std::move(detail)});
 }
 
 void MeshNode::Machine::malformed(const Path& from) {
@@ -397,8 +397,8 @@ void MeshNode::on_routes(std::span<const Reached> reached, Times at) {
   machine_->on_routes(reached, at);
 }
 void MeshNode::on_contact(std::span<const std::uint8_t> der, bool is_local, Times at,
-                          std::optional<Endpoint> from) {
-  machine_->on_contact(der, is_local, at, std::move(from));
+                          const std::optional<Endpoint>& from) {
+  machine_->on_contact(der, is_local, at, from);
 }
 void MeshNode::on_endpoints(std::vector<ContactEndpoint> endpoints, Times at) {
   machine_->on_endpoints(std::move(endpoints), at);

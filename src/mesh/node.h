@@ -236,7 +236,7 @@ class MeshNode {
   // `from`: where such a beacon came from, with its zone where that is a link-local address; the first place
   // to look for its node.
   void on_contact(std::span<const std::uint8_t> der, bool is_local, Times at,
-                  std::optional<Endpoint> from = std::nullopt);
+                  const std::optional<Endpoint>& from = std::nullopt);
   // Where this node can be reached, as the edge found out (interfaces, mappings, configuration). Endpoints
   // that peers see are the node's own business.
   void on_endpoints(std::vector<ContactEndpoint> endpoints, Times at);

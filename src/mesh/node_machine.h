@@ -135,7 +135,8 @@ class MeshNode::Machine {
   void on_link_failed(LinkId link, const std::string& why, Times at);
   void on_traffic(std::span<const Traffic> traffic, Times at);
   void on_routes(std::span<const Reached> reached, Times at);
-  void on_contact(std::span<const std::uint8_t> der, bool is_local, Times at, std::optional<Endpoint> from);
+  void on_contact(std::span<const std::uint8_t> der, bool is_local, Times at,
+                  const std::optional<Endpoint>& from);
   void on_endpoints(std::vector<ContactEndpoint> endpoints, Times at);
   void on_servers(std::vector<Endpoint> servers, Times at);
   bool on_parameters(std::span<const std::uint8_t> der, Times at);

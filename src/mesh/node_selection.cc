@@ -275,7 +275,7 @@ void MeshNode::Machine::ask_registry() {
 }
 
 void MeshNode::Machine::on_contact(std::span<const std::uint8_t> der, bool is_local, Times at,
-                                   std::optional<Endpoint> from) {
+                                   const std::optional<Endpoint>& from) {
   begin(at);
   if (is_leaving_) return;
   ContactRef contact;

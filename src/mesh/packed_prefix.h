@@ -21,6 +21,7 @@ struct PackedPrefix {
   net::Prefix unpacked() const { return {net::AddressV6(address), length}; }
 
   friend bool operator==(const PackedPrefix&, const PackedPrefix&) = default;
+  // NOLINTNEXTLINE(modernize-use-nullptr): there is none
   friend auto operator<=>(const PackedPrefix&, const PackedPrefix&) = default;
 };
 

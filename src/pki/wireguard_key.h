@@ -26,6 +26,7 @@ struct WireguardKey {
   std::string to_string() const;  // 44 characters
 
   friend bool operator==(const WireguardKey&, const WireguardKey&) = default;
+  // NOLINTNEXTLINE(modernize-use-nullptr): there is none
   friend auto operator<=>(const WireguardKey&, const WireguardKey&) = default;
 };
 

@@ -105,7 +105,7 @@ std::optional<std::string> triple_des(bool encrypt, const PassDssKeys& keys, std
     pki::wipe(output);
     return std::nullopt;
   }
-  output.resize(static_cast<std::size_t>(size + rest));
+  output.resize(static_cast<std::size_t>(size) + static_cast<std::size_t>(rest));
   return output;
 }
 

@@ -104,6 +104,7 @@ std::string events_come_in_order() {
   struct Event {
     TimePoint at;
     std::uint64_t order;
+    // NOLINTNEXTLINE(modernize-use-nullptr): there is none
     auto operator<=>(const Event&) const = default;
   };
   std::mt19937_64 random(4);
