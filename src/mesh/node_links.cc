@@ -139,11 +139,14 @@ void MeshNode::Machine::on_traffic(std::span<const Traffic> traffic, Times at) {
     link->sent = one.sent;
     link->bytes = one.bytes;
     if (one.endpoint.port() != 0) saw_at(*link, one.endpoint);
+    // What was sent together with the last that was heard may have been sent after it: who only answers has
+    // nothing more to send when his peer is dead, and would learn of it when somebody asks another way.
     if (has_received) {
       heard(*link);
-    } else if (has_sent && link->is_up()) {
+    } else if ((has_sent || link->had_sent) && link->is_up()) {
       link->monitor.sent(at_.now);
     }
+    link->had_sent = has_sent;
   }
   finish();
 }

@@ -69,6 +69,7 @@ struct Link {
   LinkMonitor monitor;
   std::uint64_t received = 0;
   std::uint64_t sent = 0;
+  bool had_sent = false;  // as on_traffic() was told the last time
   std::uint64_t bytes = 0;
   std::uint64_t bytes_before = 0;  // at the last refresh
   std::size_t routes = 0;

@@ -124,6 +124,48 @@ TEST_CASE("node: with traffic a dead neighbour is noticed within a second") {
   CHECK(network.now().now - killed <= 1250ms);
 }
 
+TEST_CASE("node: who only answered notices a dead neighbour as soon as who asks") {
+  TestNetwork network;
+  for (unsigned i = 1; i <= 2; ++i) network.add(i);
+  REQUIRE(network.start_pair(5s));
+  network.run(3s);
+  std::vector<mesh::Traffic> traffic{{network.node(1).mesh->links()[0].link, 100, 100, 1000}};
+  network.node(1).mesh->on_traffic(traffic, network.now());
+  network.run(250ms);
+  // Of the last questions, and the answers to them.
+  traffic[0].received += 10;
+  traffic[0].sent += 10;
+  network.node(1).mesh->on_traffic(traffic, network.now());
+  network.kill(2);
+  const auto killed = network.now().now;
+  while (network.node(1).count(NodeEvent::kLinkLost) == 0 && network.now().now - killed < 3s) {
+    network.run(250ms);
+    network.node(1).mesh->on_traffic(traffic, network.now());
+  }
+  CHECK(network.node(1).count(NodeEvent::kLinkLost) == 1);
+  CHECK(network.now().now - killed <= 1250ms);
+}
+
+TEST_CASE("node: the end of traffic costs one echo") {
+  TestNetwork network;
+  for (unsigned i = 1; i <= 2; ++i) network.add(i);
+  REQUIRE(network.start_pair(5s));
+  network.run(3s);
+  std::vector<mesh::Traffic> traffic{{network.node(1).mesh->links()[0].link, 100, 100, 1000}};
+  network.node(1).mesh->on_traffic(traffic, network.now());
+  std::size_t sent = 0;
+  network.on_action = [&](TestNode& one, const mesh::Action& action) {
+    const auto* send = std::get_if<mesh::SendDatagram>(&action);
+    if (one.number == 1 && send && send->path.way == mesh::Way::kLink) ++sent;
+  };
+  for (int i = 0; i < 8; ++i) {
+    network.run(250ms);
+    network.node(1).mesh->on_traffic(traffic, network.now());
+  }
+  CHECK(sent == 1);
+  CHECK(network.node(1).links_up() == 1);
+}
+
 TEST_CASE("node: traffic one way is no reason to end a link") {
   TestNetwork network;
   for (unsigned i = 1; i <= 2; ++i) network.add(i);
