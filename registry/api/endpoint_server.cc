@@ -81,9 +81,10 @@ class EndpointServer::Impl {
       answers_.reserve(received_.size());
       answering_.clear();
       for (const auto& entry : received_.entries()) {
-        if (entry.is_truncated || !limit_.take(entry.route.peer.address(), now, random_)) continue;
+        if (entry.is_truncated) continue;
         auto answer = mesh::answer_endpoint_request({entry.data, entry.size}, entry.route.peer);
-        if (answer.empty()) continue;
+        // What is no question takes nobody's place.
+        if (answer.empty() || !limit_.take(entry.route.peer.address(), now, random_)) continue;
         answers_.push_back(std::move(answer));
         auto route = entry.route;
         route.traffic_class = 0;

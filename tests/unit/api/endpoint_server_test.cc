@@ -78,6 +78,8 @@ TEST_CASE("endpoint server: anything else has no answer, and does not keep other
   CHECK(asked.answers(socket, {request.begin(), request.end() - 1}).empty());
   CHECK(asked.answers(socket, std::vector<std::uint8_t>(400, 0xF3)).empty());
   CHECK(asked.answers(socket, mesh::answer_endpoint_request(request, socket.local_endpoint())).empty());
+  constexpr auto kMany = static_cast<int>(registry::EndpointServer::kEachBurst) * 3;
+  CHECK(asked.answers(socket, std::vector<std::uint8_t>(96, 0xF3), kMany).empty());
   CHECK(asked.answers(socket, request).size() == 1);
 }
 
