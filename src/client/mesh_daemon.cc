@@ -468,7 +468,8 @@ void MeshDaemon::Machine::start_echo() {
     edge_->on_observed(observer, seen);
   };
   events.is_needed = [this] { return edge_->links_up() == 0 && is_translated(); };
-  echo_ = std::make_unique<RegistryEcho>(io_, echo_address(mesh_.registry), log_, std::move(events));
+  echo_ = std::make_unique<RegistryEcho>(io_, echo_address(mesh_.registry), log_, std::move(events),
+                                         RegistryEcho::Pace());
 }
 
 // Also when nobody has told yet.
@@ -628,6 +629,7 @@ void MeshDaemon::Machine::watch_network() {
                             if (servers_) servers_->look();
                             if (beacons_) beacons_->on_network_change();
                             if (echo_) echo_->ask();
+                            if (registry_) registry_->retry_soon();
                           }
                           watch_network();
                         });
@@ -651,6 +653,8 @@ void MeshDaemon::Machine::look_at_clock() {
   const auto warning = certificate_warning(identity_->certificate, now);
   if (!warning.empty()) log_.warn("{}", warning);
   edge_->on_clock_change();
+  // TLS believes no certificate before its time.
+  if (registry_) registry_->retry_soon();
   if (!identity_->parameters.empty()) edge_->on_parameters(identity_->parameters);
   // IPv4 inside is news to this node alone: there is nobody to wait for.
   if (!network_v4_) {

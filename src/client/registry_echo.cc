@@ -20,7 +20,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr seconds kLookUp{10};
-constexpr milliseconds kAgain{1000};
 constexpr int kTries = 3;
 // Between what makes this ask at once.
 constexpr seconds kPause{5};
@@ -42,8 +41,13 @@ net::ServerAddress echo_address(const std::string& url) {
 }
 
 RegistryEcho::RegistryEcho(boost::asio::io_context& io, net::ServerAddress registry, spdlog::logger& log,
-                           Events events)
-    : io_(io), registry_(std::move(registry)), log_(log), events_(std::move(events)), timer_(io) {
+                           Events events, Pace pace)
+    : io_(io),
+      registry_(std::move(registry)),
+      log_(log),
+      events_(std::move(events)),
+      pace_(pace),
+      timer_(io) {
   begin();
 }
 
@@ -61,6 +65,10 @@ void RegistryEcho::wait(milliseconds pause, void (RegistryEcho::*what)()) {
   timer_.async_wait([this, what, life = life_](const boost::system::error_code& error) {
     if (!error && *life) (this->*what)();
   });
+}
+
+void RegistryEcho::wait_for_next(milliseconds if_needed) {
+  wait(events_.is_needed() ? if_needed : pace_.rarely, &RegistryEcho::begin);
 }
 
 void RegistryEcho::begin() {
@@ -89,10 +97,9 @@ void RegistryEcho::begin() {
 
 void RegistryEcho::try_once() {
   const bool is_done = std::ranges::all_of(questions_, &Question::is_answered);
-  if (is_done) return wait(events_.is_needed() ? kOften : kRarely, &RegistryEcho::begin);
+  if (is_done) return wait_for_next(pace_.often);
   if (tries_++ == kTries) {
-    if (std::ranges::any_of(questions_, &Question::is_answered))
-      return wait(events_.is_needed() ? kOften : kRarely, &RegistryEcho::begin);
+    if (std::ranges::any_of(questions_, &Question::is_answered)) return wait_for_next(pace_.often);
     return fail("no answer from " +
                 net::endpoint_text(questions_.front().to.address(), questions_.front().to.port()) +
                 "; let UDP to that port through, here and at the registry");
@@ -102,7 +109,7 @@ void RegistryEcho::try_once() {
     if (!question.is_answered)
       static_cast<void>(events_.send(mesh::make_endpoint_request(question.nonce), question.to));
   }
-  wait(kAgain, &RegistryEcho::try_once);
+  wait(pace_.again, &RegistryEcho::try_once);
 }
 
 void RegistryEcho::fail(const std::string& why) {
@@ -110,7 +117,7 @@ void RegistryEcho::fail(const std::string& why) {
   auto problem = "the registry does not tell by UDP where it sees this node: " + why;
   if (problem != problem_) log_.info("{}", problem);
   problem_ = std::move(problem);
-  wait(events_.is_needed() ? kOften : kRarely, &RegistryEcho::begin);
+  wait_for_next(pace_.after_failure);
 }
 
 bool RegistryEcho::input(std::span<const std::uint8_t> datagram, const Endpoint& from) {

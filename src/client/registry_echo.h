@@ -26,8 +26,13 @@ namespace sixlink::client {
 class RegistryEcho {
  public:
   using Endpoint = boost::asio::ip::udp::endpoint;
-  static constexpr std::chrono::seconds kOften{25};
-  static constexpr std::chrono::seconds kRarely{300};
+  struct Pace {
+    std::chrono::milliseconds often{25'000};  // while the mapping is to be kept
+    std::chrono::milliseconds rarely{300'000};
+    std::chrono::milliseconds again{1'000};  // where nothing came back
+    // Of one that gave no answer, while the mapping is to be kept: others wait for what it would tell.
+    std::chrono::milliseconds after_failure{10'000};
+  };
   static constexpr std::size_t kMostAddresses = 2;  // of the registry: the second tells of the NAT's kind
 
   struct Events {
@@ -39,7 +44,8 @@ class RegistryEcho {
   };
 
   // `io` and `log` outlive it. Nothing is told after the destructor.
-  RegistryEcho(boost::asio::io_context& io, net::ServerAddress registry, spdlog::logger& log, Events events);
+  RegistryEcho(boost::asio::io_context& io, net::ServerAddress registry, spdlog::logger& log, Events events,
+               Pace pace);
   ~RegistryEcho();
   RegistryEcho(const RegistryEcho&) = delete;
   RegistryEcho& operator=(const RegistryEcho&) = delete;
@@ -61,6 +67,7 @@ class RegistryEcho {
   };
   void begin();
   void try_once();
+  void wait_for_next(std::chrono::milliseconds if_needed);
   void wait(std::chrono::milliseconds pause, void (RegistryEcho::*what)());
   void fail(const std::string& why);
 
@@ -68,6 +75,7 @@ class RegistryEcho {
   net::ServerAddress registry_;
   spdlog::logger& log_;
   Events events_;
+  Pace pace_;
   boost::asio::steady_timer timer_;
   std::shared_ptr<bool> life_ = std::make_shared<bool>(true);
   std::vector<Question> questions_;

@@ -27,6 +27,8 @@ constexpr std::chrono::seconds kLongestRenewalRetry{6 * 3600};
 constexpr std::chrono::seconds kRenewalCheck{600};
 // A contact that changes more often is told when this has passed.
 constexpr std::chrono::seconds kContactPace{5};
+// After which everything is tried again when the reason why it failed may be gone; up to twice as long.
+constexpr std::chrono::milliseconds kSoon{1000};
 constexpr std::size_t kMostAsked = 8;
 // Operators see links that are new so much later.
 constexpr std::chrono::seconds kNeighbourCheck{60};
@@ -85,6 +87,20 @@ void RegistrySync::stop() {
   is_running_ = false;
   for (auto* timer : {&parameters_timer_, &renewal_timer_, &contact_timer_, &goodbye_timer_}) timer->cancel();
   api_.reset();
+}
+
+void RegistrySync::retry_soon() {
+  if (!is_running_) return;
+  const auto again = [this](boost::asio::steady_timer& timer, void (RegistrySync::*what)()) {
+    // Where nobody waits an answer is under way.
+    if (timer.cancel() == 0) return;
+    const auto spread = platform::random_number() % static_cast<std::uint64_t>(kSoon.count());
+    after(kSoon + std::chrono::milliseconds(spread), timer, what);
+  };
+  for (auto* schedule : {&parameters_retry_, &renewal_retry_, &contact_retry_}) schedule->reset();
+  again(parameters_timer_, &RegistrySync::wait_for_parameters);
+  again(renewal_timer_, &RegistrySync::check_renewal);
+  if (!last_error_.empty()) again(contact_timer_, &RegistrySync::put_contact);
 }
 
 void RegistrySync::note(const ApiError& error, const char* what) {

@@ -63,6 +63,8 @@ class RegistrySync {
   // `version`: of the parameters that the node has; newer ones are waited for.
   void start(std::uint64_t version);
   void stop();
+  // The clock was set, or the network is another one: what failed may work now, and is tried within seconds.
+  void retry_soon();
 
   // The node's contact, as signed, was made anew: to the registry now, and again every third of `lifetime`.
   void publish(std::vector<std::uint8_t> der, std::chrono::seconds lifetime);

@@ -9,6 +9,7 @@
 using namespace sixlink;
 using boost::asio::ip::make_address;
 using client::RegistryEcho;
+using std::chrono::milliseconds;
 using Endpoint = RegistryEcho::Endpoint;
 
 namespace {
@@ -21,7 +22,7 @@ struct Asking {
   std::vector<Endpoint> seen;
   RegistryEcho echo;
 
-  explicit Asking(const std::string& url)
+  explicit Asking(const std::string& url, RegistryEcho::Pace pace = {})
       : echo(io, client::echo_address(url), log,
              {[this](std::span<const std::uint8_t> datagram, const Endpoint& to) {
                 questions.emplace_back(datagram.begin(), datagram.end());
@@ -29,8 +30,12 @@ struct Asking {
                 return boost::system::error_code();
               },
               [this](const boost::asio::ip::address&, const Endpoint& endpoint) { seen.push_back(endpoint); },
-              [] { return true; }}) {
-    for (int i = 0; i < 200 && questions.empty(); ++i) io.run_one_for(std::chrono::milliseconds(10));
+              [] { return true; }},
+             pace) {
+    wait_for(1);
+  }
+  void wait_for(std::size_t count) {
+    for (int i = 0; i < 500 && questions.size() < count; ++i) io.run_one_for(milliseconds(10));
   }
 };
 
@@ -69,4 +74,24 @@ TEST_CASE("registry echo: only the answer to its own question counts, and only o
   CHECK(one.seen == std::vector{kOutside});
   CHECK(one.echo.seen() == kOutside);
   CHECK(one.echo.problem().empty());
+}
+
+TEST_CASE("registry echo: who gives no answer is asked again before long, with a new number") {
+  Asking one("https://192.0.2.7",
+             {std::chrono::hours(1), std::chrono::hours(1), milliseconds(5), milliseconds(20)});
+  one.wait_for(3);
+  REQUIRE(one.questions.size() == 3);
+  CHECK(one.questions[0] == one.questions[2]);
+  one.wait_for(4);
+  REQUIRE(one.questions.size() == 4);
+  CHECK(one.questions[3] != one.questions[0]);
+  CHECK(one.echo.problem().find("no answer from 192.0.2.7:443; let UDP to that port through") !=
+        std::string::npos);
+
+  const Endpoint registry(make_address("192.0.2.7"), 443);
+  CHECK(one.echo.input(mesh::answer_endpoint_request(one.questions[3], kOutside), registry));
+  CHECK(one.echo.problem().empty());
+  // The answer came: there is time.
+  one.io.run_for(milliseconds(100));
+  CHECK(one.questions.size() == 4);
 }

@@ -280,6 +280,36 @@ TEST_CASE("registry_sync: a registry that is away is told of once, and goodbyes 
   CHECK(joined.run_until([&] { return is_done; }));
 }
 
+TEST_CASE("registry_sync: what failed is tried again soon when the reason why may be gone") {
+  Joined joined;
+  // To be asked again in a minute at the earliest.
+  joined.answers["GET /v1/parameters"] = {503, "", "Retry-After: 60\r\n", false};
+  joined.answers["PUT /v1/contact"] = {503, "", "Retry-After: 60\r\n", false};
+  joined.sync->start(0);
+  joined.sync->publish({1, 2, 3}, seconds(3600));
+  const auto asked = [&](const std::string& what) {
+    return std::ranges::count_if(joined.registry.requests(), [&](const auto& request) {
+      return (request.method + " " + request.path).starts_with(what);
+    });
+  };
+  REQUIRE(
+      joined.run_until([&] { return asked("GET /v1/parameters") == 1 && asked("PUT /v1/contact") == 1; }));
+  joined.run_for(std::chrono::milliseconds(500));
+  REQUIRE(asked("GET /v1/parameters") == 1);
+  REQUIRE(asked("PUT /v1/contact") == 1);
+  {
+    const std::lock_guard lock(joined.mutex);
+    joined.answers.clear();
+  }
+  for (int i = 0; i < 3; ++i) joined.sync->retry_soon();
+  CHECK(joined.run_until([&] { return asked("GET /v1/parameters") == 2 && asked("PUT /v1/contact") == 2; }));
+  CHECK(joined.run_until([&] { return joined.sync->state().last_error.empty(); }));
+  // Once, however often it was told.
+  joined.run_for(std::chrono::milliseconds(2500));
+  CHECK(asked("GET /v1/parameters") == 2);
+  CHECK(asked("PUT /v1/contact") == 2);
+}
+
 TEST_CASE("registry_sync: says goodbye") {
   Joined joined;
   joined.sync->start(0);
