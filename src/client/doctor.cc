@@ -93,15 +93,16 @@ void check_network(const MeshConfig& mesh, const MeshIdentity& identity, const s
         io, [&](auto handler) { api.parameters(0, std::chrono::seconds(0), std::move(handler)); });
   report.add(check_registry(address, known));
   report.add(check_clock(address, std::chrono::system_clock::now()));
-  const auto endpoints =
+  auto endpoints =
       known_endpoints(address ? contacts_of(mesh, io, api) : load_mesh_cache(mesh.contacts_path()).contacts,
                       identity, std::chrono::system_clock::now());
-  report.add(check_udp(endpoints, mesh.protocols.has(mesh::Transport::kTcp)));
-  report.add(check_tcp(endpoints));
+  endpoints.registry = registry_endpoints(mesh.registry);
   // A node that runs has asked its peers already.
   const auto nat = nat_of(status);
-  const auto survey =
-      nat == mesh::NatKind::kUnknown ? ask_where_seen(endpoints, identity.certificate.prefix()) : NatSurvey();
+  const bool is_asked = nat == mesh::NatKind::kUnknown || endpoints.udp.empty();
+  const auto survey = is_asked ? ask_where_seen(endpoints, identity.certificate.prefix()) : NatSurvey();
+  report.add(check_udp(endpoints, survey, mesh.protocols.has(mesh::Transport::kTcp)));
+  report.add(check_tcp(endpoints));
   report.add(check_nat(address, nat, survey));
   auto source = std::optional<boost::asio::ip::address>();
   if (!endpoints.udp.empty()) source = platform::source_towards(endpoints.udp.front().address);

@@ -40,24 +40,31 @@ Finding check_registry(const ApiResult<SeenAddress>& address,
 struct KnownEndpoints {
   std::vector<mesh::ContactEndpoint> udp;
   std::vector<mesh::ContactEndpoint> tcp;
+  // Where the registry says by UDP from where it is asked. Over IPv4.
+  std::vector<boost::asio::ip::udp::endpoint> registry;
 };
 KnownEndpoints known_endpoints(const std::vector<SignedBytes>& contacts, const MeshIdentity& identity,
                                WallTime now);
-// Whether one of them answers an echo, or takes a connection.
-Finding check_udp(const KnownEndpoints& endpoints, bool is_tcp_allowed);
-Finding check_tcp(const KnownEndpoints& endpoints);
+std::vector<boost::asio::ip::udp::endpoint> registry_endpoints(const std::string& url);
 
 // Where others see one socket of this machine, over IPv4.
 struct NatSurvey {
   struct SeenBy {
+    bool is_registry = false;
     boost::asio::ip::address observer;
     boost::asio::ip::udp::endpoint seen;
   };
   std::vector<SeenBy> seen;
   std::size_t asked = 0;
 };
-// Asks nodes for a link with `own`, this node, which none of them can make.
+// Asks nodes for a link with `own`, this node, which none of them can make, and the registry.
 NatSurvey ask_where_seen(const KnownEndpoints& endpoints, const net::Prefix& own);
+
+// Whether a node answers an echo, or takes a connection. Where there is none, whether the registry, asked in
+// `survey`, answered.
+Finding check_udp(const KnownEndpoints& endpoints, const NatSurvey& survey, bool is_tcp_allowed);
+Finding check_tcp(const KnownEndpoints& endpoints);
+
 // As a running node told; `status` is check_node()'s.
 mesh::NatKind nat_of(std::string_view status);
 // `told`: that; where it is unknown, the survey says it.

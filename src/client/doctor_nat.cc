@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What NAT this machine is behind, as `sixlink doctor` finds out without a node: several nodes are asked
-// where they see one and the same socket. They tell whoever asks for a link and cannot have it.
+// What NAT this machine is behind, as `sixlink doctor` finds out without a node: several nodes and the
+// registry are asked where they see one and the same socket. Nodes tell whoever asks for a link and cannot
+// have it.
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>
 
@@ -18,6 +19,7 @@
 #include "src/mesh/control_message.h"
 #include "src/mesh/control_parts.h"
 #include "src/mesh/own_endpoints.h"
+#include "src/mesh/seen_endpoint.h"
 #include "src/tsp/rudp.h"
 
 namespace sixlink::client {
@@ -38,15 +40,9 @@ constexpr int kMtu = 1280;
 
 class Survey {
  public:
-  Survey(const std::vector<mesh::ContactEndpoint>& endpoints, const net::Prefix& own)
-      : nonce_(platform::random_number()) {
-    for (const auto& one : endpoints) {
-      const Endpoint endpoint(one.address, one.port);
-      const auto is_known = [&](const Asked& asked) { return asked.endpoint.address() == one.address; };
-      // NATs may tell destinations apart by their addresses: two ports of one host are one opinion.
-      if (one.address.is_v4() && asked_.size() < kMostAsked && std::ranges::none_of(asked_, is_known))
-        asked_.push_back({endpoint, 0, std::nullopt});
-    }
+  Survey(const KnownEndpoints& endpoints, const net::Prefix& own) : nonce_(platform::random_number()) {
+    for (const auto& one : endpoints.registry) add(one, true);
+    for (const auto& one : endpoints.udp) add({one.address, one.port}, false);
     // For this node itself, which whoever is asked is not: it says so, and where the question came from.
     mesh::ControlMessage request;
     request.nonce = nonce_;
@@ -76,7 +72,7 @@ class Survey {
     NatSurvey survey;
     survey.asked = asked_.size();
     for (const auto& one : asked_) {
-      if (one.seen) survey.seen.push_back({one.endpoint.address(), *one.seen});
+      if (one.seen) survey.seen.push_back({one.is_registry, one.endpoint.address(), *one.seen});
     }
     return survey;
   }
@@ -84,9 +80,17 @@ class Survey {
  private:
   struct Asked {
     Endpoint endpoint;
+    bool is_registry = false;
     std::uint64_t cookie = 0;  // 0: it has not given any yet
     std::optional<Endpoint> seen;
   };
+
+  // NATs may tell destinations apart by their addresses: two ports of one host are one opinion.
+  void add(const Endpoint& endpoint, bool is_registry) {
+    const auto is_known = [&](const Asked& asked) { return asked.endpoint.address() == endpoint.address(); };
+    if (endpoint.address().is_v4() && asked_.size() < kMostAsked && std::ranges::none_of(asked_, is_known))
+      asked_.push_back({endpoint, is_registry, 0, std::nullopt});
+  }
 
   bool is_done() const {
     const auto answers = std::ranges::count_if(asked_, [](const Asked& one) { return one.seen.has_value(); });
@@ -100,6 +104,7 @@ class Survey {
 
   void ask(const Asked& one) {
     if (one.seen) return;
+    if (one.is_registry) return send(mesh::make_endpoint_request(nonce_), one.endpoint);
     if (one.cookie == 0)
       return send(tsp::make_rudp({kEchoSequence, 0}, mesh::outer_echo({false, nonce_, 0, 0})), one.endpoint);
     for (const auto& part : mesh::make_parts(kRequestSequence, 0, one.cookie, request_))
@@ -119,6 +124,12 @@ class Survey {
   }
 
   void take(std::span<const std::uint8_t> datagram, Asked& from) {
+    if (from.is_registry) {
+      const auto answer = mesh::parse_endpoint_response(datagram);
+      if (answer && answer->nonce == nonce_ && answer->endpoint.address().is_v4())
+        from.seen = answer->endpoint;
+      return;
+    }
     const auto message = tsp::parse_rudp(datagram);
     if (!message) return;
     if (const auto echo = mesh::parse_outer_echo(message->text)) {
@@ -143,6 +154,10 @@ class Survey {
   std::vector<Asked> asked_;
   mesh::Reassembler reassembler_;
 };
+
+std::string name_of(const NatSurvey::SeenBy& one) {
+  return one.is_registry ? "the registry" : one.observer.to_string();
+}
 
 std::string text_of(const Endpoint& endpoint) {
   return fmt::format("{}:{}", endpoint.address().to_string(), endpoint.port());
@@ -182,15 +197,13 @@ std::optional<Finding> judge(const NatSurvey& survey) {
   const auto& last = other == survey.seen.end() ? survey.seen.back() : *other;
   switch (own.nat()) {
     case mesh::NatKind::kNone:
-      return Finding{Result::kOk,
-                     "nat",
-                     fmt::format("none: {} sees this machine's own address", first.observer.to_string()),
-                     {}};
+      return Finding{
+          Result::kOk, "nat", fmt::format("none: {} sees this machine's own address", name_of(first)), {}};
     case mesh::NatKind::kIndependent:
-      return independent(fmt::format(": {} nodes see {}", survey.seen.size(), text_of(first.seen)));
+      return independent(fmt::format(": {} others see {}", survey.seen.size(), text_of(first.seen)));
     case mesh::NatKind::kDependent:
-      return dependent(fmt::format(": {} sees {}, and {} sees {}", first.observer.to_string(),
-                                   text_of(first.seen), last.observer.to_string(), text_of(last.seen)));
+      return dependent(fmt::format(": {} sees {}, and {} sees {}", name_of(first), text_of(first.seen),
+                                   name_of(last), text_of(last.seen)));
     case mesh::NatKind::kUnknown:
       break;
   }
@@ -200,15 +213,14 @@ std::optional<Finding> judge(const NatSurvey& survey) {
 // Why it stays unknown.
 std::string missing(const NatSurvey& survey) {
   if (survey.asked == 0) return "no other node with an IPv4 address is known that could be asked";
-  if (survey.seen.empty()) return fmt::format("none of the {} nodes that were asked answers", survey.asked);
-  return fmt::format("only {} tells where it sees this machine: it takes two",
-                     survey.seen.front().observer.to_string());
+  if (survey.seen.empty()) return fmt::format("none of the {} that were asked answers", survey.asked);
+  return fmt::format("only {} tells where it sees this machine: it takes two", name_of(survey.seen.front()));
 }
 
 }  // namespace
 
 NatSurvey ask_where_seen(const KnownEndpoints& endpoints, const net::Prefix& own) {
-  return Survey(endpoints.udp, own).run();
+  return Survey(endpoints, own).run();
 }
 
 Finding check_nat(const ApiResult<SeenAddress>& address, mesh::NatKind told, const NatSurvey& survey) {
@@ -225,7 +237,7 @@ Finding check_nat(const ApiResult<SeenAddress>& address, mesh::NatKind told, con
   if (!address && survey.seen.empty())
     return {Result::kSkipped, "nat", "nobody tells where this machine is seen: " + missing(survey), advice};
   const auto seen = survey.seen.empty() ? address.value->address : survey.seen.front().seen.address();
-  const std::string who = survey.seen.empty() ? "the registry" : survey.seen.front().observer.to_string();
+  const std::string who = survey.seen.empty() ? "the registry" : name_of(survey.seen.front());
   const auto own = platform::source_towards(address ? seen : survey.seen.front().observer);
   if (own && *own == seen)
     return {Result::kOk,

@@ -16,6 +16,7 @@
 
 #include "platform/platform.h"
 #include "src/client/doctor_checks.h"
+#include "src/client/registry_echo.h"
 #include "src/mesh/control_message.h"
 #include "src/mesh/signed_contact.h"
 #include "src/net/resolve.h"
@@ -127,20 +128,52 @@ std::optional<std::string> connect_any(const std::vector<mesh::ContactEndpoint>&
   return reached;
 }
 
+boost::system::result<std::vector<asio::ip::address>> look_up(const std::string& host) {
+  asio::io_context io(1);
+  boost::system::result<std::vector<asio::ip::address>> found = std::vector<asio::ip::address>();
+  asio::co_spawn(io, net::resolve(host, std::chrono::seconds(5)),
+                 [&](const std::exception_ptr& exception, auto result) {
+                   if (!exception) found = std::move(result);
+                 });
+  io.run();
+  return found;
+}
+
+constexpr const char* kLetUdpOut = "let UDP out, to port 3653 at least";
+
+// Where no node can be asked.
+Finding check_udp_to_registry(const KnownEndpoints& endpoints, const NatSurvey& survey) {
+  const std::string nobody = "no other node is known yet that could be asked";
+  if (endpoints.registry.empty()) return {Result::kSkipped, "udp", nobody, {}};
+  if (std::ranges::any_of(survey.seen, &NatSurvey::SeenBy::is_registry))
+    return {Result::kOk, "udp", "the registry answers; " + nobody, {}};
+  const auto& asked = endpoints.registry.front();
+  return {Result::kWarning, "udp",
+          fmt::format("the registry does not answer at {}:{}, and {}", asked.address().to_string(),
+                      asked.port(), nobody),
+          std::string(kLetUdpOut) + "; the registry is asked at the port of its HTTPS"};
+}
+
 }  // namespace
+
+std::vector<asio::ip::udp::endpoint> registry_endpoints(const std::string& url) {
+  const auto server = echo_address(url);
+  std::vector<asio::ip::udp::endpoint> endpoints;
+  const auto found = look_up(server.host);
+  if (!found) return endpoints;
+  for (const auto& address : *found) {
+    if (address.is_v4() && endpoints.size() < RegistryEcho::kMostAddresses)
+      endpoints.emplace_back(address, server.port);
+  }
+  return endpoints;
+}
 
 Finding check_dns(const std::string& url) {
   auto rest = std::string_view(url).substr(std::string_view("https://").size());
   const auto server = net::ServerAddress::parse(rest);
   if (!server || server->is_literal())
     return {Result::kSkipped, "dns", "the registry is named by its address", {}};
-  asio::io_context io(1);
-  boost::system::result<std::vector<asio::ip::address>> found = std::vector<asio::ip::address>();
-  asio::co_spawn(io, net::resolve(server->host, std::chrono::seconds(5)),
-                 [&](const std::exception_ptr& exception, auto result) {
-                   if (!exception) found = std::move(result);
-                 });
-  io.run();
+  const auto found = look_up(server->host);
   if (found && !found->empty())
     return {Result::kOk, "dns", fmt::format("{} is {}", server->host, found->front().to_string()), {}};
   return {Result::kFailed, "dns",
@@ -181,16 +214,15 @@ KnownEndpoints known_endpoints(const std::vector<SignedBytes>& contacts, const M
   return known;
 }
 
-Finding check_udp(const KnownEndpoints& endpoints, bool is_tcp_allowed) {
-  if (endpoints.udp.empty())
-    return {Result::kSkipped, "udp", "no other node is known yet that could be asked", {}};
+Finding check_udp(const KnownEndpoints& endpoints, const NatSurvey& survey, bool is_tcp_allowed) {
+  if (endpoints.udp.empty()) return check_udp_to_registry(endpoints, survey);
   if (const auto from = echo_any(endpoints.udp))
     return {Result::kOk, "udp", "the node at " + *from + " answers", {}};
   return {
       is_tcp_allowed ? Result::kWarning : Result::kFailed, "udp",
       fmt::format("none of {} endpoints answers, {} among them", endpoints.udp.size(),
                   text_of(endpoints.udp.front())),
-      "let UDP out, to port 3653 at least" +
+      kLetUdpOut +
           std::string(is_tcp_allowed ? "; until then links are made of TLS over TCP, which is slower" : "")};
 }
 

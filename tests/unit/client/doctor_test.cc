@@ -16,6 +16,7 @@
 #include "src/client/doctor_checks.h"
 #include "src/mesh/control_message.h"
 #include "src/mesh/control_parts.h"
+#include "src/mesh/seen_endpoint.h"
 #include "src/tsp/rudp.h"
 #include "tests/unit/pki/mesh_certificates.h"
 #include "tests/unit/temporary_directory.h"
@@ -155,8 +156,8 @@ TEST_CASE("doctor: the registry") {
 TEST_CASE("doctor: UDP gets through when a node answers, and not when anybody else does") {
   asio::io_context io;
   asio::ip::udp::socket node(io, {asio::ip::address_v4::loopback(), 0});
-  const KnownEndpoints known{{on_loopback(node.local_endpoint().port(), mesh::Transport::kUdp)}, {}};
-  CHECK(check_udp({}, true).result == Result::kSkipped);
+  const KnownEndpoints known{{on_loopback(node.local_endpoint().port(), mesh::Transport::kUdp)}, {}, {}};
+  CHECK(check_udp({}, {}, true).result == Result::kSkipped);
   for (const bool is_node : {false, true}) {
     CAPTURE(is_node);
     std::thread thread([&] {
@@ -172,7 +173,7 @@ TEST_CASE("doctor: UDP gets through when a node answers, and not when anybody el
       const auto answer = tsp::make_rudp(message->header, mesh::outer_echo({true, nonce, 9, 0}));
       node.send_to(asio::buffer(answer), from);
     });
-    const auto finding = check_udp(known, true);
+    const auto finding = check_udp(known, {}, true);
     thread.join();
     CHECK(finding.result == (is_node ? Result::kOk : Result::kWarning));
     // What was asked again meanwhile.
@@ -189,9 +190,9 @@ TEST_CASE("doctor: TCP gets through when a connection is taken") {
   asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
   const auto port = acceptor.local_endpoint().port();
   CHECK(check_tcp({}).result == Result::kSkipped);
-  CHECK(check_tcp({{}, {on_loopback(port, mesh::Transport::kTcp)}}).result == Result::kOk);
+  CHECK(check_tcp({{}, {on_loopback(port, mesh::Transport::kTcp)}, {}}).result == Result::kOk);
   acceptor.close();
-  CHECK(check_tcp({{}, {on_loopback(port, mesh::Transport::kTcp)}}).result == Result::kWarning);
+  CHECK(check_tcp({{}, {on_loopback(port, mesh::Transport::kTcp)}, {}}).result == Result::kWarning);
 }
 
 namespace {
@@ -214,15 +215,26 @@ class Observer {
     return {local.address(), local.port(), mesh::Transport::kUdp, mesh::EndpointKind::kPublic};
   }
   std::atomic<int> asked = 0;
+  // Not a node, but the registry, which sees that port.
+  static constexpr std::uint16_t kRegistry = 4443;
 
  private:
   void receive() {
     socket_.async_receive_from(asio::buffer(buffer_), from_, [this](const auto& error, std::size_t size) {
       if (error) return;
+      if (port_ == kRegistry) tell_as_registry(size);
       const auto message = tsp::parse_rudp(std::span(buffer_).first(size));
       if (message && !is_silent_) answer(*message);
       receive();
     });
+  }
+  // Also when somebody else asks.
+  void tell_as_registry(std::size_t size) {
+    const auto answer = mesh::answer_endpoint_request(std::span(buffer_).first(size),
+                                                      {asio::ip::make_address("203.0.113.9"), kRegistry});
+    if (answer.empty()) return;
+    ++asked;
+    socket_.send_to(asio::buffer(answer), from_);
   }
   void answer(const tsp::RudpMessage& message) {
     if (const auto echo = mesh::parse_outer_echo(message.text)) {
@@ -255,8 +267,10 @@ class Observer {
   std::thread thread_;
 };
 
-Finding survey_by(std::initializer_list<const Observer*> observers) {
+Finding survey_by(std::initializer_list<const Observer*> observers,
+                  const std::vector<asio::ip::udp::endpoint>& registry = {}) {
   KnownEndpoints known;
+  known.registry = registry;
   for (const auto* one : observers) known.udp.push_back(one->endpoint());
   return check_nat(seen("203.0.113.9"), mesh::NatKind::kUnknown,
                    ask_where_seen(known, *net::Prefix::parse("2001:db8:42:7::/64")));
@@ -272,7 +286,7 @@ TEST_CASE("doctor: without a node the kind of NAT is asked of other nodes") {
   const auto same = survey_by({&first, &second});
   CHECK(same.result == Result::kOk);
   CHECK(same.text.find("hole punching passes") != std::string::npos);
-  CHECK(same.text.find("2 nodes see 203.0.113.9:4000") != std::string::npos);
+  CHECK(same.text.find("2 others see 203.0.113.9:4000") != std::string::npos);
   const auto symmetric = survey_by({&first, &third});
   CHECK(symmetric.result == Result::kWarning);
   CHECK(symmetric.text.find("127.0.0.1 sees 203.0.113.9:4000, and 127.0.0.3 sees 203.0.113.9:4001") !=
@@ -284,10 +298,38 @@ TEST_CASE("doctor: without a node the kind of NAT is asked of other nodes") {
   CHECK(alone.text.find("127.0.0.1 sees 203.0.113.9") != std::string::npos);
   CHECK(alone.text.find("it takes two") != std::string::npos);
   const auto nobody = survey_by({&silent});
-  CHECK(nobody.text.find("none of the 1 nodes that were asked answers") != std::string::npos);
+  CHECK(nobody.text.find("none of the 1 that were asked answers") != std::string::npos);
   CHECK(nobody.text.find("the registry sees 203.0.113.9") != std::string::npos);
   CHECK(survey_by({}).text.find("no other node with an IPv4 address is known") != std::string::npos);
   CHECK(first.asked == 3);
+}
+
+TEST_CASE("doctor: the registry's is a second opinion of the NAT, and says whether UDP gets out") {
+  const Observer registry("127.0.0.5", Observer::kRegistry);
+  const Observer node("127.0.0.1", 4000);
+  const auto at = registry.endpoint();
+  const std::vector<asio::ip::udp::endpoint> asked{{at.address, at.port}};
+  const auto alone = survey_by({}, asked);
+  CHECK(alone.text.find("the registry sees 203.0.113.9. ") != std::string::npos);
+  CHECK(alone.text.find("only the registry tells where it sees this machine: it takes two") !=
+        std::string::npos);
+  CHECK(registry.asked == 1);
+  const auto two = survey_by({&node}, asked);
+  CHECK(two.text.find("the registry sees 203.0.113.9:4443, and 127.0.0.1 sees 203.0.113.9:4000") !=
+        std::string::npos);
+
+  KnownEndpoints known;
+  known.registry = asked;
+  const auto own = *net::Prefix::parse("2001:db8:42:7::/64");
+  const auto answered = check_udp(known, ask_where_seen(known, own), true);
+  CHECK(answered.result == Result::kOk);
+  CHECK(answered.text.find("the registry answers") != std::string::npos);
+  const Observer silent("127.0.0.6", 0, true);
+  known.registry = {{silent.endpoint().address, silent.endpoint().port}};
+  const auto blocked = check_udp(known, ask_where_seen(known, own), true);
+  CHECK(blocked.result == Result::kWarning);
+  CHECK(blocked.text.find("the registry does not answer at 127.0.0.6:") != std::string::npos);
+  CHECK(blocked.advice.find("let UDP out") != std::string::npos);
 }
 
 TEST_CASE("doctor: a machine that others see as it is has no NAT") {
