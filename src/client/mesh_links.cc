@@ -420,13 +420,13 @@ std::vector<MeshLinks::Status> MeshLinks::status() const {
   for (const auto& [id, link] : links_) {
     if (link->kernel) {
       const auto& counters = link->kernel->counters();
-      all.push_back({id,
-                     link->interface,
-                     link->kernel->endpoint(),
-                     {},
-                     counters.bytes_in(),
-                     counters.bytes_out(),
-                     true});
+      datapath::Counters packets;
+      if (const auto found = platform::interface_counters(link->interface)) {
+        packets.packets_in = found->packets_in;
+        packets.packets_out = found->packets_out;
+      }
+      all.push_back({id, link->interface, link->kernel->endpoint(), packets, counters.bytes_in(),
+                     counters.bytes_out(), true});
       continue;
     }
     const auto one = link->tunnel->traffic();

@@ -95,12 +95,10 @@ json::object peer_json(const MeshView& view, const mesh::LinkStatus& link) {
   if (system) {
     peer["bytes_in"] = system->bytes_in;
     peer["bytes_out"] = system->bytes_out;
-    // Of the kernel's links it counts these itself (ip -s link, nft list table).
-    if (!system->is_kernels) {
-      peer["packets_in"] = system->counters.packets_in;
-      peer["packets_out"] = system->counters.packets_out;
-      peer["drops"] = drops_json(system->counters);
-    }
+    peer["packets_in"] = system->counters.packets_in;
+    peer["packets_out"] = system->counters.packets_out;
+    // Of its own links the kernel counts these by other reasons (ip -s link, nft list table).
+    if (!system->is_kernels) peer["drops"] = drops_json(system->counters);
   }
   return peer;
 }

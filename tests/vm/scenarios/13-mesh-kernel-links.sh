@@ -57,6 +57,12 @@ has_rtt() {
   node "$1" peers --json | "$PYTHON" -c 'import json, sys
 sys.exit(not any(peer["peer"] == sys.argv[1] and peer["rtt_ms"] for peer in json.load(sys.stdin)["peers"]))' "${NODE_PREFIX[$2]}"
 }
+# counts_packets NODE PEER: of both ways.
+counts_packets() {
+  node "$1" peers --json | "$PYTHON" -c 'import json, sys
+peer, = [peer for peer in json.load(sys.stdin)["peers"] if peer["peer"] == sys.argv[1]]
+sys.exit(not (peer["packets_in"] > 0 and peer["packets_out"] > 0))' "${NODE_PREFIX[$2]}"
+}
 
 mesh_network
 for name in a b c; do add_node $name public; done
@@ -78,6 +84,7 @@ link=$(interface_of a b)
 check_equal "kernel links: it is WireGuard" wireguard "$(link_kind a "$link")"
 show_link a "$link"
 check "kernel links: ping through it" can_ping a "${NODE_ADDRESS[b]}" 3
+check "kernel links: the packets are counted" counts_packets a b
 check "kernel links: ping between kernel and ours" can_ping c "${NODE_ADDRESS[a]}" 3
 check "kernel links: echoes inside of them are answered" wait_for 10 has_rtt a b
 check "kernel links: and with ours" wait_for 10 has_rtt c a
