@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Routing tables of the kernel's that are this program's own, and what a routing program that was killed left
-// in others. Implemented for Linux; elsewhere all of it answers operation_not_supported.
+// in others; and which router a destination is behind. Implemented for Linux; elsewhere all of it answers
+// operation_not_supported, and no router is known.
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/system/result.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "platform/network.h"
 
 namespace sixlink::platform {
 
@@ -39,5 +43,9 @@ boost::system::result<std::size_t> remove_routes(const RouteSelector& selector);
 // place. They go with the interface. The IPv6 gateways of the copied.
 boost::system::result<std::vector<boost::asio::ip::address_v6>> keep_routes(const std::string& interface,
                                                                             int protocol);
+
+// The router that IPv6 packets to `destination` go to first, a link-local one with its scope. nullopt: there
+// is no way there, no router on it, or the system cannot tell.
+std::optional<DefaultGateway> gateway_towards(const boost::asio::ip::address_v6& destination);
 
 }  // namespace sixlink::platform

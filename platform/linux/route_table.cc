@@ -313,4 +313,35 @@ boost::system::result<std::vector<boost::asio::ip::address_v6>> keep_routes(cons
   return gateways;
 }
 
+std::optional<DefaultGateway> gateway_towards(const boost::asio::ip::address_v6& destination) {
+  // The kernel looks it up as for a packet: rules, metrics and the preference of routers are its business.
+  // Without the acknowledgement nothing would tell the end of an answer that is no dump.
+  Request request(RTM_GETROUTE, NLM_F_ACK, AF_INET6);
+  request.route()->rtm_dst_len = 128;
+  request.add(RTA_DST, destination.to_bytes());
+  Netlink netlink;
+  std::optional<boost::asio::ip::address_v6> router;
+  std::uint32_t index = 0;
+  const auto error = netlink.ask(request, [&](const nlmsghdr& message) {
+    const auto* route = body_of<rtmsg>(&message);
+    if (message.nlmsg_type != RTM_NEWROUTE || route->rtm_type != RTN_UNICAST) return;
+    auto size = static_cast<unsigned>(RTM_PAYLOAD(&message));
+    for (const auto* attribute = RTM_RTA(route); RTA_OK(attribute, size);
+         attribute = RTA_NEXT(attribute, size)) {
+      const auto length = RTA_PAYLOAD(attribute);
+      if (attribute->rta_type == RTA_OIF && length == sizeof index) {
+        std::memcpy(&index, RTA_DATA(attribute), sizeof index);
+      } else if (attribute->rta_type == RTA_GATEWAY && length == kLongestAddress) {
+        boost::asio::ip::address_v6::bytes_type bytes;
+        std::memcpy(bytes.data(), RTA_DATA(attribute), bytes.size());
+        router = boost::asio::ip::address_v6(bytes);
+      }
+    }
+  });
+  std::array<char, IF_NAMESIZE> name{};
+  if (error || !router || !::if_indextoname(index, name.data())) return std::nullopt;
+  if (router->is_link_local()) router->scope_id(index);
+  return DefaultGateway{*router, name.data()};
+}
+
 }  // namespace sixlink::platform

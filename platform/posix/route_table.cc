@@ -30,4 +30,8 @@ boost::system::result<std::vector<boost::asio::ip::address_v6>> keep_routes(cons
   return unsupported();
 }
 
+std::optional<DefaultGateway> gateway_towards(const boost::asio::ip::address_v6& /*destination*/) {
+  return std::nullopt;
+}
+
 }  // namespace sixlink::platform

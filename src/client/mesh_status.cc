@@ -120,19 +120,25 @@ json::value registry_json(const std::optional<RegistryState>& registry) {
                       {"last_error", text_or_null(registry->last_error)}};
 }
 
-json::value port_mapping_json(const std::optional<ReachabilityStatus>& reachability) {
-  if (!reachability) return nullptr;
+json::object mapped_json(const PortMappingStatus& status) {
   json::array mapped;
-  for (const auto& one : reachability->mapped) {
+  for (const auto& one : status.mapped) {
     mapped.push_back(json::object{{"transport", mesh::to_string(one.transport)},
                                   {"internal_port", one.internal_port},
                                   {"external", one.external.to_string()},
                                   {"external_port", one.external_port}});
   }
-  return json::object{{"protocol", mesh::to_string(reachability->protocol)},
-                      {"gateway", text_or_null(reachability->gateway)},
+  return json::object{{"protocol", mesh::to_string(status.protocol)},
+                      {"gateway", text_or_null(status.gateway)},
                       {"mapped", std::move(mapped)},
-                      {"problem", text_or_null(reachability->problem)}};
+                      {"problem", text_or_null(status.problem)}};
+}
+
+json::value port_mapping_json(const std::optional<ReachabilityStatus>& reachability) {
+  if (!reachability) return nullptr;
+  auto object = mapped_json(reachability->ipv4);
+  object["ipv6"] = mapped_json(reachability->ipv6);
+  return object;
 }
 
 json::value certificate_json(const MeshView& view) {

@@ -140,6 +140,16 @@ void line(std::string& out, std::string_view label, const std::string& value) {
   if (!value.empty()) out += fmt::format("{:<16}{}\n", label, value);
 }
 
+// Which ports a router has mapped or opened, or why it has none.
+std::string mapping_text(const Fields& mapping) {
+  if (mapping.is_empty()) return {};
+  std::string mapped;
+  for (const auto& one : mapping.list("mapped"))
+    mapped += fmt::format("{}{} {} to {}", mapped.empty() ? "" : ", ", one.text("transport"),
+                          count_text(one, "external_port"), count_text(one, "internal_port"));
+  return mapped.empty() ? mapping.text("problem") : mapping.text("protocol") + ": " + mapped;
+}
+
 std::string endpoints_text(const Fields& status) {
   std::string text;
   for (const auto& endpoint : status.list("endpoints")) {
@@ -203,12 +213,8 @@ std::optional<std::string> render_node_status(std::string_view text) {
       line(out, "gateway", gateway ? "yes: exports a default route" : "");
   }
   if (const auto mapping = status.object("port_mapping"); !mapping.is_empty()) {
-    std::string mapped;
-    for (const auto& one : mapping.list("mapped"))
-      mapped += fmt::format("{}{} {} to {}", mapped.empty() ? "" : ", ", one.text("transport"),
-                            count_text(one, "external_port"), count_text(one, "internal_port"));
-    if (!mapped.empty()) line(out, "port mapping", mapping.text("protocol") + ": " + mapped);
-    if (mapped.empty()) line(out, "port mapping", mapping.text("problem"));
+    line(out, "port mapping", mapping_text(mapping));
+    line(out, "IPv6 firewall", mapping_text(mapping.object("ipv6")));
   }
   if (const auto router = status.object("router"); !router.is_empty()) {
     line(out, "router",

@@ -74,6 +74,20 @@ class Chosen {
   std::vector<ContactEndpoint> list_;
 };
 
+bool is_mapped(const OwnAddresses& found, const address& value) {
+  return std::ranges::any_of(found.mapped,
+                             [&](const mesh::PortMapped& one) { return one.external == value; });
+}
+
+// A firewall that is open translates nothing: what is reached is this machine's own address.
+EndpointKind kind_of(const OwnAddresses& found, const mesh::PortMapped& mapped) {
+  const bool is_own = mapped.external.is_v6() &&
+                      std::ranges::any_of(found.interfaces, [&](const platform::InterfaceAddress& one) {
+                        return one.address == mapped.external;
+                      });
+  return is_own ? EndpointKind::kPublic : EndpointKind::kMapped;
+}
+
 struct Sorted {
   std::vector<address> outside;
   std::vector<address> inside;
@@ -81,14 +95,18 @@ struct Sorted {
 
 Sorted sort(const OwnEndpointSettings& settings, const OwnAddresses& found) {
   auto interfaces = found.interfaces;
-  // std::ranges' is more than clang 14 takes of this library.
-  std::stable_partition(interfaces.begin(), interfaces.end(),
-                        [&](const auto& one) { return one.address == found.preferred; });
+  const bool is_mapped_v4 =
+      std::ranges::any_of(found.mapped, [](const mesh::PortMapped& one) { return one.external.is_v4(); });
+  // That which a firewall is open for before other IPv6 ones. std::ranges' is more than clang 14 takes of
+  // this library.
+  std::stable_partition(interfaces.begin(), interfaces.end(), [&](const auto& one) {
+    return one.address == found.preferred || (one.address.is_v6() && is_mapped(found, one.address));
+  });
   Sorted sorted;
   for (const auto& one : interfaces) {
     if (!is_candidate(settings, one)) continue;
     // Where a router maps ports, it stands between this address and the Internet, whatever that looks like.
-    const bool is_behind = !found.mapped.empty() && one.address.is_v4() && one.address == found.preferred;
+    const bool is_behind = is_mapped_v4 && one.address.is_v4() && one.address == found.preferred;
     auto& list = is_behind || is_private(one.address) ? sorted.inside : sorted.outside;
     const auto same = std::ranges::count_if(
         list, [&](const address& other) { return other.is_v4() == one.address.is_v4(); });
@@ -98,6 +116,10 @@ Sorted sort(const OwnEndpointSettings& settings, const OwnAddresses& found) {
 }
 
 }  // namespace
+
+bool is_public(const OwnEndpointSettings& settings, const platform::InterfaceAddress& one) {
+  return is_candidate(settings, one) && !is_private(one.address);
+}
 
 bool is_private(const address& value) {
   return is_in(value, {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"}) ||
@@ -116,7 +138,7 @@ std::vector<ContactEndpoint> own_endpoints(const OwnEndpointSettings& settings, 
     for (const auto& one : found.mapped) {
       // A router behind a second one maps what nobody outside can use.
       if (one.transport == transport && !is_private(one.external))
-        chosen.add({one.external, one.external_port, transport, EndpointKind::kMapped});
+        chosen.add({one.external, one.external_port, transport, kind_of(found, one)});
     }
   };
   for (const auto transport : {Transport::kUdp, Transport::kTcp}) {

@@ -32,6 +32,9 @@ struct OwnAddresses {
 std::vector<mesh::ContactEndpoint> own_endpoints(const OwnEndpointSettings& settings,
                                                  const OwnAddresses& found);
 
+// Others of the Internet can be told this one: it is up, global, and not one of ours inside.
+bool is_public(const OwnEndpointSettings& settings, const platform::InterfaceAddress& one);
+
 // Private and shared addresses (RFC 1918, RFC 6598), IPv6's unique local ones (RFC 4193), and those that an
 // interface makes up for itself (RFC 3927): others of the same network can use them, nobody else.
 bool is_private(const boost::asio::ip::address& address);

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "src/client/own_endpoints.h"
+#include "src/client/port_mapper.h"
 #include "src/mesh/contact.h"
-#include "src/mesh/port_mapping.h"
 
 namespace sixlink::client {
 
@@ -26,10 +26,8 @@ struct ReachabilitySettings : OwnEndpointSettings {
 
 struct ReachabilityStatus {
   std::vector<mesh::ContactEndpoint> endpoints;
-  mesh::MappingProtocol protocol = mesh::MappingProtocol::kNone;
-  std::vector<mesh::PortMapped> mapped;
-  std::string gateway;  // empty: there is none, or it is not asked
-  std::string problem;  // why nothing is mapped
+  PortMappingStatus ipv4;
+  PortMappingStatus ipv6;  // of a firewall that is open
 };
 
 // The event loop's thread.

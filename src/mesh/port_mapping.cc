@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/net/prefix.h"
+
 namespace sixlink::mesh {
 namespace {
 
@@ -22,8 +24,10 @@ constexpr int kRemovalTries = 3;
 constexpr std::chrono::milliseconds kRemovalWait{300};
 
 // An address that a router may say the world sees it with.
-bool is_outer(const address& value) {
-  return value.is_v4() && !value.is_unspecified() && !value.is_multicast() && !value.is_loopback() &&
+bool is_outer(const address& value, bool is_v6) {
+  if (value.is_v6() != is_v6) return false;
+  if (is_v6) return net::is_inner_unicast(value.to_v6());
+  return !value.is_unspecified() && !value.is_multicast() && !value.is_loopback() &&
          value.to_v4() != boost::asio::ip::address_v4::broadcast();
 }
 
@@ -135,7 +139,10 @@ void PortMapping::begin(State state, TimePoint now) {
 }
 
 void PortMapping::begin_next(TimePoint now) {
-  if (state_ == State::kPcp) {
+  if (state_ == State::kPcp && is_v6()) {
+    if (problem_.empty()) problem_ = kNoPcp;
+    rest(now);
+  } else if (state_ == State::kPcp) {
     begin(State::kNatPmp, now);
   } else if (state_ == State::kNatPmp) {
     begin(State::kIgd, now);
@@ -262,7 +269,7 @@ void PortMapping::input(std::span<const std::uint8_t> datagram, bool is_announce
   is_confirmed_ = true;
   if (answer->result == MapResult::kDone || answer->is_pcp) on_epoch(answer->epoch, now);
   if (const auto* own = std::get_if<MapAnswer::Address>(&answer->content)) {
-    if (answer->result != MapResult::kDone || !is_outer(own->external)) return;
+    if (answer->result != MapResult::kDone || !is_outer(own->external, false)) return;
     if (outer_ != address(own->external)) actions_.is_changed = true;
     outer_ = own->external;
     check_at_ = now + kCheck;
@@ -287,7 +294,7 @@ void PortMapping::on_mapped(const MapAnswer& answer, const MapAnswer::Mapped& ma
   }
   if (answer.result != MapResult::kDone) return on_refused(*slot, answer, mapped.lifetime, now);
   const bool is_usable = mapped.lifetime > 0 && mapped.external_port != 0 &&
-                         (!answer.is_pcp || (mapped.external && is_outer(*mapped.external)));
+                         (!answer.is_pcp || (mapped.external && is_outer(*mapped.external, is_v6())));
   if (!is_usable) return;
   const auto lifetime = life(mapped.lifetime);
   Grant grant{mapped.external.value_or(address()), mapped.external_port, now + lifetime};
@@ -333,8 +340,10 @@ void PortMapping::on_announcement(std::uint32_t epoch, TimePoint now) {
 }
 
 void PortMapping::on_unreachable(TimePoint now) {
+  if (is_confirmed_) return;
+  if (is_v6() && state_ == State::kPcp) return begin_next(now);
   // Both protocols have that port.
-  if (!is_confirmed_ && (state_ == State::kPcp || state_ == State::kNatPmp)) begin(State::kIgd, now);
+  if (!is_v6() && (state_ == State::kPcp || state_ == State::kNatPmp)) begin(State::kIgd, now);
 }
 
 // ---- UPnP ----
@@ -365,7 +374,7 @@ void PortMapping::on_igd(const IgdResult& result, TimePoint now) {
   for (auto& slot : slots_) {
     const auto found = std::ranges::find_if(result.mapped, [&](const PortMapped& one) {
       return one.transport == slot.wanted.transport && one.internal_port == slot.wanted.port &&
-             one.external_port != 0 && is_outer(one.external);
+             one.external_port != 0 && is_outer(one.external, false);
     });
     std::optional<Grant> grant;
     if (found != result.mapped.end()) grant = Grant{found->external, found->external_port, now + kLifetime};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Has the router in front of this machine map ports to it, and keep them mapped: by PCP (RFC 6887), by
-// NAT-PMP (RFC 6886) where it does not know that, by UPnP's Internet Gateway Device where it knows neither. A
-// machine: datagrams, results and times go in; what is to be done comes out.
+// NAT-PMP (RFC 6886) where it does not know that, by UPnP's Internet Gateway Device where it knows neither.
+// Of IPv6, where nothing is translated, it has the router's firewall opened for the node's own address and
+// port, by PCP alone. A machine: datagrams, results and times go in; what is to be done comes out.
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
@@ -49,6 +50,8 @@ struct IgdResult {
 //            |                                            |                   |
 //            +---- mapped, renewed at half of its life ---+-------------------+
 //            +------- not renewed until its end, another network: from the start
+//
+//  IPv6: PCP --the same--> resting
 class PortMapping {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
@@ -68,6 +71,8 @@ class PortMapping {
   static constexpr std::chrono::seconds kCheck{60};
   static constexpr std::chrono::seconds kIgdRenewal{600};
   static constexpr std::chrono::seconds kRest{600};
+  // The problem() where a router of IPv6's answers nothing, or another protocol.
+  static constexpr const char* kNoPcp = "the router does not speak PCP";
   // Of a mapping that was refused where another was made.
   static constexpr std::chrono::seconds kRefusedRest{1800};
 
@@ -75,7 +80,7 @@ class PortMapping {
     Transport transport = Transport::kUdp;
     std::uint16_t port = 0;
   };
-  // Both IPv4: what is between IPv6 and the Internet maps nothing.
+  // Both of one family. IPv6: `own` is the address that others are to reach, and requests are sent from.
   struct Network {
     boost::asio::ip::address own;
     boost::asio::ip::address gateway;
@@ -150,6 +155,7 @@ class PortMapping {
   std::vector<std::uint8_t> map_request(const Slot& slot, std::chrono::seconds lifetime) const;
   Slot* find(const MapAnswer::Mapped& mapped);
   bool has_grants() const;
+  bool is_v6() const { return network_ && network_->own.is_v6(); }
   int tries() const { return state_ == State::kPcp ? kPcpTries : kNatPmpTries; }
 
   std::mt19937_64 random_;

@@ -29,6 +29,9 @@ TEST_CASE("mesh_views: a node's status, and no tunnel client's") {
       R"("links":{"up":3,"begun":2,"served":1,"negotiating":4},"known":{"nodes":9,"contacts":8},)"
       R"("certificate":{"serial":"0a","expires":"2027-11-22T00:00:00Z","renewal":"2027-10-23T00:00:00Z",)"
       R"("warning":"expires soon"},"registry":{"url":"https://r","reachable":false,"last_error":"no way"},)"
+      R"("port_mapping":{"protocol":"none","gateway":null,"mapped":[],"problem":"no UPnP gateway answers","ipv6":)"
+      R"({"protocol":"PCP","gateway":"fe80::1%eth0","mapped":[{"transport":"udp","internal_port":3653,)"
+      R"("external":"2001:db8:1::7","external_port":3653}],"problem":null}},)"
       R"("router":{"running":false,"problem":"babeld is not installed"},"last_error":null})");
   REQUIRE(text);
   CHECK(contains(*text, "3 up: 2 begun here, 1 by others; 4 on the way"));
@@ -38,6 +41,8 @@ TEST_CASE("mesh_views: a node's status, and no tunnel client's") {
   CHECK(contains(*text, "not reachable; the mesh works without"));
   CHECK(contains(*text, "babeld is not installed"));
   CHECK(contains(*text, "last error      none"));
+  CHECK(contains(*text, "port mapping    no UPnP gateway answers\n"));
+  CHECK(contains(*text, "IPv6 firewall   PCP: udp 3653 to 3653\n"));
   CHECK(render_node_status(R"({"kind":"node","state":"starting"})"));
 }
 

@@ -90,6 +90,29 @@ TEST_CASE("own endpoints: an address that the router maps ports to is not public
         "udp public 198.51.100.8:3653\nudp mapped 203.0.113.9:3653\nudp local 198.51.100.7:3653\n");
 }
 
+TEST_CASE("own endpoints: a firewall that is open adds nothing but ports that were not told, and no NAT") {
+  client::OwnAddresses found;
+  found.interfaces = {on("eth0", "2001:db8:1::1"), on("eth0", "2001:db8:1::2"), on("eth0", "2001:db8:1::3"),
+                      on("eth0", "198.51.100.7")};
+  found.preferred = make_address("198.51.100.7");
+  const auto own = make_address("2001:db8:1::3");
+  found.mapped = {{Transport::kUdp, 3653, own, 3653}, {Transport::kTcp, 3653, own, 3653}};
+  auto with = settings();
+  with.tcp_ports = {3653};
+  with.protocols.tcp4 = false;
+  CHECK(text(with, found) ==
+        "udp public [2001:db8:1::3]:3653\n"
+        "udp public 198.51.100.7:3653\n"
+        "udp public [2001:db8:1::1]:3653\n"
+        "tcp public [2001:db8:1::3]:3653\n"
+        "tcp public [2001:db8:1::1]:3653\n");
+  with.tcp_ports = {443, 3653};
+  CHECK(text(with, found).ends_with("tcp public [2001:db8:1::1]:443\ntcp public [2001:db8:1::3]:3653\n"));
+  // A router that translates prefixes (RFC 6296).
+  found.mapped = {{Transport::kUdp, 3653, make_address("2001:db8:2::3"), 3653}};
+  CHECK(text(with, found).find("udp mapped [2001:db8:2::3]:3653\n") != std::string::npos);
+}
+
 TEST_CASE("own endpoints: two of a kind and family, that of the default route first, never too many") {
   client::OwnAddresses found;
   for (int i = 1; i < 10; ++i) {

@@ -36,6 +36,7 @@ struct Router {
   int nat_pmp_result = 0;
   std::uint32_t lifetime = 7200;
   Bytes outer{203, 0, 113, 9};
+  Bytes outer_v6;  // empty: the client's own
   TimePoint started{};
   std::map<std::pair<int, int>, int> mapped;
   int requests = 0;
@@ -79,7 +80,16 @@ struct Router {
           net::put16(reply, 42,
                      static_cast<std::size_t>(
                          map(request[36], Bytes(request.begin() + 40, request.begin() + 44), life)));
-          std::copy(outer.begin(), outer.end(), reply.begin() + 56);
+          // A firewall of IPv6's opens what was asked for; the client's address stands in the request's
+          // header.
+          const bool is_v6 =
+              std::any_of(request.begin() + 8, request.begin() + 18, [](int b) { return b != 0; });
+          if (is_v6 && outer_v6.empty())
+            std::copy(request.begin() + 8, request.begin() + 24, reply.begin() + 44);
+          else if (is_v6)
+            std::copy(outer_v6.begin(), outer_v6.end(), reply.begin() + 44);
+          else
+            std::copy(outer.begin(), outer.end(), reply.begin() + 56);
         }
       }
       return reply;
@@ -118,6 +128,10 @@ struct World {
   World() { router.started = now - 1000s; }
   void connect() {
     mapping.set_network(PortMapping::Network{make_address("192.0.2.2"), make_address("192.0.2.1")}, now);
+    settle();
+  }
+  void connect_v6() {
+    mapping.set_network(PortMapping::Network{make_address("2001:db8:1::2"), make_address("fe80::1%3")}, now);
     settle();
   }
   void settle() {
@@ -427,5 +441,94 @@ TEST_CASE("port mapping: an outer address that cannot be one is not told") {
   CHECK(world.mapping.mapped().empty());
   world.router.outer = {203, 0, 113, 9};
   world.pass(61s);
+  CHECK(world.mapping.mapped().size() == 2);
+}
+
+TEST_CASE(
+    "port mapping: a firewall of IPv6's opens for the node's own address, by PCP, and closes at the end") {
+  World world;
+  world.connect_v6();
+  CHECK(world.mapping.protocol() == MappingProtocol::kPcp);
+  CHECK(world.mapping.mapped() == std::vector{mapped(Transport::kUdp, 3653, "2001:db8:1::2", 3653),
+                                              mapped(Transport::kTcp, 443, "2001:db8:1::2", 443)});
+  world.router.mapped.clear();
+  world.pass(3601s);
+  CHECK(world.router.mapped.size() == 2);  // renewed
+  world.mapping.leave(world.now);
+  world.settle();
+  CHECK(world.router.mapped.empty());
+  CHECK(world.mapping.has_left());
+}
+
+TEST_CASE("port mapping: requests of IPv6 name the address they are sent from, and ask for any of IPv6's") {
+  World world;
+  world.mapping.set_network(PortMapping::Network{make_address("2001:db8:1::2"), make_address("fe80::1%3")},
+                            world.now);
+  const auto actions = world.mapping.take_actions();
+  REQUIRE(actions.datagrams.size() == 2);
+  const auto own = boost::asio::ip::make_address_v6("2001:db8:1::2").to_bytes();
+  for (const auto& datagram : actions.datagrams) {
+    CHECK(datagram[0] == 2);
+    CHECK(std::equal(own.begin(), own.end(), datagram.begin() + 8));
+    CHECK(std::all_of(datagram.begin() + 44, datagram.end(), [](int byte) { return byte == 0; }));
+  }
+}
+
+TEST_CASE("port mapping: a router of IPv6's is asked by nothing but PCP, and again ten minutes later") {
+  for (const int kind : {0, 1, 2, 3}) {
+    CAPTURE(kind);
+    World world;
+    world.router.is_silent = kind == 0 || kind == 1;
+    world.is_port_closed = kind == 1;
+    world.router.knows_pcp = kind != 2;  // it answers with NAT-PMP's version
+    world.router.pcp_result = kind == 3 ? 2 : 0;
+    world.connect_v6();
+    world.pass(4s);
+    CHECK(world.jobs.empty());
+    CHECK(world.mapping.protocol() == MappingProtocol::kNone);
+    CHECK(world.mapping.mapped().empty());
+    CHECK(world.mapping.problem() ==
+          (kind == 3 ? "the router refuses: not authorized (2)" : PortMapping::kNoPcp));
+    const int before = world.router.requests;
+    world.pass(PortMapping::kRest - 5s);
+    CHECK(world.router.requests == before);
+    world.router.is_silent = world.is_port_closed = false;
+    world.router.knows_pcp = true;
+    world.router.pcp_result = 0;
+    world.pass(6s);
+    CHECK(world.mapping.mapped().size() == 2);
+    CHECK(world.mapping.problem().empty());
+  }
+}
+
+TEST_CASE("port mapping: of IPv6 only a global address can be one that others reach") {
+  const auto bytes_of = [](const char* text) {
+    const auto bytes = boost::asio::ip::make_address_v6(text).to_bytes();
+    return Bytes(bytes.begin(), bytes.end());
+  };
+  for (const char* outer : {"::", "::1", "fe80::9", "ff02::1", "::ffff:203.0.113.9"}) {
+    CAPTURE(outer);
+    World world;
+    world.router.outer_v6 = bytes_of(outer);
+    world.connect_v6();
+    CHECK(world.mapping.mapped().empty());
+  }
+  // RFC 6296: a router that translates prefixes.
+  World world;
+  world.router.outer_v6 = bytes_of("2001:db8:2::2");
+  world.connect_v6();
+  REQUIRE(world.mapping.mapped().size() == 2);
+  CHECK(world.mapping.mapped()[0].external == make_address("2001:db8:2::2"));
+}
+
+TEST_CASE("port mapping: a default route of IPv6 that goes and comes back") {
+  World world;
+  world.connect_v6();
+  REQUIRE(world.mapping.mapped().size() == 2);
+  world.mapping.set_network(std::nullopt, world.now);
+  CHECK(world.mapping.mapped().empty());
+  CHECK(world.mapping.deadline() == TimePoint::max());
+  world.settle();
+  world.connect_v6();
   CHECK(world.mapping.mapped().size() == 2);
 }

@@ -41,3 +41,31 @@ TEST_CASE("route table: routes that are kept are taken when their program has re
   }
   CHECK(result == 0);
 }
+
+TEST_CASE("route table: the router that IPv6 goes to, with its scope, while there is one") {
+  const int result = test::in_own_network([] {
+    using test::ip;
+    const auto internet = boost::asio::ip::make_address_v6("2000::");
+    if (!ip("link add one type veth peer name two")) return 255;
+    if (!ip("link set one up") || !ip("link set two up")) return 255;
+    if (platform::gateway_towards(internet)) return 1;
+    if (!ip("-6 route add default dev two metric 2000") || platform::gateway_towards(internet)) return 2;
+    if (!ip("-6 route add default via fe80::a dev one metric 100")) return 3;
+    auto gateway = platform::gateway_towards(internet);
+    if (!gateway || gateway->interface != "one") return 4;
+    auto expected = boost::asio::ip::make_address_v6("fe80::a");
+    expected.scope_id(if_nametoindex("one"));
+    if (gateway->address != boost::asio::ip::address(expected)) return 5;
+    // A better one.
+    if (!ip("-6 route add default via fe80::b dev two metric 50")) return 6;
+    gateway = platform::gateway_towards(internet);
+    if (!gateway || gateway->interface != "two") return 7;
+    if (!ip("-6 route add unreachable default metric 10") || platform::gateway_towards(internet)) return 8;
+    return 0;
+  });
+  if (result == -1) {
+    MESSAGE("skipped: no network of its own here");
+    return;
+  }
+  CHECK(result == 0);
+}
