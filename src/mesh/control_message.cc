@@ -37,10 +37,11 @@ struct Form {
   const char* action;
   const char* type;
 };
-constexpr std::array<Form, 7> kForms{{
+constexpr std::array<Form, 8> kForms{{
     {ControlKind::kCreate, "create", "wireguard"},
     {ControlKind::kAnswer, "info", "wireguard"},
     {ControlKind::kDelete, "delete", "wireguard"},
+    {ControlKind::kAskLink, "list", "wireguard"},
     {ControlKind::kAskContacts, "list", "contact"},
     {ControlKind::kContacts, "info", "contact"},
     {ControlKind::kAskParameters, "list", "parameters"},
@@ -115,6 +116,8 @@ std::string contents(const ControlMessage& message) {
       return answer_xml(message);
     case ControlKind::kDelete:
       return element("delay", static_cast<std::uint64_t>(message.delay.count()));
+    case ControlKind::kAskLink:
+      return message.to ? element("to", message.to->to_string()) : std::string();
     case ControlKind::kAskContacts:
       return element("count", message.count);
     case ControlKind::kContacts:
@@ -190,11 +193,16 @@ bool read_observed(const XMLElement& root, ControlMessage& message) {
   return true;
 }
 
+// Not there: whoever is asked.
+bool read_to(const XMLElement& root, ControlMessage& message) {
+  const auto* to = child(&root, "to");
+  if (!to) return true;
+  message.to = net::Prefix::parse(text_of(*to));
+  return message.to.has_value();
+}
+
 bool read_create(const XMLElement& root, ControlMessage& message) {
-  if (const auto* to = child(&root, "to")) {
-    message.to = net::Prefix::parse(text_of(*to));
-    if (!message.to) return false;
-  }
+  if (!read_to(root, message)) return false;
   message.is_alone = child(&root, "alone") != nullptr;
   message.takes_any_port = child(&root, "anyport") != nullptr;
   return read_nonce(root, message) && read_mtu(root, message) && read_port(root, message) &&
@@ -232,6 +240,8 @@ bool read_contents(const XMLElement& root, ControlMessage& message) {
       message.delay = std::chrono::seconds(delay);
       return true;
     }
+    case ControlKind::kAskLink:
+      return read_to(root, message) && message.to;
     case ControlKind::kAskContacts:
       return read_number(root, "count", ControlMessage::kMostContacts, message.count);
     case ControlKind::kContacts:

@@ -44,6 +44,7 @@ enum class ControlKind : std::uint8_t {
   // to ask instead.
   kAnswer,
   kDelete,         // in-link: this link ends after `delay`
+  kAskLink,        // in-link: ask whether your link with that node is still there: to
   kAskContacts,    // in-link: some that you know: count
   kContacts,       // in-link: contacts, or observed
   kAskParameters,  // in-link: version, offset

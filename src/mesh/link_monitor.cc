@@ -17,6 +17,8 @@ constexpr std::size_t kEnoughEchoes = 10;
 // Whoever asked leaves the next question to the other, so that both know the round trip.
 constexpr double kSpread = 0.2;
 constexpr std::chrono::milliseconds kOthersTurn{1500};
+// Others are many, and may lie.
+constexpr std::chrono::seconds kSuspectedPause{5};
 
 }  // namespace
 
@@ -30,6 +32,7 @@ void LinkMonitor::begin(TimePoint now, SeededRandom& random) {
 
 void LinkMonitor::heard(TimePoint now) {
   heard_ = now;
+  is_suspected_ = false;
   if (tries_ == 0) return;  // tick() looks at heard_
   tries_ = 0;
   due_ = now + kIdle + kOthersTurn;
@@ -38,6 +41,13 @@ void LinkMonitor::heard(TimePoint now) {
 void LinkMonitor::sent(TimePoint now) {
   if (tries_ != 0 || now - heard_ < kInterval) return;
   ask(now);
+}
+
+void LinkMonitor::suspected(TimePoint now) {
+  if (suspected_ != TimePoint::min() && now - suspected_ < kSuspectedPause) return;
+  suspected_ = now;
+  is_suspected_ = true;
+  if (tries_ == 0) ask(now);
 }
 
 LinkMonitor::Verdict LinkMonitor::tick(TimePoint now, bool was_late, SeededRandom& random) {
@@ -50,7 +60,7 @@ LinkMonitor::Verdict LinkMonitor::tick(TimePoint now, bool was_late, SeededRando
     }
   }
   is_asked_for_ = false;
-  if (tries_ >= most_tries() && !was_late) return Verdict::kDead;
+  if (tries_ + (is_suspected_ ? 1 : 0) >= most_tries() && !was_late) return Verdict::kDead;
   // The same question again is no further loss.
   if (!was_late || tries_ == 0) {
     ++tries_;

@@ -34,6 +34,8 @@ class LinkMonitor {
   void sent(TimePoint now);
   // Ask at the next tick, whatever was heard.
   void ask(TimePoint now) { due_ = now, is_asked_for_ = true; }
+  // Another neighbour of the peer's gets no answer of it. That is as good as one answer that is missing here.
+  void suspected(TimePoint now);
   // kAsk: send echo_sequence() in an echo request. `was_late`: this machine itself did nothing for a while,
   // so that what did not come says nothing.
   Verdict tick(TimePoint now, bool was_late, SeededRandom& random);
@@ -55,6 +57,8 @@ class LinkMonitor {
   TimePoint due_ = TimePoint::max();
   unsigned tries_ = 0;
   bool is_asked_for_ = false;
+  bool is_suspected_ = false;  // by another, since something was heard
+  TimePoint suspected_ = TimePoint::min();
   std::uint32_t sequence_ = 0;  // of the last echo
   std::array<TimePoint, 4> asked_{};
   std::bitset<100> answers_;

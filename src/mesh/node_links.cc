@@ -20,6 +20,8 @@ constexpr seconds kRetireTime{10};
 constexpr seconds kOthersRetireTime{5};  // more, when it is the other that retires it
 // A peer that ended a link is not asked for another one at once.
 constexpr seconds kEndedPause{60};
+// Between two times that others are told of the same link.
+constexpr seconds kToldOthersPause{10};
 // A neighbour gets contacts of others when it asks, but not all day.
 constexpr seconds kContactsPause{10};
 constexpr std::size_t kContactsGiven = 4;
@@ -216,9 +218,31 @@ void MeshNode::Machine::step(Link& link) {
 }
 
 void MeshNode::Machine::ask(Link& link) {
-  if (link.monitor.is_suspect()) link.state = LinkState::kSuspect;
+  if (link.monitor.is_suspect() && link.state != LinkState::kSuspect) {
+    link.state = LinkState::kSuspect;
+    have_others_ask(link);
+  }
   send({Way::kLink, {}, Transport::kUdp, link.id}, link.monitor.echo_sequence() & kSequenceBits,
        link_echo({false, 0, 0, parameters_.version}));
+}
+
+// Who has no traffic with a dead peer learns late of it, and until then leads others' packets, and their
+// questions for another way, to it.
+void MeshNode::Machine::have_others_ask(Link& suspect) {
+  if (suspect.told_others != TimePoint::min() && at_.now - suspect.told_others < kToldOthersPause) return;
+  const auto is_up = [](const auto& link) { return !link->is_closed && link->is_up(); };
+  const auto up = std::ranges::count_if(links_, is_up);
+  const auto silent = std::ranges::count_if(
+      links_, [&](const auto& link) { return is_up(link) && link->state == LinkState::kSuspect; });
+  // So many at once are no fault of theirs, but of what this node is connected by.
+  if (2 * silent > up) return;
+  suspect.told_others = at_.now;
+  ControlMessage message;
+  message.kind = ControlKind::kAskLink;
+  message.to = suspect.peer;
+  for (const auto& link : links_) {
+    if (is_up(link) && link->state != LinkState::kSuspect) send_in(*link, message);
+  }
 }
 
 void MeshNode::Machine::close(Link& link, NodeEvent event, const std::string& why) {
@@ -280,6 +304,10 @@ void MeshNode::Machine::link_message(Link& link, const ControlMessage& message) 
   switch (message.kind) {
     case ControlKind::kDelete:
       end_by_peer(link, message.delay);
+      return;
+    case ControlKind::kAskLink:
+      if (auto* other = link_with(*message.to); other && other != &link && other->is_up())
+        other->monitor.suspected(at_.now);
       return;
     case ControlKind::kAskContacts:
       if (message.count == 0) {

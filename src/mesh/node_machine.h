@@ -82,6 +82,7 @@ struct Link {
   TimePoint since;                                // of the link's being up, or of its beginning
   TimePoint replaced = TimePoint::min();          // when the peer last began anew
   TimePoint contacts_due = TimePoint::min();      // when it may ask for contacts again
+  TimePoint told_others = TimePoint::min();       // that it gives no answer
   std::uint64_t echoed = 0;                       // version of the parameters that it said it has
   TimePoint distrusted_until = TimePoint::min();  // it had not what it said it has
 
@@ -232,6 +233,7 @@ class MeshNode::Machine {
   Link* link_with(const net::Prefix& peer);
   void step(Link& link);
   void ask(Link& link);
+  void have_others_ask(Link& suspect);
   void close(Link& link, NodeEvent event, const std::string& why);
   void retire(Link& link);
   void in_link(Link& link, std::string_view text, std::uint32_t sequence, const Path& from);

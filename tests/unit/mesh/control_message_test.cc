@@ -63,6 +63,14 @@ TEST_CASE("control message: every kind comes back as it was") {
   message.delay = 10s;
   all.push_back(message);
   message = {};
+  message.kind = ControlKind::kAskLink;
+  message.to = *net::Prefix::parse("2001:db8:42:7::/64");
+  all.push_back(message);
+  CHECK(to_text(message) ==
+        "<tunnel action=\"list\" type=\"wireguard\"><to>2001:db8:42:7::/64</to></tunnel>");
+  CHECK(is_refused(to_text(message), "<to>2001:db8:42:7::/64</to>", ""));
+  CHECK(is_refused(to_text(message), "2001:db8:42:7::/64", "somebody"));
+  message = {};
   message.kind = ControlKind::kAskContacts;
   message.count = 4;
   all.push_back(message);

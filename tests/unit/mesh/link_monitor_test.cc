@@ -141,3 +141,37 @@ TEST_CASE_FIXTURE(Monitored, "link monitor: answers to nothing, old ones and rep
   CHECK(monitor.rtt() == 20ms);
   CHECK(monitor.loss() == 0);
 }
+
+TEST_CASE_FIXTURE(
+    Monitored, "link monitor: what another suspects is asked at once, and one answer less may be missing") {
+  answer(20ms);
+  now += 100ms;
+  monitor.suspected(now);
+  const auto asked = now;
+  CHECK(next() == Verdict::kAsk);
+  CHECK(now == asked);
+  CHECK(next() == Verdict::kAsk);
+  CHECK(next() == Verdict::kDead);
+  CHECK(now - asked == 500ms);
+}
+
+TEST_CASE_FIXTURE(Monitored,
+                  "link monitor: whoever answers is not suspected any more, and others cannot have him asked "
+                  "all the time") {
+  answer(20ms);
+  monitor.suspected(now);
+  CHECK(next() == Verdict::kAsk);
+  answer(20ms);
+  for (int i = 0; i < 10; ++i) {
+    now += 100ms;
+    monitor.suspected(now);
+    CHECK(monitor.tick(now, false, random) == Verdict::kNothing);
+  }
+  monitor.ask(now);
+  const auto began = now;
+  CHECK(next() == Verdict::kAsk);
+  CHECK(next() == Verdict::kAsk);
+  CHECK(next() == Verdict::kAsk);
+  CHECK(next() == Verdict::kDead);
+  CHECK(now - began == 750ms);
+}

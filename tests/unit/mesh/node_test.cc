@@ -146,6 +146,35 @@ TEST_CASE("node: who only answered notices a dead neighbour as soon as who asks"
   CHECK(network.now().now - killed <= 1250ms);
 }
 
+TEST_CASE("node: who finds a neighbour dead has the others ask it") {
+  for (const bool is_alive : {false, true}) {
+    CAPTURE(is_alive);
+    TestNetwork network;
+    for (unsigned i = 1; i <= 6; ++i) network.add(i);
+    REQUIRE(network.start_all(20s));
+    network.run(60s);
+    for (unsigned i = 1; i <= 5; ++i) REQUIRE(network.node(i).is_linked(6));
+    // Nothing but the first one's packets is lost where it lives.
+    network.passes = [](unsigned from, unsigned to) {
+      return std::min(from, to) != 1 || std::max(from, to) != 6;
+    };
+    if (!is_alive) network.kill(6);
+    const auto killed = network.now().now;
+    mesh::Traffic traffic{};
+    for (const auto& link : network.node(1).mesh->links()) {
+      if (link.peer == prefix_of(6)) traffic.link = link.link;
+    }
+    while (network.node(1).is_linked(6) && network.now().now - killed < 3s) {
+      traffic.sent += 10;
+      network.node(1).mesh->on_traffic({&traffic, 1}, network.now());
+      network.run(250ms);
+    }
+    CHECK(network.now().now - killed <= 1500ms);
+    network.run(100ms);
+    for (unsigned i = 2; i <= 5; ++i) CHECK(network.node(i).is_linked(6) == is_alive);
+  }
+}
+
 TEST_CASE("node: the end of traffic costs one echo") {
   TestNetwork network;
   for (unsigned i = 1; i <= 2; ++i) network.add(i);
