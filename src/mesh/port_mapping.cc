@@ -360,6 +360,7 @@ void PortMapping::start_igd(bool is_removal) {
                             slot.grant ? slot.grant->port : slot.wanted.port});
   }
   is_igd_busy_ = true;
+  is_igd_removing_ = is_removal;
   actions_.igd = std::move(job);
 }
 
@@ -367,10 +368,20 @@ void PortMapping::on_igd(const IgdResult& result, TimePoint now) {
   if (!is_igd_busy_ || result.id != igd_id_) return;
   is_igd_busy_ = false;
   if (state_ == State::kLeaving) {
-    for (auto& slot : slots_) slot.grant.reset();
+    take_igd(is_igd_removing_ ? IgdResult() : result, now);
+    // Made after leave().
+    if (has_grants()) return start_igd(true);
     state_ = State::kLeft;
     return;
   }
+  take_igd(result, now);
+  if (!result.problem.empty()) problem_ = result.problem;
+  if (!has_grants()) return rest(now);
+  problem_.clear();
+  wake_at_ = now + kIgdRenewal;
+}
+
+void PortMapping::take_igd(const IgdResult& result, TimePoint now) {
   for (auto& slot : slots_) {
     const auto found = std::ranges::find_if(result.mapped, [&](const PortMapped& one) {
       return one.transport == slot.wanted.transport && one.internal_port == slot.wanted.port &&
@@ -384,10 +395,6 @@ void PortMapping::on_igd(const IgdResult& result, TimePoint now) {
     if (!is_same) actions_.is_changed = true;
     slot.grant = grant;
   }
-  if (!result.problem.empty()) problem_ = result.problem;
-  if (!has_grants()) return rest(now);
-  problem_.clear();
-  wake_at_ = now + kIgdRenewal;
 }
 
 // ---- The end ----
@@ -395,11 +402,13 @@ void PortMapping::on_igd(const IgdResult& result, TimePoint now) {
 void PortMapping::leave(TimePoint now) {
   if (state_ == State::kLeaving || state_ == State::kLeft) return;
   const bool was_igd = state_ == State::kIgd;
-  if (!has_grants()) {
+  const bool is_making = was_igd && is_igd_busy_ && !has_grants();
+  if (!has_grants() && !is_making) {
     state_ = State::kLeft;
     return;
   }
   leaving_ = std::exchange(state_, State::kLeaving);
+  if (is_making) return;
   // What runs may still make mappings: its result counts no more.
   if (was_igd) return start_igd(true);
   ask_all_again(now);

@@ -148,6 +148,7 @@ class PortMapping {
   void serve(Slot& slot, TimePoint now);
   void serve_leaving(TimePoint now);
   void start_igd(bool is_removal);
+  void take_igd(const IgdResult& result, TimePoint now);
   void on_epoch(std::uint32_t epoch, TimePoint now);
   void on_announcement(std::uint32_t epoch, TimePoint now);
   void on_mapped(const MapAnswer& answer, const MapAnswer::Mapped& mapped, TimePoint now);
@@ -172,6 +173,7 @@ class PortMapping {
   TimePoint wake_at_{};  // kIgd: the next job; kResting: its end
   std::uint64_t igd_id_ = 0;
   bool is_igd_busy_ = false;
+  bool is_igd_removing_ = false;  // the job that it is busy with
   std::string problem_;
   Actions actions_;
 };

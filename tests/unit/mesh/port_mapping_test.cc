@@ -387,6 +387,33 @@ TEST_CASE("port mapping: by UPnP too, whatever its job says in the meantime") {
   CHECK(world.mapping.has_left());
 }
 
+TEST_CASE("port mapping: what UPnP's helper was making when the end came is removed, too") {
+  for (const bool is_made : {false, true}) {
+    CAPTURE(is_made);
+    World world;
+    world.is_port_closed = true;
+    world.router.is_silent = true;
+    world.connect();
+    REQUIRE(world.jobs.size() == 1);
+    world.mapping.leave(world.now);
+    world.settle();
+    CHECK_FALSE(world.mapping.has_left());
+    mesh::IgdResult result;
+    result.id = world.jobs[0].id;
+    if (is_made) result.mapped = {mapped(Transport::kTcp, 443, "203.0.113.9", 443)};
+    world.mapping.on_igd(result, world.now);
+    world.settle();
+    CHECK(world.mapping.has_left() == !is_made);
+    if (!is_made) continue;
+    REQUIRE(world.jobs.size() == 2);
+    CHECK(world.jobs[1].is_removal);
+    CHECK(world.jobs[1].mappings.size() == 1);
+    world.mapping.on_igd({world.jobs[1].id, {}, ""}, world.now);
+    CHECK(world.mapping.has_left());
+    CHECK(world.mapping.mapped().empty());
+  }
+}
+
 TEST_CASE("port mapping: another network begins anew, none ends it") {
   World world;
   world.connect();
