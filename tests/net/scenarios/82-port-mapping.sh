@@ -7,36 +7,20 @@
 #   node 192.0.2.2 ---- 192.0.2.1 router 198.51.100.1, 25.0.0.1 ---- 198.51.100.2 peer
 #        port_mapping=yes      (NAT, miniupnpd)
 #
-# 25.0.0.1 is the address that the router maps to: miniupnpd refuses every address that RFC 6890 reserves, those for documentation
-# too. It exists in these namespaces alone.
-#
 # covers: nothing
 
-# shellcheck source-path=SCRIPTDIR source=../lib.sh disable=SC2119
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../port_router.sh disable=SC2034,SC2119
+. "$(dirname "$0")/../port_router.sh"
 
-PATH=$PATH:/usr/sbin:/sbin
-OUTER=25.0.0.1
+OUTSIDE=$OUTER
+PEER_SOURCE="ip saddr 198.51.100.2"
+MAPPING=port_mapping
 
 begin "$@"
-why=$(missing_for_namespaces)
-for program in miniupnpd babeld openssl; do
-  [ -n "$why" ] || command -v $program >/dev/null || why="the program '$program' is not installed (make deps)"
-done
-skip_where_missing "$why"
-
-add_namespace node
-add_namespace router
-add_namespace peer
-link node eth0 router lan0
-link peer eth0 router wan0
+node_behind_router
 ip -n "$PREFIX-node" addr add 192.0.2.2/24 dev eth0
 ip -n "$PREFIX-node" route add default via 192.0.2.1
-ip -n "$PREFIX-router" -batch - <<IP
-addr add $OUTER/32 dev wan0
-addr add 198.51.100.1/24 dev wan0
-addr add 192.0.2.1/24 dev lan0
-IP
+ip -n "$PREFIX-router" addr add 198.51.100.1/24 dev wan0
 ip -n "$PREFIX-peer" addr add 198.51.100.2/24 dev eth0
 ip -n "$PREFIX-peer" route add $OUTER/32 via 198.51.100.1
 set_sysctl router net/ipv4/ip_forward 1
@@ -85,71 +69,8 @@ has_mapped() { [ "$(mapped_ports)" = "$1" ]; }
 # start_router enable_natpmp
 start_router() {
   router_rules
-  cat >"$TEMP/miniupnpd.conf" <<CONF
-ext_ifname=wan0
-ext_ip=$OUTER
-listening_ip=lan0
-http_port=5000
-enable_natpmp=$1
-enable_upnp=yes
-secure_mode=yes
-min_lifetime=120
-max_lifetime=86400
-uuid=5b1a9f2e-0000-4000-8000-000000000082
-allow 1024-65535 192.0.2.0/24 1024-65535
-deny 0-65535 0.0.0.0/0 0-65535
-CONF
-  mkdir -p "$TEMP/router"
-  spawn "$TEMP/router/out" nsenter --net="$(netns router)" -- miniupnpd -d -f "$TEMP/miniupnpd.conf" -P "$TEMP/router/pid"
-  ROUTER_PID=$SPAWNED
-  wait_for 5 grep -q 'HTTP listening' "$TEMP/router/out" || die "miniupnpd does not start: $(tail -n 3 "$TEMP/router/out")"
+  run_router enable_natpmp="$1" enable_upnp=yes
 }
-stop_router() { stop_pid "$ROUTER_PID" KILL; }
-
-mkdir -p "$TEMP/mesh" "$TEMP/node/state"
-"$BUILD/tools/mesh_files" "$TEMP/mesh" 2001:db8:42::/48 node=2001:db8:42:1::/64=- other=2001:db8:42:2::/64=198.51.100.2 ||
-  die "mesh_files failed"
-cp -r "$TEMP/mesh/node" "$TEMP/node/state/mesh"
-write_config "$TEMP/node/node.conf" <<CONF
-registry=https://registry.example.net:3654
-port_mapping=yes
-run_dir=$TEMP/node/run
-state_dir=$TEMP/node/state
-log_stderr=0
-log_file=3
-log_filename=$TEMP/node/log
-log_rotation=no
-CONF
-start_node() {
-  spawn_in node "$TEMP/node/out" "$SIXLINK" -f "$TEMP/node/node.conf" -n
-  NODE_PID=$SPAWNED
-}
-status() { ns node "$SIXLINK" status --json -f "$TEMP/node/node.conf" | "$PYTHON" "$TOOLS/json_field.py" "port_mapping.$1"; }
-is_mapped_by() { [ "$(status protocol)" = "$1" ] && [ "$(status mapped.1.external_port)" = 3653 ]; }
-
-# The node's TLS answers through the mapping, and what is sent to its UDP port arrives.
-answers_tls() {
-  timeout 5 nsenter --net="$(netns peer)" -- openssl s_client -connect $OUTER:3653 -alpn sixlink -brief </dev/null 2>&1 |
-    grep -q '^CONNECTION ESTABLISHED'
-}
-arrived() { ns node nft list counter inet seen arrivals | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
-send_udp() { ns peer bash -c "printf x >/dev/udp/$OUTER/3653"; }
-udp_arrives() {
-  local before
-  before=$(arrived)
-  send_udp
-  sleep 0.2
-  [ "$(arrived)" -gt "$before" ]
-}
-ns node nft -f - <<'NFT'
-table inet seen {
-  counter arrivals { }
-  chain input {
-    type filter hook input priority filter;
-    ip saddr 198.51.100.2 udp dport 3653 counter name arrivals
-  }
-}
-NFT
 
 # --- Nobody maps ---
 
