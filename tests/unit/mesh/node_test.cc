@@ -10,6 +10,23 @@ using namespace sixlink::test;
 using mesh::NodeEvent;
 using namespace std::chrono_literals;
 
+namespace {
+
+// Nodes 1 and 2, with traffic of the first's.
+struct Talking : TestNetwork {
+  Talking() {
+    for (unsigned i = 1; i <= 2; ++i) add(i);
+    REQUIRE(start_pair(5s));
+    run(3s);
+    traffic = {node(1).mesh->links()[0].link, 100, 100, 1000};
+    tell();
+  }
+  void tell() { node(1).mesh->on_traffic({&traffic, 1}, now()); }
+  mesh::Traffic traffic{};
+};
+
+}  // namespace
+
 TEST_CASE("node: alone it asks the registry, again and again, and keeps quiet otherwise") {
   TestNetwork network;
   auto& node = network.add(1);
@@ -103,21 +120,15 @@ TEST_CASE("node: a neighbour that dies is noticed and replaced") {
 }
 
 TEST_CASE("node: with traffic a dead neighbour is noticed within a second") {
-  TestNetwork network;
-  for (unsigned i = 1; i <= 2; ++i) network.add(i);
-  REQUIRE(network.start_pair(5s));
-  network.run(3s);
-  const auto link = network.node(1).mesh->links()[0].link;
-  std::vector<mesh::Traffic> traffic{{link, 100, 100, 1000}};
-  network.node(1).mesh->on_traffic(traffic, network.now());
+  Talking network;
   network.kill(2);
   const auto killed = network.now().now;
   bool is_lost = false;
   while (!is_lost && network.now().now - killed < 3s) {
     network.run(250ms);
     if (network.node(1).mesh->links().empty() || network.node(1).links_up() == 0) break;
-    traffic[0].sent += 10;
-    network.node(1).mesh->on_traffic(traffic, network.now());
+    network.traffic.sent += 10;
+    network.tell();
     is_lost = network.node(1).count(NodeEvent::kLinkLost) != 0;
   }
   CHECK(network.node(1).count(NodeEvent::kLinkLost) == 1);
@@ -125,22 +136,17 @@ TEST_CASE("node: with traffic a dead neighbour is noticed within a second") {
 }
 
 TEST_CASE("node: who only answered notices a dead neighbour as soon as who asks") {
-  TestNetwork network;
-  for (unsigned i = 1; i <= 2; ++i) network.add(i);
-  REQUIRE(network.start_pair(5s));
-  network.run(3s);
-  std::vector<mesh::Traffic> traffic{{network.node(1).mesh->links()[0].link, 100, 100, 1000}};
-  network.node(1).mesh->on_traffic(traffic, network.now());
+  Talking network;
   network.run(250ms);
   // Of the last questions, and the answers to them.
-  traffic[0].received += 10;
-  traffic[0].sent += 10;
-  network.node(1).mesh->on_traffic(traffic, network.now());
+  network.traffic.received += 10;
+  network.traffic.sent += 10;
+  network.tell();
   network.kill(2);
   const auto killed = network.now().now;
   while (network.node(1).count(NodeEvent::kLinkLost) == 0 && network.now().now - killed < 3s) {
     network.run(250ms);
-    network.node(1).mesh->on_traffic(traffic, network.now());
+    network.tell();
   }
   CHECK(network.node(1).count(NodeEvent::kLinkLost) == 1);
   CHECK(network.now().now - killed <= 1250ms);
@@ -176,12 +182,7 @@ TEST_CASE("node: who finds a neighbour dead has the others ask it") {
 }
 
 TEST_CASE("node: the end of traffic costs one echo") {
-  TestNetwork network;
-  for (unsigned i = 1; i <= 2; ++i) network.add(i);
-  REQUIRE(network.start_pair(5s));
-  network.run(3s);
-  std::vector<mesh::Traffic> traffic{{network.node(1).mesh->links()[0].link, 100, 100, 1000}};
-  network.node(1).mesh->on_traffic(traffic, network.now());
+  Talking network;
   std::size_t sent = 0;
   network.on_action = [&](TestNode& one, const mesh::Action& action) {
     const auto* send = std::get_if<mesh::SendDatagram>(&action);
@@ -189,7 +190,7 @@ TEST_CASE("node: the end of traffic costs one echo") {
   };
   for (int i = 0; i < 8; ++i) {
     network.run(250ms);
-    network.node(1).mesh->on_traffic(traffic, network.now());
+    network.tell();
   }
   CHECK(sent == 1);
   CHECK(network.node(1).links_up() == 1);
